@@ -1,0 +1,1 @@
+"""The unit's loops, in one TaskGroup: ports, writer, uplink, signals (EDGE section 1)."""

@@ -1,0 +1,1 @@
+"""The load that proves the numbers, as ratios against a baseline in the same run."""

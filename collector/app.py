@@ -1,0 +1,1 @@
+"""The collector's loops, in one TaskGroup: broker, ways in, ticks, receipts, API."""

@@ -1,0 +1,1 @@
+"""The gate: which fixes may confirm anything (DETECTION section 6)."""

@@ -1,0 +1,1 @@
+"""Entered, left, passed, perhaps visited (DETECTION section 7.1)."""

@@ -1,0 +1,4 @@
+"""Where batches come in and receipts go out: jetstream, mqtt, clock.
+
+Law: acknowledges a message only after the commit; decides nothing.
+"""

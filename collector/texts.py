@@ -1,0 +1,1 @@
+"""Sentences from codes, in uz, ru and en. Not built yet: CONSOLE.md is its paper."""

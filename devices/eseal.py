@@ -1,0 +1,1 @@
+"""The eSeal CT-C, in ASCII (DEVICES section 4.3)."""

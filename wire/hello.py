@@ -1,0 +1,1 @@
+"""A unit's signed admission of what it holds (WIRE section 12)."""
