@@ -1,0 +1,53 @@
+# Plomba. A newcomer needs `make demo` and `make test`; each sets up what it needs, with Python 3.11+ and make alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test check live bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked packages into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . 2>/dev/null
+	@touch $@
+
+setup: $(READY) ## a virtual environment with the locked packages
+
+demo: $(READY) ## three simulated trucks, broker and collector, live in this terminal
+	@$(BIN)/plomba demo $(ARGS)
+
+test: $(READY) ## the tests that need nothing but Python
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## everything a commit must pass
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q
+
+live: $(READY) ## tests with real brokers, ptys and gpsd (.ci/run installs what they need)
+	$(BIN)/python -m pytest -m live $(ARGS)
+
+bench: $(READY) ## the numbers, as ratios against a baseline in the same run
+	$(BIN)/plomba bench wire
+	$(BIN)/plomba bench outbox
+	$(BIN)/plomba bench ingest
+	$(BIN)/plomba bench drill --seconds 20 --kills 10
+
+lock: $(READY) ## resolve pyproject.toml anew into requirements/*.txt
+	$(BIN)/python -m pip install --quiet uv
+	set -e; for extra in agent collector sim; do $(BIN)/uv pip compile -q --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --extra agent --extra collector --extra sim --extra dev pyproject.toml -o requirements/dev.txt
+
+clean: ## forget the environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var
