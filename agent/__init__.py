@@ -3,12 +3,13 @@
 Law: nothing is sent, acted on or acknowledged to a device before it is committed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
+from wire.envelope import Signer
 from wire.records import Record
 
-__all__ = ["Kept", "Moment", "Quality", "StoredBatch", "Weight"]
+__all__ = ["Boot", "Identity", "Kept", "Moment", "Quality", "StoredBatch", "Weight"]
 
 
 class Quality(IntEnum):
@@ -38,6 +39,29 @@ class Moment:
     now_ms: int  # looks like Unix time and never steps: for the device readers
     utc_ms: int  # the timekeeper's best UTC; 0 if it has none
     quality: Quality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who this unit is, and the one hand that signs for it."""
+
+    unit_id: str
+    public_key: bytes  # 32 bytes, raw
+    kid: bytes
+    sign: Signer = field(repr=False)
+    former_keys: tuple[
+        bytes, ...
+    ] = ()  # public keys before a `rotate`: rows they signed still wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """What the shell knows of this start; `cause` is WIRE section 6, kind 2."""
+
+    boot_id: bytes  # the kernel's own, new at each start of the operating system
+    program: str
+    cause: int = 0  # 0 unknown, 1 power, 2 watchdog, 3 update, 4 ordered
+    secure_counter: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

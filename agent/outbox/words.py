@@ -1,0 +1,163 @@
+"""What the outbox is told and what it tells: settings, states, troubles, and the named points of a transaction.
+
+Law: vocabulary only.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+At = Callable[[str], None]
+
+KILL_POINTS = (  # where the harness may cut the power (EDGE section 12), in the order of a transaction's life
+    "store:begin",
+    "store:signed",
+    "store:inserted",
+    "store:covered",
+    "store:committing",
+    "store:committed",
+    "delete:before",
+    "delete:after",
+    "evict:before",
+    "evict:after",
+    "word:begin",
+    "word:rewritten",
+    "word:committing",
+    "word:committed",
+    "aside:before",
+    "aside:renamed",
+    "aside:new",
+    "start:opened",
+    "start:checked",
+    "close:marked",
+    "close:checkpointed",
+)
+
+
+def no_op(_name: str) -> None:
+    """Nobody wants to kill us here."""
+
+
+class DeleteAfter(Enum):
+    """What a batch waits for before it becomes spare (WIRE section 13)."""
+
+    RECEIPT = "receipt"
+    PROOF = "proof"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxSettings:
+    """`outbox` of the config."""
+
+    bytes_max: int = 67_108_864
+    headroom_bytes: int = 33_554_432  # free on the disk; below it a failed commit is near
+    spare_bytes: int = 4_194_304  # covered rows that stay: about 9,000 batches
+    delete_after: DeleteAfter = DeleteAfter.RECEIPT
+    ballast_bytes: int = 2_097_152  # given up to get a full disk moving again
+
+
+class ChainReason(Enum):
+    """Why a chain begins; numbers of WIRE section 7."""
+
+    ENROLLED = 1
+    UNCLEAN_START = 2
+    STORE_LOST = 3
+    ROLLED_BACK = 4
+    KEY_ROTATED = 5
+    ORDERED = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainState:
+    """What we know of one of our chains: enough for its hello and for judging its receipts."""
+
+    chain_id: bytes
+    covered: int  # newest number that a receipt covers; -1: none
+    batch_no: int  # the newest; -1: none yet
+    seq: int  # its last record
+    head: bytes
+    oldest: int  # lowest number still kept, receipted or not; batch_no + 1 if none
+    waiting: int  # batches without receipt
+    current: bool
+    at_home: bool  # waits for the collector's word: nothing of it may leave, not even its hello
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtHome:
+    """Chains that wait for the collector's word (EDGE section 4). Batches from `from_pos` on stay at home."""
+
+    from_pos: int
+    ask_chain: bytes  # say hello for this one, and for none that waits
+    until_mono_ms: int  # nor do they leave before this: a lying card has flushed by then
+    spoken: bool  # the word has come; only the time is missing
+
+
+class Word(Enum):
+    """What the collector's word did."""
+
+    NOT_ASKED = "not_asked"  # no chain waited for it
+    CONFIRMED = "confirmed"  # it knows nothing that we have forgotten: send
+    FOUNDED_AGAIN = "founded_again"  # it knew more: the waiting batches have new numbers and heads
+
+
+class Trouble(Enum):
+    """What the shell should log, show and record as `health`."""
+
+    DAMAGED = "damaged"  # the store was set aside; a new one and a new chain began
+    ROW_BAD = "row_bad"  # a row failed its own signature; deleted and confessed
+    HOLE = "hole"  # rows are missing; confessed
+    EVICTED = "evicted"
+    DISK_FULL = "disk_full"
+    FOUNDED_AGAIN = "founded_again"
+    CHAIN_BEGUN = "chain_begun"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """One thing that happened to the store."""
+
+    trouble: Trouble
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """The store in numbers, for the status page and `plomba-agent outbox stats`."""
+
+    chains: tuple[ChainState, ...]
+    rows: int
+    waiting: int
+    urgent: int
+    bytes_used: int
+    bytes_max: int
+    spare_bytes: int
+    pressure: int
+    evicted_ever: int
+    starts_ever: int
+    aside_files: int
+    ballast: bool
+    oldest_waiting_pos: int | None
+    commits: int
+    newest_pos: int
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+class OutboxError(Exception):
+    """The store cannot do it now; what was handed in is still the caller's."""
+
+
+class OutboxLockedError(OutboxError):
+    """Another agent holds this store."""
+
+
+class OutboxFullError(OutboxError):
+    """No space, and nothing left that may be dropped."""
+
+    def __init__(self, *, bytes_used: int, hint: str) -> None:
+        super().__init__(f"outbox is full at {bytes_used} bytes: {hint}")
+        self.bytes_used = bytes_used
+        self.hint = hint
+
+
+class OutboxDiskError(OutboxError):
+    """The disk refuses: read-only, gone, or an I/O error. Try again later."""
