@@ -6,7 +6,21 @@ Law: detectors do no I/O and read no clock; the same batches give the same findi
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ["Finding", "Level", "Phase", "Priority"]
+from wire.canon import encode
+
+__all__ = [
+    "PRIORITIES",
+    "Finding",
+    "Hit",
+    "Level",
+    "Phase",
+    "Place",
+    "Priority",
+    "Settled",
+    "SettledAs",
+    "Signal",
+    "finding_key",
+]
 
 
 class Level(Enum):
@@ -27,6 +41,35 @@ class Priority(Enum):
     P1 = "P1"
     P2 = "P2"
     P3 = "P3"
+
+
+PRIORITIES: dict[str, Priority] = {  # DETECTION section 8: a code of this table is an alert
+    "SEAL_OPEN_UNAUTHORISED": Priority.P1,
+    "SEAL_CASING_TAMPER": Priority.P1,
+    "SEAL_ID_MISMATCH": Priority.P1,
+    "DOOR_OPEN_UNAUTHORISED": Priority.P1,
+    "LOG_INTEGRITY": Priority.P1,
+    "DRIVER_DISTRESS": Priority.P1,
+    "FORBIDDEN_ZONE": Priority.P1,
+    "LEGAL_ROUTE_DEVIATION": Priority.P1,
+    "ROUTE_DEVIATION": Priority.P2,
+    "ROUTE_PART_SKIPPED": Priority.P2,
+    "ROUTE_WRONG_WAY": Priority.P2,
+    "SEAL_LEFT_OPEN": Priority.P2,
+    "SEAL_ACCESS_REFUSED": Priority.P2,
+    "SEAL_LOST": Priority.P2,
+    "RFID_CARGO_MISMATCH": Priority.P2,
+    "GNSS_INTERFERENCE": Priority.P2,
+    "UNIT_SEPARATED": Priority.P2,
+    "TIME_LIMIT_EXCEEDED": Priority.P2,
+    "CONTACT_LOST": Priority.P3,
+    "UNSCHEDULED_STOP": Priority.P3,
+    "STOP_OVERSTAY": Priority.P3,
+    "TIME_LIMIT_RISK": Priority.P3,
+    "BATTERY_LOW": Priority.P3,
+    "DEVICE_FAULT": Priority.P3,
+    "CLOCK_DRIFT": Priority.P3,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +98,67 @@ class Finding:
     data: dict[str, object] = field(
         default_factory=dict
     )  # keys named in DETECTION section 7; plain values only
+
+
+class SettledAs(Enum):
+    """What the pass in order made of a finding that an early copy had raised (DETECTION section 2)."""
+
+    CONFIRMED = "confirmed"
+    AMENDED = "amended"  # the same id says something else; `finding` holds what
+    WITHDRAWN = "withdrawn"  # the chain knows better; the alert stays and says so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The chain's word on an early finding, by its id."""
+
+    id: bytes
+    outcome: SettledAs
+    finding: Finding  # as it holds now; of a withdrawn one: as it was raised
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A row for rules over several units: never a position stream, only what is odd (DETECTION section 2)."""
+
+    unit: str
+    kind: str  # jumped, jammed, lost
+    t_ms: int
+    lat_e7: int
+    lon_e7: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A good fix, as far as a later one needs it."""
+
+    seq: int
+    t_ms: int
+    lat_e7: int
+    lon_e7: int
+    u_cm: int  # uncertainty: DETECTION section 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """What a detector found, before the engine adds unit, chain, receipt and id."""
+
+    code: str
+    at_ms: int
+    origin_seq: int
+    subject: str = ""
+    phase: Phase = Phase.POINT
+    n: int = 0
+    priority: Priority | None = None  # where it differs from the table
+    lat_e7: int | None = None
+    lon_e7: int | None = None
+    zone: str | None = None
+    route: str | None = None
+    seal: str | None = None
+    value: int | float | str | None = None
+    data: dict[str, object] = field(default_factory=dict)
+
+
+def finding_key(unit: str, chain: bytes | None, origin_seq: int, code: str, subject: str) -> bytes:
+    """What a finding's id is the hash of: the evidence it stands on (DETECTION section 2, Ids)."""
+    return encode((1, unit, chain, origin_seq, code, subject))

@@ -1,1 +1,250 @@
-"""One version of what is watched: thresholds, prepared zones and routes, journeys, orders."""
+"""One version of what is watched: thresholds, prepared zones and routes; and the journeys and orders of all times.
+
+Law 8: no rule reaches into the past. A fact is judged by the version that was valid at its event time.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+
+from collector.detect.geo import RouteLine, Shapes, Zone
+
+
+class RulesError(Exception):
+    """A key of rules.toml that cannot be taken, and what would be."""
+
+    def __init__(self, *, key: str, hint: str) -> None:
+        super().__init__(f"{key}: {hint}")
+        self.key = key
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Keys of rules.toml; why each number is what it is stands beside it in DETECTION sections 6 and 7."""
+
+    late_s: int = 120
+    # the gate
+    jump_m: int = 500
+    jump_speed_m_s: float = 55.6
+    held_fixes_max: int = 3
+    held_s_max: int = 600
+    ahead_s_max: int = 120
+    built_ms: int = 0  # times before it are untrusted; 0: any time is taken (replay of old tracks)
+    # standing still
+    slow_m_s: float = 1.5
+    stand_m: int = 60
+    stand_s: int = 60
+    stop_s: int = 300
+    leave_m: int = 150
+    leave_fixes: int = 3
+    leave_s: int = 30
+    # zones
+    enter_fixes: int = 2
+    enter_depth_m: int = 15
+    chord_share: float = 0.02
+    exit_m: int = 50
+    exit_fixes: int = 3
+    exit_s: int = 30
+    exit_far_m: int = 250
+    interval_s: int = 60
+    gap_s: int = 120
+    possible_s_max: int = 1_800
+    possible_kinds: tuple[str, ...] = ("forbidden", "transfer", "border_post")
+    post_m: int = 2_000
+    # the route
+    left_fixes: int = 3
+    left_s: int = 30
+    deviation_fixes: int = 3
+    deviation_s: int = 120
+    deviation_off_s: int = 900
+    skipped_m: int = 2_000
+    backward_m: int = 200
+    wrong_way_m: int = 2_000
+    forward_m: int = 500
+    done_m: int = 300
+    # seals
+    relock_s: int = 1_800
+    order_zone_m: int = 300
+    place_s: int = 120
+    battery_low_percent: int = 15
+    battery_very_low_percent: int = 5
+    battery_ok_percent: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journey:
+    """What a unit is on, from `since_ms` until the next one of the same unit."""
+
+    id: str
+    unit: str
+    since_ms: int
+    state: str = (
+        "in_transit"  # in_transit: sealed and on the road; anything else is not watched as such
+    )
+    sealed: bool = True
+    seals: tuple[str, ...] = ()  # declared; empty: not said
+    tags: tuple[str, ...] = ()
+    route: str | None = None
+    limit_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An unlock order (CUSTOMS section 5.3)."""
+
+    id: str
+    seal: str
+    journey: str
+    zone: str
+    not_before_ms: int
+    not_after_ms: int
+    known_ms: int  # when the centre knew it
+    cards: tuple[str, ...] = ()  # empty: any that the seal takes
+    withdrawn_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """An opening as an order must fit it. Geometry is answered already: whoever matches needs none."""
+
+    unit: str
+    seal: str
+    journey: str | None
+    at_ms: int
+    came_ms: (
+        int | None
+    )  # when its batch was first heard; None: not known, taken as after every order
+    place_known: bool  # a good fix within 120 s
+    inside: frozenset[str]  # zones that hold the place even when it is moved by its uncertainty
+    card: str | None  # the card or channel that opened, if it was said
+    used: frozenset[str]  # orders used by earlier openings of this unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Legal:
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotLegal:
+    reasons: tuple[str, ...]  # words and order of DETECTION section 7.4; the first is the value
+
+
+MatchOrder = Callable[[Opening, Sequence[Order]], Legal | NotLegal]
+
+
+def match_order(opening: Opening, orders: Sequence[Order]) -> Legal | NotLegal:
+    """Whether exactly one order makes `opening` legal: order and place and time and card (DETECTION section 7.4).
+
+    What stands in when nobody hands in a matcher of their own.
+    """
+    known = [
+        order
+        for order in orders
+        if order.seal == opening.seal
+        and (opening.journey is None or order.journey == opening.journey)
+        and (opening.came_ms is None or order.known_ms < opening.came_ms)
+    ]
+    if not known:
+        return NotLegal(reasons=("no_order",))
+    faults = {order.id: _faults(order, opening) for order in known}
+    fitting = [order for order in known if not faults[order.id]]
+    if len(fitting) == 1:
+        return Legal(order=fitting[0])
+    if fitting:
+        return NotLegal(reasons=("no_order",))  # two orders at once are none: exactly one
+    return NotLegal(reasons=min((faults[order.id] for order in known), key=len))
+
+
+def _faults(order: Order, opening: Opening) -> tuple[str, ...]:
+    found = {
+        "withdrawn": order.withdrawn_ms is not None and order.withdrawn_ms <= opening.at_ms,
+        "used_up": order.id in opening.used,
+        "wrong_time": not order.not_before_ms <= opening.at_ms <= order.not_after_ms,
+        "place_unknown": not opening.place_known,
+        "wrong_place": opening.place_known and order.zone not in opening.inside,
+        "wrong_card": bool(order.cards) and opening.card not in order.cards,
+    }
+    return tuple(reason for reason, holds in found.items() if holds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rules:
+    """One frozen version: what was watched from `valid_from_ms` on."""
+
+    version: int
+    valid_from_ms: int = 0
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    zones: Mapping[str, Zone] = field(default_factory=dict)
+    routes: Mapping[str, RouteLine] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rulebook:
+    """All versions that a late fact may ask for, with journeys and orders as known at this tick."""
+
+    versions: tuple[
+        Rules, ...
+    ]  # rising valid_from_ms; the first holds for all times before it as well
+    journeys: Mapping[str, tuple[Journey, ...]] = field(
+        default_factory=dict
+    )  # by unit, rising since_ms
+    orders: Mapping[str, tuple[Order, ...]] = field(default_factory=dict)  # by seal
+    match: MatchOrder = match_order
+
+    def at(self, t_ms: int) -> Rules:
+        """The version that judges a fact of this time."""
+        for rules in reversed(self.versions):
+            if rules.valid_from_ms <= t_ms:
+                return rules
+        return self.versions[0]
+
+    def journey(self, unit: str, t_ms: int) -> Journey | None:
+        """What the unit was on at this time."""
+        for journey in reversed(self.journeys.get(unit, ())):
+            if journey.since_ms <= t_ms:
+                return journey
+        return None
+
+
+def build(
+    shapes: Shapes,
+    *,
+    version: int = 1,
+    valid_from_ms: int = 0,
+    thresholds: Thresholds | None = None,
+) -> Rules:
+    """The rules of one version, prepared; seconds for 1,000 zones and 5 borders, so build it beside the running one."""
+    return Rules(
+        version=version,
+        valid_from_ms=valid_from_ms,
+        thresholds=thresholds or Thresholds(),
+        zones={zone.id: zone for zone in shapes.zones},
+        routes={route.id: route for route in shapes.routes},
+    )
+
+
+def thresholds_from(table: Mapping[str, object]) -> Thresholds:
+    """The thresholds that rules.toml's flat table names, the defaults for the rest; RulesError names a bad key."""
+    known = {entry.name: entry for entry in fields(Thresholds)}
+    default = Thresholds()
+    changes: dict[str, object] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise RulesError(key=key, hint=f"is no threshold; known: {', '.join(sorted(known))}")
+        changes[key] = _threshold(key, value, getattr(default, key))
+    return replace(default, **changes)  # type: ignore[arg-type]  # _threshold gave each its default's type
+
+
+def _threshold(key: str, value: object, default: object) -> object:
+    if isinstance(default, tuple):
+        if isinstance(value, list) and all(isinstance(word, str) for word in value):
+            return tuple(value)
+        raise RulesError(key=key, hint="a list of words")
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise RulesError(key=key, hint=f"a number from 0 on, is {value!r}")
+    if isinstance(default, int):
+        if value != int(value):
+            raise RulesError(key=key, hint=f"a whole number, is {value}")
+        return int(value)
+    return float(value)
