@@ -496,7 +496,7 @@ class Uplink:
             newest, Lane.EARLY, mono_ms
         ):
             return
-        self._map_ms, self._map_pos = mono_ms + MAP_EVERY_MS, newest.pos
+        self._map_ms = mono_ms + MAP_EVERY_MS
         self._early.sent(newest.pos, mono_ms)
         self._send(newest, Lane.EARLY, mono_ms)
 
@@ -517,6 +517,7 @@ class Uplink:
         self._messages.take(1, mono_ms)
         if lane is Lane.EARLY:
             self._early_bytes.take(batch.size_bytes, mono_ms)
+            self._map_pos = max(batch.pos, self._map_pos or 0)
         else:
             self._flights[batch.pos] = batch
             self._await(mono_ms)
