@@ -1,1 +1,0 @@
-"""The eSeal CT-C, in ASCII (DEVICES section 4.3)."""
