@@ -1,11 +1,29 @@
 """What to send, and when (EDGE section 5). Decides; never sends, reads no clock, opens no batch.
 
-Law: a batch leaves the outbox for one reason only: the collector's receipt. This page holds the words; `core` the life of the
-line, `queue` what waits, `early` the lane of the alarms, `rungs`, `bucket` and `poison` what their names say.
+Law: a batch leaves the outbox for one reason only: the collector's receipt. `words` is the vocabulary, `core` the life of the
+line, `queue` what waits, `early` the lane of the alarms; `rungs`, `bucket` and `poison` are what their names say.
 """
 
-from dataclasses import dataclass
-from enum import Enum
+from agent.uplink.core import Uplink
+from agent.uplink.words import (
+    LIFE,
+    ChainLine,
+    Close,
+    Covered,
+    Dial,
+    Fetch,
+    Greet,
+    Hello,
+    Home,
+    Lane,
+    Seek,
+    Send,
+    Shrink,
+    State,
+    Turn,
+    UplinkSettings,
+    Wish,
+)
 
 __all__ = [
     "LIFE",
@@ -16,162 +34,14 @@ __all__ = [
     "Fetch",
     "Greet",
     "Hello",
+    "Home",
     "Lane",
     "Seek",
     "Send",
     "Shrink",
     "State",
     "Turn",
+    "Uplink",
     "UplinkSettings",
     "Wish",
 ]
-
-
-class State(Enum):
-    """Where the line stands."""
-
-    DOWN = "down"  # waiting for the next dial
-    DIALLING = "dialling"
-    GREETING = "greeting"  # connected; the collector has not spoken yet
-    FLOWING = "flowing"
-    STALLED = "stalled"  # connected, and the collector is silent
-
-
-class Turn(Enum):
-    """What moves the line from one state to the next."""
-
-    DIAL = "dial"
-    UP = "up"
-    FAILED = "failed"
-    ANSWERED = "answered"  # a receipt or resend_from that passed WIRE's checks
-    SILENT = "silent"  # something is out and nobody answers
-    FELL = "fell"
-
-
-LIFE: dict[State, dict[Turn, State]] = {  # no key, no move
-    State.DOWN: {Turn.DIAL: State.DIALLING},
-    State.DIALLING: {Turn.UP: State.GREETING, Turn.FAILED: State.DOWN},
-    State.GREETING: {
-        Turn.ANSWERED: State.FLOWING,
-        Turn.SILENT: State.STALLED,
-        Turn.FELL: State.DOWN,
-    },
-    State.FLOWING: {
-        Turn.ANSWERED: State.FLOWING,
-        Turn.SILENT: State.STALLED,
-        Turn.FELL: State.DOWN,
-    },
-    State.STALLED: {
-        Turn.ANSWERED: State.FLOWING,
-        Turn.SILENT: State.STALLED,
-        Turn.FELL: State.DOWN,
-    },
-}
-
-
-class Lane(Enum):
-    """On which topic a batch goes (WIRE section 11)."""
-
-    BATCH = "batch"
-    EARLY = "early"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UplinkSettings:
-    """`uplink.*` of EDGE section 10, checked by config."""
-
-    servers: int = 1  # how many addresses the list holds
-    window_batches_max: int = 16
-    backlog_bytes_s: int = 32_768
-    messages_s: int = 40  # the collector allows 50
-    hello_ms: int = 300_000
-    message_bytes_max: int = 16_384
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainLine:
-    """A chain as the outbox knows it at the start; -1: no batch, no receipt."""
-
-    chain_id: bytes
-    newest_no: int
-    covered_no: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dial:
-    """Open a connection to the n-th server; whatever comes of it bears this number."""
-
-    connection: int
-    server: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Greet:
-    """Subscribe to everything down, then say `state` up."""
-
-    connection: int
-    ticket: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Close:
-    """Throw the client object away; nothing that it held counts as sent."""
-
-    connection: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hello:
-    """Say what is held of this chain (WIRE section 12)."""
-
-    connection: int
-    ticket: int
-    chain_id: bytes
-    nonce: bytes = b""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
-    """Publish the row at `pos`, with QoS 1; its PUBACK bears the ticket."""
-
-    connection: int
-    ticket: int
-    pos: int
-    lane: Lane
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetch:
-    """Answer with `fetched`: the next rows behind `after_pos`, in order of sending."""
-
-    fetch: int
-    after_pos: int
-    rows_max: int
-    spare: bool = False  # also those that a receipt covers: the collector wants them again
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seek:
-    """Answer with `fetched`: rows from this batch on, or from the next one kept of its chain, receipted or not."""
-
-    fetch: int
-    chain_id: bytes
-    batch_no: int
-    rows_max: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Covered:
-    """The collector has committed this chain up to here: the outbox may forget."""
-
-    chain_id: bytes
-    through_no: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shrink:
-    """A batch was too long for somebody on the way: halve `batch_bytes_max` for batches to come."""
-
-
-Wish = Dial | Greet | Close | Hello | Send | Fetch | Seek | Covered | Shrink

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from random import Random
 
 from agent import StoredBatch
-from agent.uplink import (
+from agent.uplink.bucket import Bucket
+from agent.uplink.early import EARLY_FLIGHT_MAX, EarlyLane
+from agent.uplink.poison import Poison, Verdict
+from agent.uplink.queue import Line, Queue
+from agent.uplink.rungs import Rungs
+from agent.uplink.words import (
     LIFE,
     ChainLine,
     Close,
@@ -17,6 +22,7 @@ from agent.uplink import (
     Dial,
     Greet,
     Hello,
+    Home,
     Lane,
     Send,
     Shrink,
@@ -25,11 +31,6 @@ from agent.uplink import (
     UplinkSettings,
     Wish,
 )
-from agent.uplink.bucket import Bucket
-from agent.uplink.early import EARLY_FLIGHT_MAX, EarlyLane
-from agent.uplink.poison import Poison, Verdict
-from agent.uplink.queue import Line, Queue
-from agent.uplink.rungs import Rungs
 
 DIAL_MS_MAX = 30_000  # name, TCP, TLS and CONNACK together
 SUBACK_MS_MAX = 30_000
@@ -75,14 +76,14 @@ class Uplink:
         lines: Iterable[ChainLine] = (),
         urgent: Iterable[StoredBatch] = (),
         newest: StoredBatch | None = None,
-        held_chain: bytes | None = None,
+        home: Home | None = None,
     ) -> None:
-        """`lines` oldest first; `held_chain` waits for the collector's word (EDGE section 4)."""
+        """`lines` and `urgent` oldest first; `home`: what must not leave yet."""
         assert 1 <= settings.window_batches_max <= 64
         self.counters: Counter[str] = Counter()
         self.state = State.DOWN
         self.connection = 0
-        self.held_chain = held_chain
+        self.home = home
         self._settings = settings
         self._rng = rng
         self._rungs = Rungs(rng)
@@ -219,7 +220,7 @@ class Uplink:
             (stuck.batch.chain_id, stuck.batch.batch_no) == (chain_id, batch_no)
             for stuck in self._poison.stuck.values()
         )
-        if batch_no > line.newest_no or stuck or chain_id == self.held_chain:
+        if batch_no > line.newest_no or stuck or self._stays(chain_id):
             self._say_hello(line, mono_ms)
         else:
             self._flights.clear()
@@ -259,9 +260,21 @@ class Uplink:
             self._newest = None
         return self._answer(mono_ms)
 
-    def word(self, mono_ms: int) -> list[Wish]:
-        """The collector has spoken: the chain that waited may leave the unit."""
-        self.held_chain = None
+    def reload(
+        self,
+        *,
+        lines: Iterable[ChainLine],
+        urgent: Iterable[StoredBatch],
+        newest: StoredBatch | None,
+        home: Home | None,
+        mono_ms: int,
+    ) -> list[Wish]:
+        """The outbox is another than we knew: the word has come, a chain was founded again, rows came back."""
+        self.home, self._newest = home, newest
+        self._queue, self._early, self._poison = Queue(lines), EarlyLane(), Poison()
+        for batch in urgent:
+            self._early.add(batch, mono_ms)
+        self._flights.clear()
         if self._subscribed:
             self._say_hellos(mono_ms)
         return self._answer(mono_ms)
@@ -439,8 +452,8 @@ class Uplink:
 
     def _send_batches(self, mono_ms: int) -> None:
         while (batch := self._queue.front()) is not None:
-            if batch.chain_id == self.held_chain:
-                return  # whatever lies behind it is of the same chain
+            if self._is_home(batch):
+                return  # and so is whatever lies behind it
             if batch.size_bytes > self._settings.message_bytes_max:
                 self._pass_too_long(batch)
             if batch.pos in self._poison.stuck or batch.pos in self._flights:
@@ -545,8 +558,11 @@ class Uplink:
         )
 
     def _hello_lines(self) -> list[Line]:
-        """Chains that owe something, oldest first, the current one last; for a chain at home the one before it."""
-        lines = [line for line in self._queue.lines.values() if line.chain_id != self.held_chain]
+        """Chains that owe something, oldest first, the current one last; for chains at home the one that they name."""
+        lines = [line for chain, line in self._queue.lines.items() if not self._stays(chain)]
+        if self.home is not None:
+            ask_chain = self.home.ask_chain
+            lines.sort(key=lambda line: line.chain_id == ask_chain)  # stable: it goes last
         return [line for line in lines[:-1] if line.covered_no < line.newest_no] + lines[-1:]
 
     def _out(self, batch: StoredBatch | None, lane: Lane, mono_ms: int) -> int:
@@ -574,12 +590,18 @@ class Uplink:
 
     def _may_leave_early(self, batch: StoredBatch) -> bool:
         return not (
-            batch.chain_id == self.held_chain
+            self._is_home(batch)
             or batch.size_bytes > self._settings.message_bytes_max
             or batch.pos in self._poison.stuck
             or self._is_out(batch.pos)
             or self._queue.is_covered(batch)
         )
+
+    def _is_home(self, batch: StoredBatch) -> bool:
+        return self.home is not None and batch.pos >= self.home.from_pos
+
+    def _stays(self, chain_id: bytes) -> bool:
+        return self.home is not None and chain_id in self.home.chains
 
     def _is_out(self, pos: int) -> bool:
         return pos in self._flights or any(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent import StoredBatch
-from agent.uplink import ChainLine, Fetch, Seek
+from agent.uplink.words import ChainLine, Fetch, Seek
 
 AHEAD_ROWS_MAX = 128  # twice the widest window
 AHEAD_ROWS_MIN = 64  # below it more are fetched, so that the lane never waits for the disk

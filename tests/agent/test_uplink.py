@@ -16,16 +16,17 @@ from agent.uplink import (
     Fetch,
     Greet,
     Hello,
+    Home,
     Lane,
     Seek,
     Send,
     Shrink,
     State,
     Turn,
+    Uplink,
     UplinkSettings,
     Wish,
 )
-from agent.uplink.core import Uplink
 
 A, B = b"A" * 16, b"B" * 16
 OLD_MS = -10_000_000  # sealed long before this play: backlog
@@ -39,7 +40,7 @@ class Stage:
         rows: Iterable[StoredBatch] = (),
         *,
         covered: dict[bytes, int] | None = None,
-        held_chain: bytes | None = None,
+        home: Home | None = None,
         seed: int = 1,
         acks: bool = True,
         config: UplinkSettings | None = None,
@@ -49,24 +50,45 @@ class Stage:
         self.now = 0
         self.acks = acks
         self.log: list[Wish] = []
-        lines: dict[bytes, int] = {}
-        for row in self.rows.values():
-            lines[row.chain_id] = row.batch_no
         self.uplink = Uplink(
             settings=config or UplinkSettings(),
             rng=Random(seed),
             mono_ms=0,
-            lines=[
-                ChainLine(chain_id=c, newest_no=n, covered_no=self.covered.get(c, -1))
-                for c, n in lines.items()
-            ],
-            urgent=[r for r in self.rows.values() if r.urgent and not self.is_covered(r)],
-            newest=max(self.rows.values(), key=lambda r: r.pos, default=None),
-            held_chain=held_chain,
+            lines=self.lines(),
+            urgent=self.urgent(),
+            newest=self.newest(),
+            home=home,
         )
 
     def is_covered(self, row: StoredBatch) -> bool:
         return row.batch_no <= self.covered.get(row.chain_id, -1)
+
+    def lines(self) -> list[ChainLine]:
+        newest = {row.chain_id: row.batch_no for row in self.rows.values()}
+        return [
+            ChainLine(chain_id=c, newest_no=n, covered_no=self.covered.get(c, -1))
+            for c, n in newest.items()
+        ]
+
+    def urgent(self) -> list[StoredBatch]:
+        return [r for r in self.rows.values() if r.urgent and not self.is_covered(r)]
+
+    def newest(self) -> StoredBatch | None:
+        return max(self.rows.values(), key=lambda r: r.pos, default=None)
+
+    def reload(self) -> list[Wish]:
+        return self.do(
+            self.uplink.reload(
+                lines=self.lines(),
+                urgent=self.urgent(),
+                newest=self.newest(),
+                home=None,
+                mono_ms=self.now,
+            )
+        )
+
+    def is_down(self) -> bool:
+        return self.uplink.state is State.DOWN
 
     @property
     def link(self) -> int:
@@ -284,17 +306,18 @@ def test_only_a_receipt_brings_the_ladder_back() -> None:
     for _ in range(4):
         stage.connect()
         stage.fall()
-    assert stage.uplink.rung == 5  # neither CONNACK nor PUBACK was an answer
+    rungs = [stage.uplink.rung]  # neither CONNACK nor PUBACK was an answer
     stage.connect()
     stage.receipt(A, 0)
-    assert stage.uplink.rung is None
+    rungs.append(stage.uplink.rung)
     stage.fall()
-    assert stage.uplink.rung == 4  # a quiet series begins on rung 3
+    rungs.append(stage.uplink.rung)  # a quiet series begins on rung 3
     stage.connect()
     stage.receipt(A, 0)
     stage.store(row(1, urgent=True))
     stage.fall()
-    assert stage.uplink.rung == 1  # an urgent one on rung 0
+    rungs.append(stage.uplink.rung)  # an urgent one on rung 0
+    assert rungs == [5, None, 4, 1]
 
 
 def test_a_wait_never_exceeds_five_minutes_and_uses_all_of_it() -> None:
@@ -565,14 +588,26 @@ def test_a_hello_for_each_chain_that_owes_and_for_the_current_one_last() -> None
 
 def test_a_chain_that_waits_for_the_word_stays_at_home_alarms_included() -> None:
     rows = [row(0, chain=A), row(1, chain=B, no=0), row(2, chain=B, no=1, urgent=True)]
-    stage = Stage(rows, held_chain=B)
+    stage = Stage(rows, home=Home(from_pos=1, chains=frozenset({B}), ask_chain=A))
     wishes = stage.connect()
     assert hellos(wishes) == [A]  # the chain that genesis names
     stage.receipt(A, 0)
     stage.until(stage.now + 200_000)
     assert set(sent(stage.log) + sent(stage.log, Lane.EARLY)) == {0}
-    wishes = stage.do(stage.uplink.word(stage.now))
+    wishes = stage.reload()
     assert hellos(wishes) == [B]
+    assert sent(wishes) == [1, 2]
+
+
+def test_a_chain_that_was_founded_again_replaces_what_was_known() -> None:
+    rows = [row(0, chain=A), row(1, chain=B, no=0), row(2, chain=B, no=1, urgent=True)]
+    stage = Stage(rows, home=Home(from_pos=1, chains=frozenset({B}), ask_chain=A))
+    stage.connect()
+    stage.receipt(A, 0)
+    again = b"C" * 16
+    stage.rows |= {n: row(n, chain=again, no=n - 1, urgent=n == 2) for n in (1, 2)}
+    wishes = stage.reload()
+    assert hellos(wishes) == [again]
     assert sent(wishes) == [1, 2]
 
 
@@ -649,7 +684,7 @@ def poison_broker(stage: Stage, poisonous: int, seconds: int) -> None:
     end_ms = stage.now + seconds * 1000
     while stage.now < end_ms:
         wishes = stage.connect()
-        while stage.uplink.state is not State.DOWN:
+        while not stage.is_down():
             while wishes:
                 wish = wishes.pop(0)
                 if isinstance(wish, Send) and wish.pos == poisonous:
@@ -663,10 +698,10 @@ def poison_broker(stage: Stage, poisonous: int, seconds: int) -> None:
                 if isinstance(wish, Hello):
                     wishes += stage.receipt(A, stage.covered.get(A, -1))
             due = stage.uplink.next_deadline()
-            if stage.uplink.state is State.DOWN or due is None or due > end_ms:
+            if stage.is_down() or due is None or due > end_ms:
                 break
             wishes = stage.until(due)
-        if stage.uplink.state is not State.DOWN:
+        if not stage.is_down():
             stage.now = end_ms
 
 

@@ -10,8 +10,18 @@ from random import Random
 
 import pytest
 
-from agent.uplink import ChainLine, Close, Dial, Fetch, Greet, Hello, State, UplinkSettings, Wish
-from agent.uplink.core import Uplink
+from agent.uplink import (
+    ChainLine,
+    Close,
+    Dial,
+    Fetch,
+    Greet,
+    Hello,
+    State,
+    Uplink,
+    UplinkSettings,
+    Wish,
+)
 from tests.agent.test_uplink import OLD_MS, A, row
 
 ANSWER_MS = 300
