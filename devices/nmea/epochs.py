@@ -8,7 +8,7 @@ from datetime import date
 
 from devices import Fix, FixKind, NoFix, NoFixReason, TimeQuality
 from devices.nmea.fields import Measure, Place
-from devices.nmea.sentences import Said
+from devices.nmea.sentences import PLACES, Said
 
 __all__ = ["Epoch", "Instant"]
 
@@ -33,6 +33,7 @@ class Epoch:
     opened_ms: int
     heard_ms: int  # when it was last added to
     day: date | None = None
+    clock_only: bool = True  # nothing but ZDA has spoken: not a word about the place
     _claims: dict[str, Place] = field(default_factory=dict)  # in the order in which they were said
     _vetoes: set[NoFixReason] = field(default_factory=set)
     _weak_gga: bool = False
@@ -56,6 +57,7 @@ class Epoch:
     def join(self, said: Said, now_ms: int) -> None:
         """Take in one more sentence: the last word on each value counts."""
         self.heard_ms = now_ms
+        self.clock_only = self.clock_only and said.kind not in PLACES
         if said.veto is not None:
             self._vetoes.add(said.veto)
         if said.claims and said.place is not None:

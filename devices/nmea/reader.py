@@ -77,6 +77,7 @@ class NmeaReader:
         self._before: tuple[int | None, int] | None = (
             None  # Unix ms and time of day of the last epoch
         )
+        self._had_fix = False
         self._satellite_ms: int | None = None
         self._odd_ms: dict[str, int] = {}
 
@@ -244,27 +245,39 @@ class NmeaReader:
         epoch, self._epoch = self._epoch, None
         if epoch is None:
             return []
-        fact = epoch.close(self._instant(epoch, now_ms), keep_digits=self._keep_digits)
-        has_fix = isinstance(fact, Fix)
-        self.counters["fixes" if has_fix else "no_fixes"] += 1
-        return [fact, *self._sky.epoch_closed(has_fix=has_fix, sats=epoch.sats, now_ms=now_ms)]
+        instant = self._instant(epoch, now_ms)
+        if epoch.clock_only and self._had_fix:
+            # Some receivers send ZDA a second ahead, with the pulse. That loses no fix, but twice in a row would.
+            self._had_fix = False
+            return []
+        self._count_backward(instant)
+        fact = epoch.close(instant, keep_digits=self._keep_digits)
+        self._had_fix = isinstance(fact, Fix)
+        self.counters["fixes" if self._had_fix else "no_fixes"] += 1
+        status = self._sky.epoch_closed(has_fix=self._had_fix, sats=epoch.sats, now_ms=now_ms)
+        return [fact, *status]
 
     def _instant(self, epoch: Epoch, now_ms: int) -> Instant:
-        if epoch.tod_ms is None:
-            return Instant(at_ms=now_ms, time_ms=None, time_quality=TimeQuality.NONE, tod_ms=None)
-        own = self._dater.believe(epoch.day) if epoch.day is not None else None
-        if own is not None:
-            self.counters["rolled"] += own.rolled
-        time_ms, quality = None, TimeQuality.TOD
-        if epoch.day is not None and own is None:
-            # It says a day that cannot be: better none than the one before.
-            self.counters["bad_date"] += 1
-        else:
-            time_ms, quality = self._dater.date(epoch.tod_ms, own)
-        self._count_backward(time_ms, epoch.tod_ms)
-        return Instant(at_ms=now_ms, time_ms=time_ms, time_quality=quality, tod_ms=epoch.tod_ms)
+        tod_ms, time_ms, quality = epoch.tod_ms, None, TimeQuality.NONE
+        if tod_ms is not None:
+            time_ms, quality = self._date(epoch.day, tod_ms)
+        return Instant(at_ms=now_ms, time_ms=time_ms, time_quality=quality, tod_ms=tod_ms)
 
-    def _count_backward(self, time_ms: int | None, tod_ms: int) -> None:
+    def _date(self, said: date | None, tod_ms: int) -> tuple[int | None, TimeQuality]:
+        if said is None:
+            return self._dater.date(tod_ms, None)
+        own = self._dater.believe(said)
+        if own is None:
+            # It says a day that cannot be: better none than that of the epoch before.
+            self.counters["bad_date"] += 1
+            return None, TimeQuality.TOD
+        self.counters["rolled"] += own.rolled
+        return self._dater.date(tod_ms, own)
+
+    def _count_backward(self, instant: Instant) -> None:
+        time_ms, tod_ms = instant.time_ms, instant.tod_ms
+        if tod_ms is None:
+            return
         before, self._before = self._before, (time_ms, tod_ms)
         if before is None:
             return

@@ -123,10 +123,15 @@ class Sky:
         total, part = int(parts[1]), int(parts[2])
         # Since NMEA 4.1 one more field names the signal.
         key = (talker, parts[-1] if len(parts) % 4 == 1 else b"")
-        expected, _, seen = self._begun.pop(key, (1, total, None))
-        if part == 1 or seen is None:
-            expected, seen = 1, array("H")
-        if part != expected or part > total:
+        if part > 1 and key not in self._begun:
+            # Quectel LC79D numbers the parts of all signals of a system through.
+            key = next((begun for begun in reversed(self._begun) if begun[0] == talker), key)
+        begun = self._begun.pop(key, None)
+        if part == 1:
+            seen = array("H")
+        elif begun is not None and begun[:2] == (part, total):
+            seen = begun[2]
+        else:
             return 0  # out of order: the set is dropped
         bad = _collect(parts, seen)
         if part == total:
