@@ -1,31 +1,50 @@
-"""The outbox itself: one writer, jobs that are whole transactions."""
+"""The outbox's door: jobs that are whole transactions, carried out one after the other."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from agent import Boot, Identity, Moment, StoredBatch
+from agent.outbox.book import Chain
+from agent.outbox.forget import Held, carry_out
+from agent.outbox.start import start
+from agent.outbox.transaction import Transaction
 from agent.outbox.words import (
     At,
     AtHome,
     ChainState,
     News,
+    OutboxError,
     OutboxSettings,
     Stats,
     Word,
     no_op,
 )
+from agent.outbox.writer import Writer
 from agent.sealer import OpenBatch
-from wire import Refused
-from wire.receipts import Receipt
+from wire import MisuseError, Refused
+from wire.canon import decode
+from wire.envelope import Aad, open_envelope
+from wire.receipts import ChainKnown, Receipt, judge, read_payload
 
 NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
+JOBS_MAX = 16  # full: the sealer keeps its batch open
+OWN_NAMES = frozenset(
+    ("boot_id", "boot_no", "clean", "word", "r1", "r2", "seen", "starts", "evicted", "proven")
+)
+
+T = TypeVar("T")
 
 
 class Outbox:
     """Batches that no receipt covers yet. Made by `open`; `run` is the writer and belongs into the TaskGroup."""
 
-    boot_no: int
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._jobs: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue(JOBS_MAX)
+        self._closed = False
 
     @classmethod
     async def open(
@@ -38,82 +57,260 @@ class Outbox:
         *,
         at: At = no_op,
     ) -> "Outbox":
-        """Lock, open, check, choose the chain, commit the first batch (genesis if new, boot)."""
-        raise NotImplementedError
+        """Lock, open, check, choose the chain, commit the first batch (genesis if new, boot).
+
+        Raises OutboxLockedError if another agent holds the directory, OutboxDiskError if the disk refuses.
+        """
+        return cls(await start(directory, settings, identity, boot, moment, at))
 
     async def run(self) -> None:
-        """The one writer: takes jobs until `close`."""
+        """The one writer: takes jobs until `close`. Nothing is stored or read while it does not run."""
+        while not self._closed:
+            job = await self._jobs.get()
+            await job()
+
+    async def _do(self, job: Callable[[], Awaitable[T]]) -> T:
+        """Queue `job` and wait for it. A cancelled caller cancels no job: the statement would go on without it."""
+        if self._closed:
+            raise OutboxError("the outbox is closed")
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        async def work() -> None:
+            try:
+                result = await job()
+            except Exception as error:  # noqa: BLE001  # it belongs to whoever asked, and the writer goes on
+                if not answer.cancelled():
+                    answer.set_exception(error)
+            else:
+                if not answer.cancelled():
+                    answer.set_result(result)
+
+        await self._jobs.put(work)
+        return await answer
+
+    # Storing
 
     async def store(
         self, batch: OpenBatch, moment: Moment, *, memory: Mapping[str, bytes | None] = NOTHING
     ) -> StoredBatch:
-        """Number, link, sign and commit `batch` in one transaction, with what belongs to it in `memory`."""
-        raise NotImplementedError
+        """Number, link, sign and commit `batch` in one transaction, with what belongs to it in `memory`.
+
+        The header's clock is `batch.sealed`; `moment` is now. Raises OutboxFullError or OutboxDiskError: then the batch is still the
+        caller's, and nothing has happened.
+        """
+        _assert_foreign(memory)
+        return await self._do(lambda: self._writer.append(batch, moment, memory))
+
+    async def remember(self, memory: Mapping[str, bytes | None], moment: Moment) -> None:
+        """Store names and values in a transaction of their own; None forgets."""
+        _assert_foreign(memory)
+
+        async def body(tx: Transaction) -> None:
+            for name, value in memory.items():
+                await tx.put(name, value)
+
+        await self._do(lambda: self._writer.transact(moment, body))
+
+    def memory(self, name: str) -> bytes | None:
+        """What was stored under `name`."""
+        return self._writer.book.memory.get(name)
+
+    # Reading
 
     async def read(self, pos: int, moment: Moment) -> bytes | None:
         """The envelope at `pos`, its own signature checked. None: gone, or damaged, deleted and confessed."""
-        raise NotImplementedError
+        return await self._do(lambda: self._writer.read(pos, moment))
 
     async def waiting(self, after_pos: int = 0, count_max: int = 1_024) -> list[StoredBatch]:
         """Batches without receipt behind `after_pos`, in the order of sending."""
-        raise NotImplementedError
+        return await self._do(lambda: self._writer.waiting(after_pos, count_max))
 
     def urgent(self) -> list[StoredBatch]:
         """Urgent batches without receipt, oldest first."""
-        raise NotImplementedError
+        writer = self._writer
+        through = {chain.chain_id: writer.through(chain) for chain in writer.book.chains.values()}
+        return [one for one in writer.book.urgent if one.batch_no > through.get(one.chain_id, -1)]
 
     async def find(self, chain_id: bytes, batch_no: int) -> int | None:
-        """Where the first kept batch of the chain from `batch_no` on lies."""
-        raise NotImplementedError
+        """Where the first kept batch of the chain from `batch_no` on lies: `resend_from`."""
+        row = await self._do(lambda: self._writer.find(chain_id, batch_no))
+        return None if row is None else row.pos
+
+    async def head_at(self, chain_id: bytes, batch_no: int) -> bytes | None:
+        """Head of that batch, if it is still known."""
+        return await self._do(lambda: self._writer.head_at(chain_id, batch_no))
+
+    # The collector's words
 
     async def judge_receipt(
         self, message: bytes, receipt_keys: Mapping[bytes, bytes]
     ) -> Receipt | Refused:
         """`wire.receipts.judge` with all that we know of our chains."""
-        raise NotImplementedError
+        heads: dict[tuple[bytes, int], bytes | None] = {}
+        opened = open_envelope(message, Aad.RECEIPT)
+        named = opened if isinstance(opened, Refused) else read_payload(opened.payload)
+        if not isinstance(named, Refused):
+            key = (named.chain_id, named.through_batch_no)
+            heads[key] = await self.head_at(*key)
+        known = {
+            one.chain_id: ChainKnown(
+                covered=one.covered,
+                newest=one.batch_no,
+                head_at=lambda number, chain_id=one.chain_id: heads.get((chain_id, number)),  # type: ignore[misc]  # a default binds the loop's value
+            )
+            for one in self.chains()
+        }
+        unit_id = self._writer.identity.unit_id
+        return judge(message, unit_id=unit_id, receipt_keys=receipt_keys, chains=known)
 
     def cover(self, receipt: Receipt, envelope: bytes) -> int:
-        """Batches up to this receipt need not be sent again; carried out lazily. How many are newly covered."""
-        raise NotImplementedError
+        """Batches up to this believed receipt need not be sent again. How many that are newly.
+
+        Carried out lazily, in a transaction that is written anyway: a receipt forgotten in a crash comes again with the hello.
+        """
+        writer = self._writer
+        chain = writer.book.by_id(receipt.chain_id)
+        if chain is None or receipt.through_batch_no <= writer.through(chain):
+            return 0
+        before = chain.waiting(writer.through(chain))
+        writer.held[receipt.chain_id] = Held(through=receipt.through_batch_no, envelope=envelope)
+        return before - chain.waiting(writer.through(chain))
+
+    async def flush(self, moment: Moment) -> None:
+        """Carry out now what `cover` has noted."""
+
+        async def body(tx: Transaction) -> None:
+            await carry_out(tx, self._writer.held)
+
+        await self._do(lambda: self._writer.transact(moment, body))
+
+    def proven(self, chain_id: bytes, batch_no: int, proof: bytes) -> None:
+        """An R2 is held for that batch; kept with the next batch, newest only."""
+        self._writer.prove(chain_id, batch_no, proof)
+
+    def saw(self, size: int, root: bytes) -> None:
+        """A newer log checkpoint was verified: the next batch says so."""
+        self._writer.saw(size, root)
 
     async def word(self, receipt: Receipt | None, moment: Moment) -> Word:
-        """The collector has spoken: `receipt`, or None for `resend_from` 0 (nothing is settled)."""
-        raise NotImplementedError
+        """The collector has spoken of the newest chain that it knows; None for `resend_from` 0 (nothing is settled).
 
-    async def found_again(self, receipt: Receipt, moment: Moment) -> StoredBatch:
-        """A new chain behind `receipt` (reason 4): the collector holds more than we know (AHEAD on a chain in force)."""
-        raise NotImplementedError
+        `receipt` must be genuine (judged; UNKNOWN_CHAIN, STALE, AHEAD and HEAD_MISMATCH are no hindrance here).
+        After FOUNDED_AGAIN every StoredBatch in other hands is void: ask `waiting` again.
+        """
+        return await self._do(lambda: self._writer.word(receipt, moment))
+
+    async def found_again(self, receipt: Receipt, moment: Moment) -> StoredBatch | None:
+        """A new chain behind `receipt` (reason 4): AHEAD on a chain in force. Every StoredBatch in other hands is void."""
+        return await self._do(lambda: self._writer.found_again(receipt, moment))
+
+    # The state
+
+    @property
+    def boot_no(self) -> int:
+        """Starts of the operating system."""
+        return self._writer.boot_no
 
     @property
     def at_home(self) -> AtHome | None:
         """What must not leave yet, if anything."""
-        raise NotImplementedError
+        return self._writer.home
 
     @property
     def pressure(self) -> int:
         """0 to 3; 4: only evidence is left, nothing else may be recorded."""
-        raise NotImplementedError
+        return self._writer.pressure
+
+    @property
+    def generation(self) -> int:
+        """Rises when every StoredBatch in other hands becomes void: set aside, founded again."""
+        return self._writer.generation
+
+    @property
+    def seen(self) -> tuple[int, bytes] | None:
+        """The newest log checkpoint that this unit has verified."""
+        cell = self.memory("seen")
+        value = None if cell is None else decode(cell)
+        match value:
+            case [int(size), bytes(root)]:
+                return size, root
+            case _:
+                return None
 
     def chains(self) -> tuple[ChainState, ...]:
         """Our chains, oldest first, the current one last."""
-        raise NotImplementedError
+        book = self._writer.book
+        return tuple(self._state(chain) for chain in book.chains.values())
 
-    def memory(self, name: str) -> bytes | None:
-        """What was stored under `name`."""
-        raise NotImplementedError
+    def _state(self, chain: Chain) -> ChainState:
+        writer = self._writer
+        home_id = writer.home_id()
+        return ChainState(
+            chain_id=chain.chain_id,
+            covered=writer.through(chain),
+            batch_no=chain.last_no,
+            seq=chain.last_seq,
+            head=chain.last_head,
+            oldest=chain.oldest,
+            waiting=chain.waiting(writer.through(chain)),
+            current=chain is writer.book.current,
+            at_home=home_id is not None and chain.id >= home_id,
+        )
 
-    async def remember(self, memory: Mapping[str, bytes | None]) -> None:
-        """Store names and values in a transaction of their own; None forgets."""
-        raise NotImplementedError
-
-    async def stats(self) -> Stats:
+    def stats(self) -> Stats:
         """The store in numbers."""
-        raise NotImplementedError
+        writer = self._writer
+        book = writer.book
+        chains = self.chains()
+        return Stats(
+            chains=chains,
+            rows=book.rows,
+            waiting=sum(chain.waiting for chain in chains),
+            urgent=len(self.urgent()),
+            bytes_used=writer.used_bytes,
+            bytes_max=writer.settings.bytes_max,
+            spare_bytes=book.spare_bytes,
+            pressure=writer.pressure,
+            evicted_ever=_count(self.memory("evicted")),
+            starts_ever=_count(self.memory("starts")),
+            aside_files=len(writer.disk.asides()),
+            ballast=writer.disk.has_ballast(),
+            newest_pos=book.newest_pos,
+            commits=writer.counters["commits"],
+            counters=dict(writer.counters),
+        )
 
     def take_news(self) -> list[News]:
         """What happened since it was asked last."""
-        raise NotImplementedError
+        news, self._writer.news = self._writer.news, []
+        return news
+
+    # The end
 
     async def close(self, moment: Moment, *, clean: bool) -> None:
         """Everything queued, then the marker if the newest event is `stop`, checkpoint, close. Ends `run`."""
-        raise NotImplementedError
+        if self._closed:
+            return
+
+        async def last() -> None:
+            await self._writer.close(moment, clean=clean)
+            self._closed = True
+
+        await self._do(last)
+
+    async def abandon(self) -> None:
+        """Close the file at once, as a power cut would leave it: for `finally`, when `run` does not run any more."""
+        if not self._closed:
+            self._closed = True
+            await self._writer.abandon()
+
+
+def _assert_foreign(memory: Mapping[str, bytes | None]) -> None:
+    own = OWN_NAMES & memory.keys()
+    if own:
+        raise MisuseError(f"{sorted(own)} are the outbox's own names")
+
+
+def _count(cell: bytes | None) -> int:
+    value = None if cell is None else decode(cell)
+    return value if isinstance(value, int) else 0

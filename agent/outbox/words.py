@@ -136,9 +136,8 @@ class Stats:
     starts_ever: int
     aside_files: int
     ballast: bool
-    oldest_waiting_pos: int | None
-    commits: int
     newest_pos: int
+    commits: int  # of this process
     counters: dict[str, int] = field(default_factory=dict)
 
 

@@ -1,0 +1,143 @@
+"""A chain founded again: the same records behind what the collector has (EDGE section 4, the word).
+
+Law: nothing of it had left the unit, so nothing is ever said twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from agent import Moment, Weight
+from agent.outbox.book import Begin, Chain, Previous
+from agent.outbox.rows import Row, Sealed, event, signed_again
+from agent.outbox.transaction import Transaction
+from agent.outbox.words import ChainReason, News, Trouble, Word
+from agent.sealer import Closing, OpenBatch
+from wire.receipts import Receipt
+from wire.records import EventKind
+
+ROWS_AT_ONCE = 64
+
+
+def hear_word(said: Receipt, chains: list[Chain], home_id: int, own_head: bytes | None) -> Word:
+    """What `said` means while the chains from `home_id` on wait; `own_head`: what we hold at that number.
+
+    The collector names the newest chain that it has settled. If it is one that we remember, at a head that we held, we have
+    forgotten nothing. One older than the chain that we ask for is no less: what follows it has not arrived yet.
+    """
+    named = next((chain for chain in chains if chain.chain_id == said.chain_id), None)
+    if named is None:
+        return Word.FOUNDED_AGAIN
+    if own_head is not None and own_head != said.head:
+        return Word.FOUNDED_AGAIN
+    asked = max((chain.id for chain in chains if chain.id < home_id), default=home_id)
+    ahead = said.through_batch_no > named.last_no
+    return Word.FOUNDED_AGAIN if ahead and named.id >= asked else Word.CONFIRMED
+
+
+async def found_behind(
+    tx: Transaction,
+    said: Receipt,
+    *,
+    from_pos: int,
+    moment: Moment,
+    new_chain_id: Callable[[], bytes],
+) -> None:
+    """Every batch from `from_pos` on gets a new number, link and signature in a new chain behind `said`.
+
+    They move to the end of the order of sending: a place is never used for two contents.
+    """
+    begin = Begin(
+        reason=ChainReason.ROLLED_BACK,
+        previous=Previous(
+            chain_id=said.chain_id, batch_no=said.through_batch_no, head=said.head, seq=None
+        ),
+    )
+    end_pos = tx.book.newest_pos
+    sources: list[int] = []
+    pos = from_pos - 1
+    while True:
+        rows = await tx.rows(
+            "pos > ? AND pos <= ? ORDER BY pos LIMIT ?", pos, end_pos, ROWS_AT_ONCE
+        )
+        for row in rows:
+            pos = row.pos
+            sealed = tx.open(row)
+            if sealed is None:
+                continue  # damaged: it never left, and its bytes are nobody's
+            if row.chain not in sources:
+                begin = _next(tx) if sources else begin
+                sources.append(row.chain)
+                await _leave(tx, tx.book.chains[row.chain], sealed)
+                await tx.found(begin, new_chain_id())
+                if row.no > 0:  # its own genesis stays where it was
+                    await tx.append(genesis_only(begin, moment))
+            await _move(tx, row, sealed, begin)
+        await tx.delete(rows)
+        if len(rows) < ROWS_AT_ONCE:
+            break
+    if not sources:  # nothing to move: the chain begins all the same
+        await tx.found(begin, new_chain_id())
+        await tx.append(genesis_only(begin, moment))
+    tx.at("word:rewritten")
+    tx.news.append(
+        News(
+            trouble=Trouble.FOUNDED_AGAIN,
+            detail=f"behind {said.chain_id.hex()} {said.through_batch_no}",
+        )
+    )
+
+
+async def _leave(tx: Transaction, chain: Chain, first: Sealed) -> None:
+    """`chain` ends before `first`, which moves away; if that was its beginning, it has never been."""
+    if first.header.batch_no == 0:
+        await tx.store.run("DELETE FROM chain WHERE id = ?", chain.id)
+        left = {id_: one for id_, one in tx.book.chains.items() if id_ != chain.id}
+        tx.book = replace(tx.book, chains=left)
+        return
+    ended = replace(
+        chain,
+        last_no=first.header.batch_no - 1,
+        last_seq=first.header.first_seq - 1,
+        last_head=first.header.prev,
+        oldest=min(chain.oldest, first.header.batch_no),
+    )
+    tx.book = tx.book.with_chain(ended)
+    await tx.write_chain(ended)
+
+
+async def _move(tx: Transaction, row: Row, sealed: Sealed, begin: Begin) -> None:
+    chain = tx.book.current
+    envelope, head = signed_again(
+        sealed.header,
+        tx.identity,
+        chain_id=chain.chain_id,
+        batch_no=chain.last_no + 1,
+        prev=chain.last_head,
+        first_seq=chain.last_seq + 1,
+        genesis=genesis_data(begin) if row.no == 0 else None,
+    )
+    count = sealed.header.count
+    await tx.insert(envelope, chain=chain, head=head, weight=row.weight, count=count)
+
+
+def genesis_data(begin: Begin) -> tuple[int | bytes | None, ...]:
+    """Data of a genesis (WIRE section 6, kind 1)."""
+    before = begin.previous
+    if before is None:
+        return (begin.reason.value, None, None, None, None)
+    return (begin.reason.value, before.chain_id, before.batch_no, before.head, before.seq)
+
+
+def genesis_only(begin: Begin, moment: Moment) -> OpenBatch:
+    """A batch 0 that says why its chain begins, and nothing else."""
+    kept = event(EventKind.GENESIS, moment, genesis_data(begin), Weight.EVIDENCE)
+    return OpenBatch(kept=(kept,), sealed=moment, closing=Closing.START)
+
+
+def _next(tx: Transaction) -> Begin:
+    """The chain after one that was founded again follows that one now."""
+    chain = tx.book.current
+    previous = Previous(
+        chain_id=chain.chain_id, batch_no=chain.last_no, head=chain.last_head, seq=chain.last_seq
+    )
+    return Begin(reason=ChainReason.UNCLEAN_START, previous=previous)
