@@ -1,1 +1,219 @@
-"""The collector's settings: read once, checked, frozen."""
+"""The collector's settings: read once, checked, frozen.
+
+Law: an error names its key and says what would be right. No room knows this one; only `app` hands its values on.
+"""
+
+import ipaddress
+import re
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+import msgspec
+
+from collector.io import TickBounds
+from collector.io.broker import BrokerSettings
+from collector.io.mqtt import MqttSettings, endpoint
+
+CONFIG_BYTES_MAX = 65_536  # a person writes it; the sample has 2 KiB
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class ConfigError(Exception):
+    """A setting that cannot be taken: which one, and what would be right."""
+
+    def __init__(self, *, key: str, hint: str) -> None:
+        super().__init__(f"{key}: {hint}")
+        self.key = key
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """`[api]`."""
+
+    host: str = "127.0.0.1"
+    port: int = 8_480
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """`[store]`. An empty url is the SQLite file `collector.db` in the data directory."""
+
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectSettings:
+    """`[detect]`: changes to the thresholds of DETECTION section 3, a flat table of TOML."""
+
+    rules_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """`[log]`."""
+
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings. The defaults are a whole collector on one machine: nothing has to be set."""
+
+    data_dir: Path = Path("plomba-data")
+    broker: BrokerSettings = field(default_factory=BrokerSettings)
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
+    ingest: TickBounds = field(default_factory=TickBounds)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    detect: DetectSettings = field(default_factory=DetectSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+    @property
+    def store_url(self) -> str:
+        return self.store.url or f"sqlite:///{self.data_dir.absolute() / 'collector.db'}"
+
+
+def read(
+    file: Path | None = None,
+    *,
+    data_dir: Path | None = None,
+    mqtt_port: int | None = None,
+    api_port: int | None = None,
+) -> Config:
+    """The settings of `file`, or the defaults without one; what the command line says goes before both.
+
+    Raises ConfigError.
+    """
+    config = Config() if file is None else parse(_text(file))
+    if data_dir is not None:
+        config = replace(config, data_dir=data_dir)
+    if mqtt_port is not None:
+        config = replace(config, broker=replace(config.broker, mqtt_port=mqtt_port))
+    if api_port is not None:
+        config = replace(config, api=replace(config.api, port=api_port))
+    return _checked(config)
+
+
+def parse(text: str) -> Config:
+    """The settings in `text`, TOML; ConfigError names the first key that is wrong."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(key="(file)", hint=f"is no TOML: {error}") from error
+    _refuse_unknown(table, Config, "")
+    try:
+        config = msgspec.convert(
+            table, Config, strict=True, dec_hook=lambda kind, value: kind(value)
+        )
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        raise ConfigError(
+            key=path.rstrip("`") or "(file)", hint=message[:1].lower() + message[1:]
+        ) from error
+    return _checked(config)
+
+
+def _text(file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(key="--config", hint=f"{file}: {error.strerror}") from error
+    if len(data) > CONFIG_BYTES_MAX:
+        raise ConfigError(
+            key="--config", hint=f"{file}: {len(data)} bytes, at most {CONFIG_BYTES_MAX}"
+        )
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(key="--config", hint=f"{file}: is not UTF-8") from error
+
+
+def _refuse_unknown(table: dict[str, object], kind: type, prefix: str) -> None:
+    known = {entry.name: entry for entry in fields(kind)}
+    for key, value in table.items():
+        if key not in known:
+            raise ConfigError(
+                key=f"{prefix}{key}", hint=f"is not known; known are {', '.join(known)}"
+            )
+        inner: object = known[key].default_factory
+        if isinstance(inner, type) and isinstance(value, dict):
+            _refuse_unknown(value, inner, f"{prefix}{key}.")
+
+
+def _checked(config: Config) -> Config:
+    broker, ingest = config.broker, config.ingest
+    _need_range("broker.mqtt_port", broker.mqtt_port, 1, 65_535)
+    _need_range("broker.partitions", broker.partitions, 1, 64)
+    _need_range("broker.stream_bytes_max", broker.stream_bytes_max, 1 << 20, 1 << 44)
+    _need_range("broker.stream_age_s_max", broker.stream_age_s_max, 60, 30 * 86_400)
+    _need_range("ingest.messages_max", ingest.messages_max, 1, 4_096)
+    _need_range("ingest.wait_ms_max", ingest.wait_ms_max, 0, 1_000)
+    _need_range("ingest.lull_ms", ingest.lull_ms, 0, 1_000)
+    _need_range("ingest.unit_messages_max", ingest.unit_messages_max, 1, ingest.messages_max)
+    _need_range("api.port", config.api.port, 1, 65_535)
+    _need_address("broker.mqtt_host", broker.mqtt_host)
+    _need_address("api.host", config.api.host)
+    if not ipaddress.ip_address(config.api.host).is_loopback:
+        raise ConfigError(
+            key="api.host",
+            hint=f"{config.api.host} can be reached from other machines, and the API has no accounts yet; "
+            "use 127.0.0.1 or ::1, and reach it through an SSH tunnel",
+        )
+    if broker.embedded and config.mqtt.server:
+        raise ConfigError(
+            key="mqtt.server",
+            hint="names another broker while broker.embedded is true; set broker.embedded = false or leave it out",
+        )
+    if not broker.embedded:
+        _check_mqtt(config.mqtt)
+    if broker.embedded and broker.mqtt_port == config.api.port:
+        raise ConfigError(key="api.port", hint=f"{config.api.port} is broker.mqtt_port already")
+    if config.store.url and not config.store.url.startswith("sqlite:///"):
+        raise ConfigError(
+            key="store.url",
+            hint="SQLite is the only store yet: sqlite:////absolute/path.db, or leave it out",
+        )
+    if config.log.level not in LEVELS:
+        raise ConfigError(key="log.level", hint=f"one of {', '.join(LEVELS)}")
+    return config
+
+
+def _check_mqtt(mqtt: MqttSettings) -> None:
+    try:
+        _, _, tls = endpoint(mqtt.server)
+    except ValueError as error:
+        raise ConfigError(
+            key="mqtt.server", hint=f"{error}; it is needed because broker.embedded is false"
+        ) from error
+    if tls and mqtt.ca_file is None:
+        raise ConfigError(
+            key="mqtt.ca_file", hint="name the authority that signed the broker's certificate"
+        )
+    if not tls and (mqtt.ca_file or mqtt.cert_file):
+        raise ConfigError(
+            key="mqtt.server", hint="certificates are given but mqtt:// has no TLS; use mqtts://"
+        )
+    if (mqtt.cert_file is None) != (mqtt.key_file is None):
+        raise ConfigError(key="mqtt.cert_file", hint="mqtt.cert_file and mqtt.key_file go together")
+    for key in ("ca_file", "cert_file", "key_file", "password_file"):
+        path = getattr(mqtt, key)
+        if path is not None and not path.is_file():
+            raise ConfigError(key=f"mqtt.{key}", hint=f"{path} is no file")
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,23}", mqtt.client_id):
+        raise ConfigError(key="mqtt.client_id", hint="1 to 23 letters, digits or hyphens")
+    if not re.fullmatch(r"[A-Za-z0-9-]{0,32}", mqtt.share):
+        raise ConfigError(key="mqtt.share", hint="at most 32 letters, digits or hyphens")
+
+
+def _need_range(key: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ConfigError(key=key, hint=f"{least} to {most}, is {value}")
+
+
+def _need_address(key: str, value: str) -> None:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError as error:
+        raise ConfigError(key=key, hint=f"an IP address, is {value!r}") from error
