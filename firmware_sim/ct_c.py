@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from firmware_sim import Event, Said
-from firmware_sim.eseal import ASLEEP_BELOW_PERCENT, SealSpec
+from firmware_sim.eseal import ASLEEP_BELOW_PERCENT
 from firmware_sim.seal_life import LIFE, Happening, State
 from firmware_sim.seal_link import Link
+from firmware_sim.seal_settings import SealSpec
 from firmware_sim.world import World
 
 __all__ = ["CtC"]

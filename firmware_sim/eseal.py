@@ -4,20 +4,30 @@ Law: it does what the table says and nothing else; unknown words get no answer, 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import Enum, auto
 from math import cos, hypot, radians
 from typing import ClassVar
 
 from firmware_sim import Event, Said, rng_of, seal_jt701d as bytes_of
-from firmware_sim.seal_jt701d import Access, Kind, OrderReader, Snapshot, Source, Status, Wake
+from firmware_sim.seal_jt701d import Access, OrderReader, Snapshot, Status, Wake
 from firmware_sim.seal_life import LEVELS, LIFE, Happening, Say, State, moves_motor
 from firmware_sim.seal_link import Link
+from firmware_sim.seal_settings import ORDERS, SealSpec, Settings
+from firmware_sim.seal_words import (
+    ACCESS,
+    ALARMS,
+    NO_FENCE,
+    OUTSIDE_FENCE,
+    WAKES,
+    WORDS,
+    plain,
+    write_record,
+)
 from firmware_sim.world import EARTH_RADIUS_M, World
 
-__all__ = ["CHANNELS", "Fence", "Jt701d", "SealSpec"]
+__all__ = ["Jt701d"]
 
-CHANNELS = ("sms", "gprs", "card", "serial", "bluetooth")  # in the order of P59
 FIRST_REPORT_MS = 2_000
 PASSWORD_EVERY_MS = 60_000
 RELOCK_MS = 60_000
@@ -27,34 +37,6 @@ ALIVE_AFTER_MS = 80_000
 CLOCK_EVERY_MS = 20_000  # (id,P22,2), three times
 CLOCK_ASKS_MAX = 3
 WRONG_ALARM_AT = 5
-CARDS_MAX = 100  # the manual's card memory
-NO_FENCE, OUTSIDE_FENCE = 98, 99
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fence:
-    """A circle inside which cards and dynamic passwords open."""
-
-    id: int  # 1..10
-    lat: float
-    lon: float
-    radius_m: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealSpec:
-    id: str
-    protocol: str = "jt701"
-    baud: int = 9600
-    password: str = "888888"  # noqa: S105 - what every lock of this kind leaves the factory with
-    dynamic: bool = True
-    cards: tuple[str, ...] = ()
-    interval_s: float = 60.0
-    battery_percent: int = 88
-    low_battery_percent: int = 20
-    long_unlocked_min: float = 0.0  # 0: off
-    armed: bool = False  # the scenario begins with the rope in and the password confirmed
-    fences: tuple[Fence, ...] = ()
 
 
 class _Timer(Enum):
@@ -82,20 +64,19 @@ class Jt701d:
         self._awake_though_empty = False
         self._silent_until_ms: int | None = None  # None: speaks
         self._blind: tuple[int, int | None] | None = None  # its own receiver, jammed from, to
-        self._static = spec.password
+        self._settings = Settings(
+            password=spec.password,
+            dynamic_on=spec.dynamic,
+            cards=list(spec.cards),
+            interval_s=spec.interval_s,
+            low_battery_percent=spec.low_battery_percent,
+            long_unlocked_min=spec.long_unlocked_min,
+        )
         self._dynamic: str | None = self._new_password() if spec.armed and spec.dynamic else None
-        self._dynamic_on = spec.dynamic
         self._wrong_count = 0
-        self._cards = list(spec.cards)
-        self._channels = dict.fromkeys(CHANNELS, True)
-        self._interval_s = spec.interval_s
-        self._sleep_min = 30
-        self._low_battery_percent = spec.low_battery_percent
-        self._long_unlocked_min = spec.long_unlocked_min
-        self._alarms = "1" * 8  # P40: kept and told, not used
         self._clock_asks = 0
         self._orders = OrderReader()
-        self._link: Link[Snapshot | Access] = Link(_write)
+        self._link: Link[Snapshot | Access] = Link(write_record)
         self._due: dict[_Timer, int] = {
             _Timer.REPORT: FIRST_REPORT_MS,
             _Timer.ALIVE: ALIVE_AFTER_MS,
@@ -126,8 +107,7 @@ class Jt701d:
         if self._mute():
             return  # unanswered, and not obeyed later either
         for words in orders:
-            if (obey := self._ORDERS.get(words[0])) is not None:
-                obey(self, [_plain(word) for word in words[1:]], now_ms)
+            self._obey(words[0], [plain(word) for word in words[1:]], now_ms)
 
     def play(self, event: Event, now_ms: int) -> bool:
         self._hear_again(now_ms)
@@ -170,7 +150,7 @@ class Jt701d:
         return True
 
     def _say(self, say: Say, happening: Happening, now_ms: int, card: str) -> None:
-        access = self._ACCESS.get(say)
+        access = ACCESS.get(say)
         if access is not None:
             source, verified, right = access
             self._record(
@@ -184,8 +164,8 @@ class Jt701d:
                 ),
                 now_ms,
             )
-        elif say in self._ALARMS:
-            self._alarm(self._ALARMS[say], now_ms)
+        elif say in ALARMS:
+            self._alarm(ALARMS[say], now_ms)
         elif say is Say.REPORT:
             self._report(now_ms, Wake.RTC)
         elif say is Say.REPORT_ROPE:
@@ -193,26 +173,29 @@ class Jt701d:
         elif say is Say.NEW_PASSWORD:
             self._tell_new_password(now_ms)
         elif say is Say.ANSWER_YES:
-            self._answer(now_ms, *_WORD[happening], 1, 0)
+            self._answer(now_ms, *WORDS[happening], 1, 0)
         elif say is Say.ANSWER_NO:
             self._answer_no(happening, now_ms)
 
     def _answer_no(self, happening: Happening, now_ms: int) -> None:
-        self._answer(now_ms, *_WORD[happening], 0, self._wrong_count)
+        self._answer(now_ms, *WORDS[happening], 0, self._wrong_count)
 
     def _watch_lock(self, now_ms: int) -> None:
         """What begins to run with a new state."""
         self._due.pop(_Timer.RELOCK, None)
-        self._due.pop(_Timer.LONG, None)
         if self._state is not State.ARMED:
             self._due.pop(_Timer.PASSWORD, None)
         if self._state is State.OPENED:
             self._due[_Timer.RELOCK] = now_ms + RELOCK_MS
-        if not LEVELS[self._state].locked and self._long_unlocked_min:
-            self._due[_Timer.LONG] = now_ms + round(self._long_unlocked_min * 60_000)
+        self._watch_long(now_ms)
+
+    def _watch_long(self, now_ms: int) -> None:
+        self._due.pop(_Timer.LONG, None)
+        if not LEVELS[self._state].locked and self._settings.long_unlocked_min:
+            self._due[_Timer.LONG] = now_ms + round(self._settings.long_unlocked_min * 60_000)
 
     def _tell_new_password(self, now_ms: int) -> None:
-        if not self._dynamic_on:
+        if not self._settings.dynamic_on:
             self._happens(Happening.PASSWORD_TOLD, now_ms)
             return
         self._dynamic = self._new_password()
@@ -248,7 +231,7 @@ class Jt701d:
         self._record(self._snapshot(now_ms, wake=wake), now_ms)
 
     def _alarm(self, bit: Status, now_ms: int) -> None:
-        self._record(self._snapshot(now_ms, alarm=bit, wake=_WAKES.get(bit, Wake.RTC)), now_ms)
+        self._record(self._snapshot(now_ms, alarm=bit, wake=WAKES.get(bit, Wake.RTC)), now_ms)
 
     def _answer(self, now_ms: int, *words: object) -> None:
         """Text that nobody acknowledges by number; lost while the seal may not speak."""
@@ -304,7 +287,7 @@ class Jt701d:
     # -- what time brings
 
     def _report_due(self, now_ms: int) -> None:
-        self._due[_Timer.REPORT] = now_ms + round(self._interval_s * 1000)
+        self._due[_Timer.REPORT] = now_ms + round(self._settings.interval_s * 1000)
         self._report(now_ms, self._next_wake)
         self._next_wake = Wake.RTC
 
@@ -332,7 +315,7 @@ class Jt701d:
         self._answer(now_ms, "@JT")
 
     def _watch_battery(self, now_ms: int) -> None:
-        low = self._battery_percent <= self._low_battery_percent and not self._charging
+        low = self._battery_percent <= self._settings.low_battery_percent and not self._charging
         if not low:
             self._due.pop(_Timer.LOW_BATTERY, None)
         elif _Timer.LOW_BATTERY not in self._due:
@@ -354,14 +337,14 @@ class Jt701d:
 
     def _event_card(self, event: Event, now_ms: int) -> bool:
         card = event.text("card").zfill(10)
-        if card not in self._cards or not self._channels["card"]:
+        if card not in self._settings.cards or "card" not in self._settings.open_channels:
             return self._happens(Happening.CARD_UNKNOWN, now_ms, card=card)
         outside = self._verification(now_ms) == OUTSIDE_FENCE
         happening = Happening.CARD_OUTSIDE if outside else Happening.CARD_OPENS
         return self._happens(happening, now_ms, card=card)
 
     def _event_p43(self, event: Event, now_ms: int) -> bool:
-        given = event.text("password", self._static)
+        given = event.text("password", self._settings.password)
         return self._try_static(given, event.text("channel", "sms"), now_ms)
 
     def _event_p52(self, event: Event, now_ms: int) -> bool:
@@ -412,12 +395,34 @@ class Jt701d:
 
     # -- orders of the reader
 
+    def _obey(self, word: str, words: Sequence[str], now_ms: int) -> None:
+        if (obey := self._ORDERS.get(word)) is not None:
+            obey(self, words, now_ms)
+        elif (settle := ORDERS.get(word)) is not None:
+            before = replace(self._settings)
+            answer = settle(self._settings, words)
+            if answer is not None:
+                self._answer(now_ms, *answer)
+            self._watch_settings(before, now_ms)
+
+    def _watch_settings(self, before: Settings, now_ms: int) -> None:
+        """What begins to run with a new setting."""
+        if self._settings.interval_s != before.interval_s:
+            self._due[_Timer.REPORT] = now_ms + round(self._settings.interval_s * 1000)
+        if self._settings.long_unlocked_min != before.long_unlocked_min:
+            self._watch_long(now_ms)
+        self._watch_battery(now_ms)
+
     def _try_static(self, given: str, channel: str, now_ms: int) -> bool:
-        right = given == self._static and self._channels[channel]
+        right = given == self._settings.password and channel in self._settings.open_channels
         return self._tried(right, Happening.STATIC_RIGHT, Happening.STATIC_WRONG, now_ms)
 
     def _try_dynamic(self, given: str, channel: str, now_ms: int) -> bool:
-        right = bool(self._dynamic) and given == self._dynamic and self._channels[channel]
+        right = (
+            bool(self._dynamic)
+            and given == self._dynamic
+            and channel in self._settings.open_channels
+        )
         right = right and self._verification(now_ms) != OUTSIDE_FENCE
         return self._tried(right, Happening.DYNAMIC_RIGHT, Happening.DYNAMIC_WRONG, now_ms)
 
@@ -433,17 +438,6 @@ class Jt701d:
             self._happens(Happening.FIFTH_WRONG, now_ms)
         return happened
 
-    def _order_p01(self, _words: Sequence[str], now_ms: int) -> None:
-        self._answer(now_ms, "P01", "JT701D_20260801_V1.4")
-
-    def _order_p04(self, words: Sequence[str], now_ms: int) -> None:
-        if len(words) >= 2 and words[0] == "1" and words[1].isdecimal() and int(words[1]):
-            self._interval_s = float(words[1])
-            if len(words) > 2 and words[2].isdecimal():
-                self._sleep_min = int(words[2])
-            self._due[_Timer.REPORT] = now_ms + round(self._interval_s * 1000)
-        self._answer(now_ms, "P04", *words[:1], round(self._interval_s), self._sleep_min)
-
     def _order_p22(self, words: Sequence[str], now_ms: int) -> None:
         # The seal's own receiver keeps its clock; the order only ends the asking.
         if words and len(words[0]) == 12 and words[0].isdecimal():
@@ -454,57 +448,18 @@ class Jt701d:
     def _order_p35(self, _words: Sequence[str], now_ms: int) -> None:
         self._emit(self._link.acknowledged(None, now_ms, mute=self._mute()), now_ms)
 
-    def _order_p38(self, words: Sequence[str], now_ms: int) -> None:
-        if len(words) == 2 and words[0] == "1" and words[1].isdecimal():
-            self._long_unlocked_min = float(words[1])
-            self._watch_lock(now_ms)
-        self._answer(now_ms, "P38", *words[:1], round(self._long_unlocked_min))
-
-    def _order_p40(self, words: Sequence[str], now_ms: int) -> None:
-        if len(words) > 1 and words[0] == "1":
-            self._alarms = ",".join(words[1:])
-        self._answer(now_ms, "P40", *words[:1], self._alarms)
-
-    def _order_p41(self, words: Sequence[str], now_ms: int) -> None:
-        match [*words]:
-            case ["1", "1", _, *cards]:
-                self._cards += [card for card in cards if card not in self._cards]
-                del self._cards[CARDS_MAX:]
-                self._answer(now_ms, "P41", 1, 1, len(cards))
-            case ["1", "2", _, *cards]:
-                self._cards = [card for card in self._cards if card not in cards]
-                self._answer(now_ms, "P41", 1, 2, len(cards))
-            case ["1", "3"]:
-                self._cards.clear()
-                self._answer(now_ms, "P41", 1, 3)
-            case ["0", group] if group.isdecimal():
-                first = max(int(group) - 1, 0) * 20
-                cards = self._cards[first : first + 20]
-                self._answer(now_ms, "P41", 0, group, len(cards), *cards)
-            case _:
-                pass  # said in no way that the manual knows: no answer
-
-    def _order_p42(self, words: Sequence[str], now_ms: int) -> None:
-        self._answer(now_ms, "P42", *words[:1])
-
     def _order_p43(self, words: Sequence[str], now_ms: int) -> None:
         if len(words) == 1:
             self._try_static(words[0], "serial", now_ms)
-
-    def _order_p44(self, words: Sequence[str], now_ms: int) -> None:
-        if len(words) == 2:
-            right = words[1] == self._static
-            self._static = words[0] if right else self._static
-            self._answer(now_ms, "P44", int(right))
 
     def _order_p52(self, words: Sequence[str], now_ms: int) -> None:
         match [*words]:
             case ["0"]:
                 self._answer(now_ms, "P52", 0, self._dynamic or "")
             case ["1", on, *_]:
-                self._dynamic_on = on == "1"
+                self._settings.dynamic_on = on == "1"
                 self._answer(now_ms, "P52", *words)
-                if not self._dynamic_on:
+                if not self._settings.dynamic_on:
                     self._happens(Happening.PASSWORD_TOLD, now_ms)
             case ["2", told] if told == self._dynamic:
                 self._happens(Happening.PASSWORD_TOLD, now_ms)
@@ -512,21 +467,6 @@ class Jt701d:
                 self._try_dynamic(given, "serial", now_ms)
             case _:
                 pass
-
-    def _order_p54(self, words: Sequence[str], now_ms: int) -> None:
-        self._answer(now_ms, "P54", *words)
-
-    def _order_p59(self, words: Sequence[str], now_ms: int) -> None:
-        if len(words) == 6 and words[0] == "1":
-            switches = zip(CHANNELS, words[1:], strict=True)
-            self._channels = {name: word == "1" for name, word in switches}
-        self._answer(now_ms, "P59", *(int(open_) for open_ in self._channels.values()))
-
-    def _order_p61(self, words: Sequence[str], now_ms: int) -> None:
-        if len(words) == 2 and words[0] == "1" and words[1].isdecimal():
-            self._low_battery_percent = int(words[1])
-            self._watch_battery(now_ms)
-        self._answer(now_ms, "P61", *words[:1], self._low_battery_percent)
 
     def _order_p69(self, words: Sequence[str], now_ms: int) -> None:
         if len(words) == 2 and words[0] == "0" and words[1].isdecimal():
@@ -565,72 +505,10 @@ class Jt701d:
         "tunnel": _event_blind,
     }
     _ORDERS: ClassVar[dict[str, Callable[["Jt701d", Sequence[str], int], None]]] = {
-        "P01": _order_p01,
-        "P04": _order_p04,
         "P22": _order_p22,
         "P35": _order_p35,
-        "P38": _order_p38,
-        "P40": _order_p40,
-        "P41": _order_p41,
-        "P42": _order_p42,
         "P43": _order_p43,
-        "P44": _order_p44,
         "P52": _order_p52,
-        "P54": _order_p54,
-        "P59": _order_p59,
-        "P61": _order_p61,
         "P69": _order_p69,
         "P98": _order_p98,
     }
-    # Source, verification (None: by the fence), password right.
-    _ACCESS: ClassVar[dict[Say, tuple[Source, int | None, bool]]] = {
-        Say.AUTO_LOCK: (Source.AUTO_LOCK, 0, False),
-        Say.CARD: (Source.CARD, None, False),
-        Say.CARD_OUTSIDE: (Source.CARD, OUTSIDE_FENCE, False),
-        Say.CARD_REFUSED: (Source.ILLEGAL_CARD, 0, False),
-        Say.STATIC: (Source.STATIC_PASSWORD, 1, True),
-        Say.STATIC_REFUSED: (Source.STATIC_PASSWORD, 0, False),
-        Say.DYNAMIC: (Source.DYNAMIC_PASSWORD, None, True),
-        Say.DYNAMIC_REFUSED: (Source.DYNAMIC_PASSWORD, 0, False),
-    }
-    _ALARMS: ClassVar[dict[Say, Status]] = {
-        Say.ALARM_CUT: Status.CUT,
-        Say.ALARM_LONG: Status.LONG_UNLOCKED,
-        Say.ALARM_PASSWORD: Status.WRONG_PASSWORD,
-        Say.ALARM_CARD: Status.ILLEGAL_CARD,
-    }
-
-
-_WORD: dict[Happening, tuple[object, ...]] = {
-    Happening.STATIC_RIGHT: ("P43",),
-    Happening.STATIC_WRONG: ("P43",),
-    Happening.DYNAMIC_RIGHT: ("P52", 3),
-    Happening.DYNAMIC_WRONG: ("P52", 3),
-}
-_WAKES: dict[Status, Wake] = {
-    Status.CUT: Wake.ROPE,
-    Status.ILLEGAL_CARD: Wake.RFID,
-    Status.COVER_OPENED: Wake.COVER,
-}
-_ESCAPES = (("=\x15", ")"), ("=\x14", "("), ("=\x11", ","), ("=\x00", "="))
-
-
-def _plain(word: str) -> str:
-    """A word of an order without the escapes that keep brackets, commas and = apart."""
-    for escaped, meant in _ESCAPES:
-        word = word.replace(escaped, meant)
-    return word
-
-
-def _write(
-    record: Snapshot | Access,
-    serial: int,
-    backlog: bool,  # noqa: FBT001 - the link gives it by place
-) -> tuple[bytes, dict[str, object]]:
-    if isinstance(record, Access):
-        note: dict[str, object] = {"say": "P45", "source": int(record.source), "serial": serial}
-        return bytes_of.access_text(record, serial), note
-    alarm = record.status & ~bytes_of.LEVEL_BITS
-    kind = Kind.BACKLOG if backlog else Kind.ALARM if alarm else Kind.LIVE
-    note = {"say": kind.name.lower(), "status": f"{record.status:04X}", "serial": serial}
-    return bytes_of.binary_frame(record, kind, serial), note

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from firmware_sim import Event
+from firmware_sim.keys import Fault
 from firmware_sim.ptys import Ports, monotonic_s, unix_ms
-from firmware_sim.scenario import Fault, Scenario, read_event
+from firmware_sim.scenario import Scenario
+from firmware_sim.scenario_events import read_event
 from firmware_sim.stage import Bytes, Happened, Out, Plug, Stage, Truth
 
 __all__ = ["Options", "play"]
@@ -170,18 +171,19 @@ class _Player:
                     self._ports.unplug(name)
                 case Truth(line=line):
                     self._write_truth(line | more)
-                case Happened(event=event, applied=applied):
-                    self._happened(event, by="control" if more else "scenario", applied=applied)
+                case Happened() as happened:
+                    self._happened(happened, by="control" if more else "scenario")
 
-    def _happened(self, event: Event, *, by: str, applied: bool) -> None:
+    def _happened(self, happened: Happened, *, by: str) -> None:
+        event = happened.event
         if event.device in self._ports.ports:
             self._ports.ports[event.device].baud = self._stage.baud(event.device)
         tell(
             {
                 "done": event.do,
                 "by": by,
-                "applied": applied,
-                "t_s": self._stage.now_ms / 1000,
+                "applied": happened.applied,
+                "t_s": happened.at_ms / 1000,
                 "epoch_ms": unix_ms(),
                 "monotonic_ms": round(monotonic_s() * 1000, 3),
             }

@@ -3,44 +3,27 @@
 Law: an unknown key is an error, and so is a value out of its range; nothing is guessed, nothing is played half.
 """
 
-import gzip
-import math
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from firmware_sim import Event, tracks
+from firmware_sim import Event
 from firmware_sim.cable import FAULT_KINDS, FRAME_BITS, FaultSpec
 from firmware_sim.capture import PACES, CaptureSpec, without_comments
-from firmware_sim.eseal import CHANNELS, Fence, SealSpec
 from firmware_sim.gps_receiver import SENTENCES, ReceiverSpec
-from firmware_sim.world import Track, Vertex, along
+from firmware_sim.keys import SECONDS_MAX, Fault, Keys
+from firmware_sim.scenario_events import event_of
+from firmware_sim.scenario_files import read_file, read_track
+from firmware_sim.seal_settings import Fence, SealSpec
+from firmware_sim.world import Track, Vertex
 
-__all__ = ["BAUDS", "EVENTS", "Fault", "Scenario", "read_event", "read_scenario"]
+__all__ = ["Scenario", "read_scenario"]
 
-BAUDS = (4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
-FILE_BYTES_MAX = 64 * 1024 * 1024  # a capture of a day at 9600 baud is 80 MB; play it in pieces
-SECONDS_MAX = 366 * 86_400.0
 EVENTS_MAX = 10_000
-EPOCH_BYTES = (
-    640  # RMC GGA VTG, GSA and GSV of fourteen satellites, measured; the rest is small beside it
-)
+EPOCH_BYTES = 640  # RMC GGA VTG, GSA and GSV of fourteen satellites, measured
 FAR_PLACE = (41.3, 69.25)  # a receiver or seal without a track stands in Tashkent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One thing wrong in a scenario: where, and what to write instead."""
-
-    key: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.fix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +44,8 @@ class Scenario:
         """Unix ms of world time 0 when the play begins at `now_ms`."""
         if self.start_ms is not None:
             return self.start_ms
-        return (
-            now_ms // 1000 * 1000 - self.start_ago_ms
-        )  # epochs on whole seconds, as receivers have them
+        whole_ms = now_ms // 1000 * 1000  # epochs lie on whole seconds, as receivers have them
+        return whole_ms - self.start_ago_ms
 
 
 def read_scenario(text: str, folder: Path, *, seed: int | None = None) -> Scenario | list[Fault]:
@@ -75,102 +57,6 @@ def read_scenario(text: str, folder: Path, *, seed: int | None = None) -> Scenar
     return _Reading(document, folder).scenario(seed)
 
 
-def read_event(line: Mapping[str, object], folder: Path, at_ms: int) -> Event | list[Fault]:
-    """An event of the control channel: `do` and the keys that the scenario's line would have, without a time."""
-    faults: list[Fault] = []
-    event = _event(_Keys(dict(line), "control", faults), folder, at_ms)
-    return faults if faults or event is None else event
-
-
-# -- one table of a document
-
-
-class _Keys:
-    """One table: each key is taken once, with its type and range; what is left over is a fault."""
-
-    def __init__(self, table: object, path: str, faults: list[Fault]) -> None:
-        self.path = path
-        self.faults = faults
-        self._known: list[str] = []
-        self._table: dict[str, Any] = {}
-        if isinstance(table, dict):
-            self._table = table
-        else:
-            self.fault("", "a table is wanted here, { key = value, ... }")
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._table
-
-    def fault(self, key: str, fix: str) -> None:
-        self.faults.append(Fault(key=f"{self.path}.{key}" if key else self.path, fix=fix))
-
-    def number(self, key: str, default: float, low: float, high: float) -> float:
-        value = self._take(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.fault(key, f"a number is wanted, {low:g} to {high:g}; is {value!r}")
-            return default
-        if not (math.isfinite(value) and low <= value <= high):
-            self.fault(key, f"{low:g} to {high:g}; is {value!r}")
-            return default
-        return value
-
-    def whole(self, key: str, default: int, low: int, high: int) -> int:
-        value = self.number(key, default, low, high)
-        if value != int(value):
-            self.fault(key, f"a whole number is wanted; is {value!r}")
-        return int(value)
-
-    def text(self, key: str, default: str) -> str:
-        value = self._take(key, default)
-        if not isinstance(value, str):
-            self.fault(key, f'text is wanted, "..."; is {value!r}')
-            return default
-        return value
-
-    def choice(self, key: str, default: str, words: Iterable[str]) -> str:
-        value, words = self.text(key, default), tuple(words)
-        if value not in words:
-            near = get_close_matches(value, words, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            self.fault(key, f"one of {', '.join(words)}; is {value!r}{hint}")
-            return default
-        return value
-
-    def choice_of(self, key: str, default: int, numbers: tuple[int, ...]) -> int:
-        value = self.whole(key, default, min(numbers), max(numbers))
-        if value not in numbers:
-            self.fault(key, f"one of {', '.join(map(str, numbers))}; is {value!r}")
-        return value
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        value = self._take(key, default)
-        if not isinstance(value, bool):
-            self.fault(key, f"true or false; is {value!r}")
-            return default
-        return value
-
-    def items(self, key: str) -> list[Any]:
-        value = self._take(key, [])
-        if not isinstance(value, list):
-            self.fault(key, f"a list is wanted, [ ... ]; is {value!r}")
-            return []
-        return value
-
-    def raw(self, key: str) -> object:
-        return self._take(key, None)
-
-    def done(self) -> None:
-        for key in self._table:
-            if key not in self._known:
-                near = get_close_matches(key, self._known, 1)
-                hint = f"did you mean {near[0]}? " if near else ""
-                self.fault(key, f"unknown key; {hint}known here: {', '.join(self._known)}")
-
-    def _take(self, key: str, default: object) -> object:
-        self._known.append(key)
-        return self._table.get(key, default)
-
-
 # -- the whole document
 
 
@@ -178,8 +64,7 @@ class _Reading:
     def __init__(self, document: dict[str, Any], folder: Path) -> None:
         self._faults: list[Fault] = []
         self._folder = folder
-        self._top = _Keys(document, "", self._faults)
-        self._top.path = "scenario file"
+        self._top = Keys(document, "scenario file", self._faults)
         self._tables = document
 
     def scenario(self, seed: int | None) -> Scenario | list[Fault]:
@@ -227,14 +112,14 @@ class _Reading:
             faults=tuple(faults),
         )
 
-    def _keys(self, key: str) -> _Keys:
-        return _Keys(self._tables.get(key, {}), key, self._faults)
+    def _keys(self, key: str) -> Keys:
+        return Keys(self._tables.get(key, {}), key, self._faults)
 
     def _track(self) -> Track:
         if "track" not in self._tables:
             return Track(vertices=(Vertex(t_ms=0, lat=FAR_PLACE[0], lon=FAR_PLACE[1]),))
         keys = self._keys("track")
-        track = _track(keys, self._folder)
+        track = read_track(keys, self._folder)
         keys.done()
         return track or Track(vertices=(Vertex(t_ms=0, lat=0.0, lon=0.0),))
 
@@ -244,7 +129,7 @@ class _Reading:
         keys, usual = self._keys("receiver"), ReceiverSpec()
         exact = keys.flag("exact", default=False)
         spec = ReceiverSpec(
-            baud=_baud(keys, usual.baud),
+            baud=keys.baud(usual.baud),
             hz=keys.choice_of("hz", usual.hz, (1, 5, 10)),
             talker=keys.choice("talker", usual.talker, ("GN", "GP")),
             latency_ms=keys.whole("latency_ms", usual.latency_ms, 0, 900),
@@ -279,7 +164,7 @@ class _Reading:
         spec = SealSpec(
             id=keys.text("id", "8000620011"),
             protocol=protocol,
-            baud=_baud(keys, 9600),
+            baud=keys.baud(9600),
             password=keys.text("password", "888888"),
             dynamic=keys.flag("dynamic", default=True),
             cards=tuple(str(card) for card in keys.items("cards")),
@@ -305,11 +190,11 @@ class _Reading:
         if "capture" not in self._tables:
             return None
         keys = self._keys("capture")
-        data = _file(keys, self._folder, gz=keys.flag("gz", default=False))
+        data = read_file(keys, self._folder, gz=keys.flag("gz", default=False))
         skip = keys.flag("skip_comments", default=True)
         spec = CaptureSpec(
             data=without_comments(data) if skip else data,
-            baud=_baud(keys, 9600),
+            baud=keys.baud(9600),
             device=keys.choice("device", "gps", ("gps", "seal")),
             pace=keys.choice("pace", "baud", PACES),
             line_ms=keys.whole("line_ms", 100, 1, 60_000),
@@ -346,9 +231,9 @@ class _Reading:
             return []
         events = []
         for number, line in enumerate(lines):
-            keys = _Keys(line, f"event[{number}]", self._faults)
+            keys = Keys(line, f"event[{number}]", self._faults)
             at_ms = _at_ms(keys, start_ms, end_ms)
-            event = _event(keys, self._folder, at_ms)
+            event = event_of(keys, self._folder, at_ms)
             if event is None:
                 continue
             if event.device not in devices:
@@ -365,7 +250,7 @@ class _Reading:
             return []
         specs = []
         for number, line in enumerate(lines):
-            keys = _Keys(line, f"fault[{number}]", self._faults)
+            keys = Keys(line, f"fault[{number}]", self._faults)
             kind = keys.choice("kind", "noise", FAULT_KINDS)
             spec = FaultSpec(
                 device=keys.choice("device", "gps", devices or ["gps", "seal"]),
@@ -385,7 +270,7 @@ class _Reading:
 # -- parts of it
 
 
-def _start(keys: _Keys) -> tuple[int | None, int | None]:
+def _start(keys: Keys) -> tuple[int | None, int | None]:
     """Unix ms of the start, or how long before the player's now; both None if the file leaves it to the track."""
     value = keys.raw("start")
     if value is None:
@@ -406,7 +291,7 @@ def _unix_ms(moment: datetime) -> int:
     return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
 
 
-def _at_ms(keys: _Keys, start_ms: int | None, end_ms: int) -> int:
+def _at_ms(keys: Keys, start_ms: int | None, end_ms: int) -> int:
     at = keys.raw("at")
     if at is None:
         if "at_s" not in keys:
@@ -431,11 +316,7 @@ def _names(
     return names
 
 
-def _baud(keys: _Keys, usual: int) -> int:
-    return keys.choice_of("baud", usual, BAUDS)
-
-
-def _sentences(keys: _Keys, usual: tuple[str, ...]) -> tuple[str, ...]:
+def _sentences(keys: Keys, usual: tuple[str, ...]) -> tuple[str, ...]:
     if "sentences" not in keys:
         keys.items("sentences")
         return usual
@@ -446,10 +327,10 @@ def _sentences(keys: _Keys, usual: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def _fences(keys: _Keys, faults: list[Fault]) -> list[Fence]:
+def _fences(keys: Keys, faults: list[Fault]) -> list[Fence]:
     fences = []
     for number, line in enumerate(keys.items("fences")):
-        each = _Keys(line, f"{keys.path}.fences[{number}]", faults)
+        each = Keys(line, f"{keys.path}.fences[{number}]", faults)
         fence = Fence(
             id=each.whole("id", 1, 1, 10),
             lat=each.number("lat", 0, -90, 90),
@@ -461,209 +342,7 @@ def _fences(keys: _Keys, faults: list[Fault]) -> list[Fence]:
     return fences
 
 
-def _track(keys: _Keys, folder: Path) -> Track | None:
-    """From a file, or from points and a speed."""
-    if "file" in keys:
-        return _track_file(keys, folder)
-    points = _points(keys)
-    speed = keys.number("speed_km_h", 60, 1, 400)
-    stops = [(float(stop[0]), float(stop[1])) for stop in keys.items("stops") if _is_pair(stop)]
-    keys.raw("file")
-    if not points:
-        keys.fault("points", "[[lat, lon], ...] with at least one place, or file = ...")
-        return None
-    return along(points, speed / 3.6, stops)
-
-
-def _points(keys: _Keys) -> list[tuple[float, float]]:
-    points = []
-    for point in keys.items("points"):
-        if not _is_pair(point) or abs(point[0]) > 90 or abs(point[1]) > 180:
-            keys.fault("points", f"[lat, lon] in degrees; one is {point!r}")
-            return []
-        points.append((float(point[0]), float(point[1])))
-    return points
-
-
-def _is_pair(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and all(isinstance(each, int | float) and not isinstance(each, bool) for each in value)
-    )
-
-
-def _track_file(keys: _Keys, folder: Path) -> Track | None:
-    name = keys.text("file", "")
-    gz = keys.flag("gz", default=name.endswith(".gz"))
-    unit = keys.text("unit", "") or None
-    begun = len(keys.faults)
-    data = _file(keys, folder, gz=gz)
-    if len(keys.faults) > begun:
-        return None
-    text = data.decode("utf-8-sig", errors="replace")
-    gpx = name.removesuffix(".gz").endswith(".gpx")
-    track = tracks.read_gpx(text) if gpx else tracks.read_csv(text, unit)
-    if isinstance(track, str):
-        keys.fault("file", f"{name}: {track}")
-        return None
-    return track
-
-
-def _file(keys: _Keys, folder: Path, *, gz: bool) -> bytes:
-    name = keys.text("file", "")
-    path = folder / name
-    if not name or not path.is_file():
-        keys.fault("file", f"no such file: {path}")
-        return b""
-    try:
-        data = _read(path, gz=gz or name.endswith(".gz"))
-    except (OSError, EOFError) as error:
-        keys.fault("file", f"{name} cannot be read: {error}")
-        return b""
-    if len(data) > FILE_BYTES_MAX:
-        keys.fault("file", f"{name} is larger than {FILE_BYTES_MAX} bytes; cut it")
-        return b""
-    return data
-
-
-def _read(path: Path, *, gz: bool) -> bytes:
-    if not gz:
-        return path.read_bytes()
-    with gzip.open(path) as stream:
-        return stream.read(FILE_BYTES_MAX + 1)
-
-
 def _capture_ms(capture: CaptureSpec) -> int:
     if capture.pace == "line":
         return (capture.data.count(b"\n") + 2) * capture.line_ms
     return len(capture.data) * FRAME_BITS * 1000 // capture.baud + 1000
-
-
-# -- events: one row a word
-
-
-def _ends(keys: _Keys) -> dict[str, object]:
-    """`for_s`, where it is given; without it the effect has no end."""
-    if "for_s" not in keys:
-        keys.raw("for_s")
-        return {}
-    return {"for_s": keys.number("for_s", 1, 0.001, SECONDS_MAX)}
-
-
-def _nothing(_keys: _Keys, _folder: Path) -> dict[str, object]:
-    return {}
-
-
-def _lasting(keys: _Keys, _folder: Path) -> dict[str, object]:
-    return _ends(keys)
-
-
-def _void(keys: _Keys, _folder: Path) -> dict[str, object]:
-    return {"stale": keys.flag("stale", default=False), **_ends(keys)}
-
-
-def _jump(keys: _Keys, _folder: Path) -> dict[str, object]:
-    east, north = (keys.number(key, 0, -1e7, 1e7) for key in ("east_m", "north_m"))
-    return {"east_m": east, "north_m": north, **_ends(keys)}
-
-
-def _jam(keys: _Keys, _folder: Path) -> dict[str, object]:
-    return {"depth_db": keys.number("depth_db", 22, 0, 60), **_ends(keys)}
-
-
-def _spoof(keys: _Keys, folder: Path) -> dict[str, object]:
-    clock_s = keys.number("clock_s", 0, -1e6, 1e6)
-    return {"clock_s": clock_s, "track": _track(keys, folder), **_ends(keys)}
-
-
-def _antenna(keys: _Keys, _folder: Path) -> dict[str, object]:
-    return {"state": keys.choice("state", "OPEN", ("OPEN", "SHORT")), **_ends(keys)}
-
-
-def _new_baud(keys: _Keys, _folder: Path) -> dict[str, object]:
-    return {"baud": _baud(keys, 9600)}
-
-
-def _card(keys: _Keys, _folder: Path) -> dict[str, object]:
-    card = keys.text("card", "")
-    if not (card.isdecimal() and len(card) <= 10):
-        keys.fault("card", f"ten digits; is {card!r}")
-    return {"card": card}
-
-
-def _password(keys: _Keys, _folder: Path) -> dict[str, object]:
-    args: dict[str, object] = {"channel": keys.choice("channel", "sms", CHANNELS)}
-    if "password" in keys:
-        args["password"] = keys.text("password", "")
-    else:
-        keys.raw("password")  # the right one
-    return args
-
-
-def _cover(keys: _Keys, _folder: Path) -> dict[str, object]:
-    return {"state": keys.choice("state", "open", ("open", "closed"))}
-
-
-def _battery(keys: _Keys, _folder: Path) -> dict[str, object]:
-    args: dict[str, object] = {}
-    if "percent" in keys:
-        args["percent"] = keys.whole("percent", 50, 0, 100)
-    if "charging" in keys:
-        args["charging"] = keys.flag("charging", default=True)
-    if not args:
-        keys.fault("percent", "say percent = 0..100, charging = true or false, or both")
-    keys.raw("percent")
-    keys.raw("charging")
-    return args
-
-
-def _motor(keys: _Keys, _folder: Path) -> dict[str, object]:
-    return {"stuck": keys.flag("stuck", default=True)}
-
-
-EVENTS: dict[str, tuple[str, Callable[[_Keys, Path], dict[str, object]]]] = {
-    "void": ("gps", _void),
-    "jump": ("gps", _jump),
-    "jam": ("gps", _jam),
-    "tunnel": ("gps", _lasting),
-    "spoof": ("gps", _spoof),
-    "freeze": ("gps", _lasting),
-    "rollover": ("gps", _lasting),
-    "antenna": ("gps", _antenna),
-    "baud": ("gps", _new_baud),
-    "silence": ("gps", _lasting),
-    "unplug": ("", _lasting),  # device = "gps" or "seal"
-    "replug": ("", _nothing),
-    "rope_in": ("seal", _nothing),
-    "rope_out": ("seal", _nothing),
-    "cut": ("seal", _nothing),
-    "force": ("seal", _nothing),
-    "card": ("seal", _card),
-    "p43": ("seal", _password),
-    "p52": ("seal", _password),
-    "cover": ("seal", _cover),
-    "door": ("seal", _cover),
-    "shock": ("seal", _nothing),
-    "drop": ("seal", _nothing),
-    "button": ("seal", _nothing),
-    "battery": ("seal", _battery),
-    "motor": ("seal", _motor),
-    "restart": ("seal", _nothing),
-    "silent": ("seal", _lasting),
-}
-
-
-def _event(keys: _Keys, folder: Path, at_ms: int) -> Event | None:
-    do = keys.text("do", "")
-    if do not in EVENTS:
-        near = get_close_matches(do, EVENTS, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        keys.fault("do", f"one of {', '.join(EVENTS)}; is {do!r}{hint}")
-        return None
-    device, read_args = EVENTS[do]
-    if not device:
-        device = keys.choice("device", "gps", ("gps", "seal"))
-    args = read_args(keys, folder)
-    keys.done()
-    return Event(at_ms=at_ms, do=do, device=device, args=args)

@@ -19,6 +19,7 @@ from firmware_sim.world import World
 __all__ = ["Bytes", "Happened", "Out", "Plug", "Stage", "Truth"]
 
 TRUTH_EVERY_MS = 1000
+NEVER_MS = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class Stage:
         self._cables = {name: _cable(scenario, name) for name in self.devices}
         self._events = sorted(scenario.events, key=lambda event: event.at_ms)
         self._next_event = 0
+        self._ended = False
         self._plugged = dict.fromkeys(self.devices, True)
         self._replug_ms: dict[str, int] = {}
         self._under_way: list[tuple[int, int, str, Struck, int]] = []
@@ -81,8 +83,8 @@ class Stage:
 
     @property
     def done(self) -> bool:
-        """Whether the scenario's end has come."""
-        return self.now_ms >= self.scenario.end_ms
+        """Whether the scenario's end has come, and what was on the cables then has arrived."""
+        return self._ended and not self._under_way
 
     def baud(self, device: str) -> int:
         return self.devices[device].baud
@@ -93,15 +95,15 @@ class Stage:
 
     def next_due_ms(self) -> int:
         """When something is due next; the end of the scenario is."""
-        return min(self._due_ms(), self.scenario.end_ms)
+        due_ms = self._due_ms()
+        return due_ms if self._ended else min(due_ms, self.scenario.end_ms)
 
     def advance(self, to_ms: int) -> list[Out]:
-        """Let time run to `to_ms`, and not past the end; what came of it, in order."""
-        to_ms = min(to_ms, self.scenario.end_ms)
-        while (due_ms := self._due_ms()) <= to_ms:
-            self.now_ms = max(due_ms, self.now_ms)
-            self._step()
-        self.now_ms = max(to_ms, self.now_ms)
+        """Let time run to `to_ms`; what came of it, in order. Past the end only the cables run empty."""
+        self._run(min(to_ms, self.scenario.end_ms))
+        if to_ms >= self.scenario.end_ms:
+            self._ended = True
+            self._run(to_ms)
         return self._taken()
 
     def feed(self, device: str, data: bytes) -> list[Out]:
@@ -116,14 +118,23 @@ class Stage:
         self._play(event)
         return self._taken()
 
+    def _run(self, to_ms: int) -> None:
+        while (due_ms := self._due_ms()) <= to_ms:
+            self.now_ms = max(due_ms, self.now_ms)
+            if not self._ended:
+                self._step()
+            self._arrive()
+        self.now_ms = max(to_ms, self.now_ms)
+
     def _due_ms(self) -> int:
-        dues = [self.scenario.end_ms + 1]
+        arrives_ms = self._under_way[0][0] if self._under_way else NEVER_MS
+        if self._ended:
+            return arrives_ms
+        dues = [arrives_ms]
         dues += [due for each in self.devices.values() if (due := each.next_due_ms()) is not None]
         dues += self._replug_ms.values()
         if self._next_event < len(self._events):
             dues.append(self._events[self._next_event].at_ms)
-        if self._under_way:
-            dues.append(self._under_way[0][0])
         if self._truth_ms is not None:
             dues.append(self._truth_ms)
         return min(dues)
@@ -143,13 +154,16 @@ class Stage:
             if due_ms is not None and due_ms <= self.now_ms:
                 device.wake(self.now_ms)
                 self._collect(name)
+        if self._truth_ms is not None and self._truth_ms <= self.now_ms:
+            self._truth_ms += TRUTH_EVERY_MS
+            self._tell(self._truth())
+
+    def _arrive(self) -> None:
+        """What has reached the end of its cable by now."""
         while self._under_way and self._under_way[0][0] <= self.now_ms:
             at_ms, _, name, struck, baud = heappop(self._under_way)
             if self._plugged[name] and struck.data:
                 self._out.append(Bytes(at_ms=at_ms, device=name, data=struck.data, baud=baud))
-        if self._truth_ms is not None and self._truth_ms <= self.now_ms:
-            self._truth_ms += TRUTH_EVERY_MS
-            self._tell(self._truth())
 
     def _play(self, event: Event) -> None:
         if event.do in {"unplug", "replug"}:
