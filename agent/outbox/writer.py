@@ -37,10 +37,10 @@ from agent.outbox.words import (
     Trouble,
     Word,
 )
-from agent.sealer import Closing, OpenBatch
+from agent.sealer import FIX_BYTES_FIRST, OVERHEAD_BYTES, Closing, OpenBatch, event_bytes
 from wire.canon import decode, encode
 from wire.receipts import Receipt
-from wire.records import EventKind
+from wire.records import EventKind, EventRecord
 
 COVERED_BATCHES_MAX = 64  # receipts carried out in groups: 7,000 bytes a commit instead of 10,900
 COVERED_MS_MAX = 600_000
@@ -107,7 +107,7 @@ class Writer:
         self, batch: OpenBatch, moment: Moment, memory: Mapping[str, bytes | None]
     ) -> StoredBatch:
         """One batch, and what belongs to it."""
-        size = sum(_size(batch))
+        size = _size(batch)
 
         async def body(tx: Transaction) -> None:
             await self._forget_some(tx, moment, need_bytes=size, weight=batch.weight)
@@ -595,6 +595,8 @@ def _previous(chain: Chain) -> Previous | None:
     )
 
 
-def _size(batch: OpenBatch) -> list[int]:
-    """A generous guess of what each record adds to the file."""
-    return [300, *(64 if kept.weight == Weight.ROUTINE else 600 for kept in batch.kept)]
+def _size(batch: OpenBatch) -> int:
+    """What a batch adds to the file, at most; what deflate saves is a gift."""
+    fixes = sum(not isinstance(kept.record, EventRecord) for kept in batch.kept)
+    events = (kept.record for kept in batch.kept if isinstance(kept.record, EventRecord))
+    return OVERHEAD_BYTES + FIX_BYTES_FIRST * min(fixes, 64) + sum(map(event_bytes, events))
