@@ -1,1 +1,0 @@
-"""The unit's settings: read once, checked, frozen, handed on as values (EDGE section 10)."""

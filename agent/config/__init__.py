@@ -1,0 +1,21 @@
+"""The unit's settings: read once, checked, frozen, handed on as values (EDGE section 10).
+
+Law: every fault names its key and what would be right, and all of them are told at once. No room knows this one.
+`tables` is what may stand in the file, `read` finds faults of form, `values` those between keys, `pins` is whom the unit believes.
+"""
+
+from agent.config.pins import Pins, pins_text, read_pins
+from agent.config.read import BadConfigError, ConfigError
+from agent.config.values import Config, Link, of_text, read
+
+__all__ = [
+    "BadConfigError",
+    "Config",
+    "ConfigError",
+    "Link",
+    "Pins",
+    "of_text",
+    "pins_text",
+    "read",
+    "read_pins",
+]

@@ -1,0 +1,321 @@
+"""Tables become the rooms' own settings; what only shows between two keys is found here.
+
+Law: a value that passes here is one that the rooms may assert.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from agent.config.read import BadConfigError, ConfigError, faults_of, raw_of, read_text
+from agent.config.tables import (
+    ClockTable,
+    ConfigTable,
+    LinkTable,
+    RecorderTable,
+    UplinkTable,
+    over,
+)
+from agent.io.mqtt import Server
+from agent.io.serial_port import PortSettings
+from agent.outbox import DeleteAfter, OutboxSettings
+from agent.recorder import RecorderSettings, Role
+from agent.sealer import SealerSettings
+from agent.timekeeper import TimekeeperSettings
+from agent.uplink import UplinkSettings
+
+T = TypeVar("T")
+
+ROLES = {  # which role a protocol can play
+    "nmea": Role.GPS,
+    "jt701": Role.SEAL,
+    "eseal": Role.SEAL,
+}
+BAUDS = (4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
+SEAL_BAUD = 9_600  # DEVICES section 4: what the locks come with
+PORTS_DEFAULT = {True: 8_883, False: 1_883}
+SOCKET_PATH_BYTES_MAX = 107  # unix(7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One serial port and the device behind it."""
+
+    port: PortSettings
+    seal_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings of a unit, checked."""
+
+    unit_id: str
+    state_dir: Path
+    run_dir: Path
+    links: tuple[Link, ...]
+    secret_files: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+    recorder: RecorderSettings
+    sealer: SealerSettings
+    outbox: OutboxSettings
+    uplink: UplinkSettings
+    servers: tuple[Server, ...]
+    keep_alive_s: int
+    metered: bool
+    timekeeper: TimekeeperSettings
+    not_before: date
+
+    @property
+    def identity_dir(self) -> Path:
+        return self.state_dir / "identity"
+
+    @property
+    def outbox_dir(self) -> Path:
+        return self.state_dir / "outbox"
+
+    @property
+    def socket_path(self) -> Path:
+        return self.run_dir / "status.sock"
+
+
+def read(path: Path) -> Config:
+    """The settings in `path`; BadConfigError with all that is wrong."""
+    return of_text(read_text(path))
+
+
+def of_text(text: str) -> Config:
+    """The settings in `text`; BadConfigError with all that is wrong."""
+    raw = raw_of(text)
+    errors = faults_of(raw)
+    well_formed = not errors
+    # Faults of form in one place shall not hide the others: what converts by itself is looked at.
+    servers = _servers(_sound(raw, "uplink", UplinkTable), errors)
+    links = _links(_sound_links(raw), errors)
+    day = _day(_sound(raw, "clock", ClockTable), errors)
+    if well_formed:
+        table = msgspec.convert(raw, ConfigTable)
+        _check_sizes(table, errors)
+        _check_paths(table, errors)
+        _refuse_what_is_not_built(table, errors)
+    if errors:
+        raise BadConfigError(tuple(errors))
+    table = msgspec.convert(raw, ConfigTable)
+    return Config(
+        unit_id=table.unit.id,
+        state_dir=Path(table.unit.state_dir),
+        run_dir=Path(table.unit.run_dir),
+        links=links,
+        secret_files={seal: Path(one.secret_file) for seal, one in table.seals.items()},
+        recorder=_recorder(table.recorder),
+        sealer=SealerSettings(
+            records_min=table.sealer.records_min,
+            age_live_s=table.sealer.age_live_s,
+            age_standing_s=table.sealer.age_standing_s,
+            age_offline_s=table.sealer.age_offline_s,
+            age_open_s=table.sealer.age_open_s,
+            batch_bytes_max=table.sealer.batch_bytes_max,
+        ),
+        outbox=OutboxSettings(
+            bytes_max=table.outbox.bytes_max,
+            headroom_bytes=table.outbox.headroom_bytes,
+            spare_bytes=table.outbox.spare_bytes,
+            delete_after=DeleteAfter(table.outbox.delete_after),
+        ),
+        uplink=UplinkSettings(
+            servers=len(servers),
+            window_batches_max=table.uplink.window_batches_max,
+            backlog_bytes_s=table.uplink.backlog_bytes_s,
+            messages_s=table.uplink.messages_s,
+            hello_ms=table.uplink.hello_s * 1000,
+            message_bytes_max=table.uplink.message_bytes_max,
+        ),
+        servers=servers,
+        keep_alive_s=table.uplink.keep_alive_s,
+        metered=table.uplink.metered,
+        timekeeper=TimekeeperSettings(
+            built_ms=int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+        ),
+        not_before=day,
+    )
+
+
+def server_of(address: str) -> Server | str:
+    """Where `address` points; or what would be right."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        return f"is {address!r}: {error}"
+    if parts.scheme not in {"mqtt", "mqtts"} or not host:
+        return f"mqtts://HOST[:PORT], is {address!r}"
+    if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
+        return f"nothing but mqtts://HOST[:PORT]: a unit shows its certificate, is {address!r}"
+    tls = parts.scheme == "mqtts"
+    if not tls and not _is_loopback(host):
+        return f"mqtts://{host}: plain mqtt:// is for brokers on the unit itself (127.0.0.1)"
+    return Server(host=host, port=port or PORTS_DEFAULT[tls], tls=tls)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _sound(raw: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+    """The table of that name if it has no fault of form."""
+    try:
+        return msgspec.convert(raw.get(name, {}), kind)
+    except msgspec.ValidationError:
+        return None
+
+
+def _sound_links(raw: Mapping[str, Any]) -> dict[str, LinkTable]:
+    tables = raw.get("links")
+    if not isinstance(tables, dict):
+        return {}
+    found = {name: _sound(tables, name, LinkTable) for name in tables}
+    return {name: table for name, table in found.items() if table is not None}
+
+
+def _servers(table: UplinkTable | None, errors: list[ConfigError]) -> tuple[Server, ...]:
+    servers = []
+    for index, address in enumerate(() if table is None else table.servers):
+        server = server_of(address)
+        if isinstance(server, Server):
+            servers.append(server)
+        else:
+            errors.append(ConfigError(key=f"uplink.servers[{index}]", hint=server))
+    return tuple(servers)
+
+
+def _links(tables: Mapping[str, LinkTable], errors: list[ConfigError]) -> tuple[Link, ...]:
+    links = []
+    device_of: dict[str, str] = {}
+    gps: str | None = None
+    for name, table in tables.items():
+        key = f"links.{name}"
+        found = [*_link_faults(key, table)]
+        other = device_of.setdefault(table.device, name)
+        if other != name:
+            hint = f"{table.device} is {other}'s already: one device has one role"
+            found.append(ConfigError(key=f"{key}.device", hint=hint))
+        if table.role == Role.GPS.value:
+            if gps is not None:
+                hint = f"{gps} is the receiver already: a unit has one; remove one of the two"
+                found.append(ConfigError(key=f"{key}.role", hint=hint))
+            gps = gps or name
+        errors += found
+        if not found:
+            links.append(_link(name, table))
+    return tuple(links)
+
+
+def _link_faults(key: str, table: LinkTable) -> list[ConfigError]:
+    faults = []
+    role = ROLES.get(table.protocol)
+    if role is None:
+        hint = f"one of {', '.join(ROLES)}, is {table.protocol!r}"
+        faults.append(ConfigError(key=f"{key}.protocol", hint=hint))
+    elif table.role != role.value:
+        hint = f"{role.value}, for {table.protocol} can be nothing else; is {table.role!r}"
+        faults.append(ConfigError(key=f"{key}.role", hint=hint))
+    if isinstance(table.baud, str) and (table.baud != "hunt" or table.protocol != "nmea"):
+        hint = f"a rate, or with protocol nmea the word hunt; is {table.baud!r}"
+        faults.append(ConfigError(key=f"{key}.baud", hint=hint))
+    if isinstance(table.baud, int) and table.baud not in BAUDS:
+        hint = f"one of {', '.join(map(str, BAUDS))}, is {table.baud}"
+        faults.append(ConfigError(key=f"{key}.baud", hint=hint))
+    if table.device.startswith(("/dev/ttyUSB", "/dev/ttyACM")):
+        hint = "a name of /dev/serial/by-id/ or by-path/: the number changes on replugging"
+        faults.append(ConfigError(key=f"{key}.device", hint=f"{hint}; is {table.device}"))
+    if table.seal_id is not None and role is not Role.SEAL:
+        hint = "only a seal's link has one"
+        faults.append(ConfigError(key=f"{key}.seal_id", hint=hint))
+    if table.utc_offset_min != 0:
+        hint = f"0: {table.protocol} says its times in UTC"
+        faults.append(ConfigError(key=f"{key}.utc_offset_min", hint=hint))
+    return faults
+
+
+def _link(name: str, table: LinkTable) -> Link:
+    baud = table.baud if isinstance(table.baud, int) else None
+    if baud is None and table.protocol != "nmea":
+        baud = SEAL_BAUD
+    return Link(
+        port=PortSettings(
+            name=name,
+            device=table.device,
+            protocol=table.protocol,
+            role=Role(table.role),
+            baud=baud,
+        ),
+        seal_id=table.seal_id,
+    )
+
+
+def _recorder(table: RecorderTable) -> RecorderSettings:
+    own = RecorderSettings()
+    return RecorderSettings(
+        sealed_moving=over(table.sealed_moving, own.sealed_moving),
+        sealed_standing=over(table.sealed_standing, own.sealed_standing),
+        open_moving=over(table.open_moving, own.open_moving),
+        open_standing=over(table.open_standing, own.open_standing),
+        pressed_1=over(table.pressed_1, own.pressed_1),
+        pressed_1_standing=over(table.pressed_1_standing, own.pressed_1_standing),
+        pressed_2=over(table.pressed_2, own.pressed_2),
+        pressed_2_standing=over(table.pressed_2_standing, own.pressed_2_standing),
+        pressed_3=over(table.pressed_3, own.pressed_3),
+    )
+
+
+def _day(table: ClockTable | None, errors: list[ConfigError]) -> date:
+    if table is None:
+        return date.min  # there is an error already
+    try:
+        return date.fromisoformat(table.not_before)
+    except ValueError:
+        errors.append(
+            ConfigError(key="clock.not_before", hint=f"there is no such day: {table.not_before}")
+        )
+        return date.min
+
+
+def _check_paths(table: ConfigTable, errors: list[ConfigError]) -> None:
+    path = f"{table.unit.run_dir}/status.sock"
+    if len(path.encode()) > SOCKET_PATH_BYTES_MAX:
+        hint = f"a shorter path: {path} is longer than a socket's name may be (107 bytes)"
+        errors.append(ConfigError(key="unit.run_dir", hint=hint))
+
+
+def _refuse_what_is_not_built(table: ConfigTable, errors: list[ConfigError]) -> None:
+    """A setting that does nothing would be a lie."""
+    said = {
+        "status.listen": table.status.listen != "",
+        "status.host": table.status.host != "",
+        "status.accept_orders": table.status.accept_orders,
+        "clock.chrony_sock": table.clock.chrony_sock is not None,
+    }
+    errors += [
+        ConfigError(key=key, hint="leave it out: this version does not serve it yet")
+        for key, is_said in said.items()
+        if is_said
+    ]
+
+
+def _check_sizes(table: ConfigTable, errors: list[ConfigError]) -> None:
+    if table.sealer.batch_bytes_max > table.uplink.message_bytes_max:
+        hint = f"at most uplink.message_bytes_max ({table.uplink.message_bytes_max}): a longer batch is never sent"
+        errors.append(ConfigError(key="sealer.batch_bytes_max", hint=hint))
+    if table.outbox.spare_bytes > table.outbox.bytes_max // 2:
+        hint = f"at most half of outbox.bytes_max ({table.outbox.bytes_max})"
+        errors.append(ConfigError(key="outbox.spare_bytes", hint=hint))
