@@ -94,7 +94,8 @@ def read_head(data: bytes, start: int = 0, *, by_cell: bool = False) -> Head | N
 
 def read_time(digits: str) -> tuple[int | None, bool]:
     """Unix ms of `ddmmyyhhmmss`, and whether it is to be believed; None if there is no such moment."""
-    day, month, year, hour, minute, second = (int(digits[i : i + 2]) for i in range(0, 12, 2))
+    day, month, year = int(digits[:2]), int(digits[2:4]), int(digits[4:6])
+    hour, minute, second = int(digits[6:8]), int(digits[8:10]), int(digits[10:12])
     try:
         moment = datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:

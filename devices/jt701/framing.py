@@ -19,10 +19,10 @@ _STARTS = re.compile(rb"[$(]")
 _ENDS = re.compile(rb"[()]")
 _TEXT_PREFIX = re.compile(rb"\(\d{0,10}")
 _TEXT_PREFIX_BYTES = 12
+_BROKEN_ID_SHOWN_BYTES = 4
 _LONG_FORM_BYTES = 62  # where no length can be believed: the usual frame of a lock
-_ID_START_BYTES = (
-    3  # `$` and two bytes of the id: the least tail that tells a next frame from chance
-)
+# mark and two bytes of the id: the least tail that tells a next frame from chance
+_START_BYTES_MIN = 3
 _DIGITS = re.compile(rb"\(\d\d")
 
 _Verdict = tuple[Frame | Refused, int] | None  # and how many bytes it covers; None: more are wanted
@@ -105,11 +105,17 @@ def _look_binary(held: bytes, start: int) -> _Verdict:
 
 def _next_start(data: bytes, size: int) -> int | None:
     """Where the same seal's next frame begins inside `data`: bytes were lost, and no checksum would tell."""
-    own = data[:6]
-    starts = [data.find(own, 1), data.find(b"(%b" % own[1:].hex().encode("ascii"), 1)]
-    if len(data) == size:
-        starts += [size - n for n in range(_ID_START_BYTES, 6) if data.endswith(own[:n])]
-    return min((start for start in starts if start > 0), default=None)
+    binary_start = data[:6]
+    text_start = b"(%b" % binary_start[1:].hex().encode("ascii")
+    places = [data.find(binary_start, 1), data.find(text_start, 1)]
+    if len(data) == size and _STARTS.search(data, size - len(text_start)):
+        places += [
+            size - n
+            for start in (binary_start, text_start)
+            for n in range(_START_BYTES_MIN, len(start))
+            if data.endswith(start[:n])
+        ]
+    return min((place for place in places if place > 0), default=None)
 
 
 def _look_text(held: bytes, start: int) -> _Verdict:
@@ -117,7 +123,8 @@ def _look_text(held: bytes, start: int) -> _Verdict:
     if good < _TEXT_PREFIX_BYTES:
         if start + good == len(held):
             return None
-        return _refuse(Reason.MALFORMED, held[start : start + good + 1]), _TEXT_PREFIX_BYTES
+        shown = min(good + 1, _BROKEN_ID_SHOWN_BYTES)  # what stands for an id may be a password
+        return _refuse(Reason.MALFORMED, held[start : start + shown]), _TEXT_PREFIX_BYTES
     data = held[start : start + text.TEXT_BYTES_MAX]
     end = _ENDS.search(data, 1)
     size = end.start() if end else len(data)
