@@ -1,0 +1,565 @@
+"""One unit's chains: where a batch stands, what settles with it, what is still owed (WIRE section 9).
+
+Law: when all batches of an honest unit have come, in any order and any number of times, the outcome is the same.
+Reads no store: whoever asks brings the heads that `wants` names.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from collector.ingest import (
+    PARKED_BATCHES_MAX,
+    PARKED_BYTES_MAX,
+    Arrival,
+    Chain,
+    Closed,
+    Confession,
+    Forked,
+    Hole,
+    Judged,
+    Missing,
+    Oddity,
+    Parked,
+    Settled,
+    Slot,
+    Step,
+    Verdict,
+)
+from wire import Reason
+
+Place = tuple[bytes, int]  # chain_id, batch_no
+
+SETTLE_MAX = 64  # of one unit and tick: no backlog delays another unit's alarm (SCALE section 6)
+GOOD_QUALITIES = (2, 3)  # NTP, GNSS: a unit's clock that may testify against it
+CONFESSIONS_MAX = 4_096  # a parked batch can hold some; more than batches parked is no honest unit
+
+
+class UnitChains:
+    """All that decides about a unit's next batch. Mutable: forget it when its tick is not committed."""
+
+    def __init__(
+        self,
+        *,
+        chains: Iterable[Chain] = (),
+        waiting: Iterable[Arrival] = (),
+        confessions: Iterable[Confession] = (),
+        holes: Iterable[Hole] = (),
+    ) -> None:
+        self.chains = {chain.chain_id: chain for chain in chains}
+        self.waiting = {(entry.chain_id, entry.batch_no): entry for entry in waiting}
+        self.confessions = list(confessions)
+        self.holes = list(holes)
+        self.heads: dict[Place, bytes] = {}  # stored ones, as far as this tick needs them
+        self.owed: dict[bytes, int] = {}  # newest number that a hello has named, by chain
+        self.current = max(
+            (chain for chain in self.chains.values() if chain.successor is None),
+            key=lambda chain: chain.ordinal,
+            default=None,
+        )
+        self.changed: set[bytes] = set()  # chains to be written
+        self.holes_changed = False
+        self.confessions_changed = False
+        self._budget = SETTLE_MAX
+        self._parked_bytes = sum(entry.size_bytes for entry in self.waiting.values())
+        self._beginnings = {place for place in self.waiting if place[1] == 0}
+        self._steps: list[Step] = []
+
+    def begin_tick(self, heads: Mapping[Place, bytes]) -> None:
+        """`heads`: of the stored batches among those that `wants` named."""
+        self.heads = dict(heads)
+        self.changed.clear()
+        self.holes_changed = False
+        self.confessions_changed = False
+        self._budget = SETTLE_MAX
+
+    def wants(self, arrival: Arrival) -> list[Place]:
+        """Numbers whose stored heads `take` will look at."""
+        places = []
+        chain = self.chains.get(arrival.chain_id)
+        if chain is not None and arrival.batch_no <= chain.through:
+            places.append((arrival.chain_id, arrival.batch_no))
+        genesis = arrival.genesis
+        if genesis is not None and genesis.prev_chain is not None:
+            assert genesis.prev_batch_no is not None
+            places.append((genesis.prev_chain, genesis.prev_batch_no))
+        return places
+
+    def is_known(self, chain_id: bytes, batch_no: int, head: bytes) -> bool:
+        """True if this very batch is stored or parked: its body need not be read again."""
+        entry = self.waiting.get((chain_id, batch_no))
+        known = self.heads.get((chain_id, batch_no)) if entry is None else entry.head
+        return known == head
+
+    def take(self, arrival: Arrival) -> Judged:
+        """The verdict on a batch, and what else it lets settle."""
+        self._steps = []
+        verdict, reason = self._place(arrival)
+        if verdict is not Verdict.DUPLICATE and verdict is not Verdict.FORK:
+            self._hear(arrival.confessions)
+            self._settle()
+        return Judged(verdict=verdict, reason=reason, steps=tuple(self._steps))
+
+    def confess(self, confession: Confession) -> tuple[Step, ...]:
+        """What settles when these batches will not come: a hello's `oldest`, or a supervisor's act."""
+        self._steps = []
+        self._hear((confession,))
+        self._settle()
+        return tuple(self._steps)
+
+    def go_on(self) -> tuple[Step, ...]:
+        """What the last tick's bound left to settle."""
+        self._steps = []
+        self._settle()
+        return tuple(self._steps)
+
+    @property
+    def has_more(self) -> bool:
+        """True if the bound of the tick was met: there may be more to settle at once."""
+        return self._budget <= 0
+
+    def missing(self) -> Missing | None:
+        """What is owed first: of the current chain, then of a chain that should have come before a parked one."""
+        chain = self.current
+        if chain is not None:
+            owed = self._owed_of(chain)
+            if owed is not None:
+                return owed
+        unknown = self._unknown_missing()
+        if unknown is not None:
+            return unknown
+        for closed in self.chains.values():
+            owed = self._owed_of(closed)
+            if owed is not None:
+                return owed
+        return None
+
+    # the table of WIRE section 9
+
+    def _place(self, arrival: Arrival) -> tuple[Verdict, Reason | None]:
+        place = (arrival.chain_id, arrival.batch_no)
+        parked = self.waiting.get(place)
+        if parked is not None:
+            if parked.head != arrival.head:
+                return self._fork(arrival, arrival.batch_no)
+            if parked.is_early and not arrival.is_early:
+                self.waiting[place] = replace(parked, is_early=False)
+            return Verdict.DUPLICATE, None
+        chain = self.chains.get(arrival.chain_id)
+        if chain is None:
+            return self._begin(arrival) if arrival.batch_no == 0 else self._park(arrival)
+        if arrival.batch_no <= chain.through:
+            return self._below(arrival)
+        if chain.successor is not None:
+            return self._behind_the_end(arrival, chain)
+        if arrival.batch_no == chain.through + 1:
+            return self._follow(arrival, chain, Slot.IN_ORDER)
+        return self._park(arrival)
+
+    def _below(self, arrival: Arrival) -> tuple[Verdict, Reason | None]:
+        stored = self.heads.get((arrival.chain_id, arrival.batch_no))
+        if stored is not None:
+            if stored == arrival.head:
+                return Verdict.DUPLICATE, None
+            return self._fork(arrival, arrival.batch_no)
+        hole = next(
+            (
+                hole
+                for hole in self.holes
+                if hole.chain_id == arrival.chain_id
+                and hole.first_no <= arrival.batch_no <= hole.last_no
+            ),
+            None,
+        )
+        assert hole is not None, "a settled number is neither stored nor in a hole"
+        if not _fits(arrival, hole):
+            return self._fork(arrival, arrival.batch_no)
+        self.holes.remove(hole)
+        self.holes.extend(_rest(hole, arrival))
+        self.holes_changed = True
+        self._fill(self.chains[arrival.chain_id], arrival)
+        self._settled(arrival, Slot.HOLE, arrival.reason, was_parked=False)
+        return _accepted(arrival.reason)
+
+    def _follow(
+        self, arrival: Arrival, chain: Chain, slot: Slot, *, was_parked: bool = False
+    ) -> tuple[Verdict, Reason | None]:
+        if chain.head is not None and arrival.prev != chain.head:
+            return self._fork(arrival, chain.through, was_parked=was_parked)
+        reason = arrival.reason
+        is_behind_hole = chain.through != chain.stored_no
+        if is_behind_hole:
+            self._know_after(chain, arrival.prev)
+        is_jump = (
+            arrival.first_seq < chain.next_seq
+            if is_behind_hole
+            else arrival.first_seq != chain.next_seq
+        )
+        if is_jump and reason is None:
+            reason = Reason.SEQ_JUMP
+        self._advance(chain, arrival)
+        oddity = Oddity.LATE_TAIL if slot is Slot.LATE_TAIL else None
+        self._settled(arrival, slot, reason, was_parked=was_parked, oddity=oddity)
+        return _accepted(reason)
+
+    def _behind_the_end(
+        self, arrival: Arrival, chain: Chain, *, was_parked: bool = False
+    ) -> tuple[Verdict, Reason | None]:
+        assert chain.successor is not None
+        successor = self.chains[chain.successor]
+        is_testified = (
+            arrival.time_quality in GOOD_QUALITIES and successor.began_quality in GOOD_QUALITIES
+        )
+        if is_testified and arrival.sealed_ms > successor.began_ms:
+            return self._fork(arrival, chain.through, was_parked=was_parked)
+        if arrival.batch_no > chain.through + 1:
+            return self._park(arrival)
+        return self._follow(arrival, chain, Slot.LATE_TAIL, was_parked=was_parked)
+
+    def _begin(
+        self, arrival: Arrival, *, was_parked: bool = False
+    ) -> tuple[Verdict, Reason | None]:
+        genesis, current = arrival.genesis, self.current
+        if genesis is None or genesis.prev_chain is None:
+            oddity = None if current is None else Oddity.CHAIN_BREAK
+            return self._open(arrival, oddity, was_parked=was_parked)
+        # A genesis that names a chain waits for it, also when there is no chain yet: else the order of arrival would tell
+        before = self.chains.get(genesis.prev_chain)
+        if before is None:
+            return self._park(arrival)
+        number, head = genesis.prev_batch_no, genesis.prev_head
+        assert number is not None
+        if before.successor is not None:
+            return self._fork(arrival, number, was_parked=was_parked)
+        if number > before.through:
+            return self._park(arrival)
+        if number == before.through:
+            stored, oddity = before.head, None
+        else:
+            stored, oddity = self.heads.get((before.chain_id, number)), Oddity.ROLLED_BACK
+        if stored is not None and stored != head:
+            return self._fork(arrival, number, was_parked=was_parked)
+        return self._open(arrival, oddity, was_parked=was_parked)
+
+    # what a verdict does
+
+    def _open(
+        self, arrival: Arrival, oddity: Oddity | None, *, was_parked: bool
+    ) -> tuple[Verdict, Reason | None]:
+        self._succeed(
+            Chain(
+                chain_id=arrival.chain_id,
+                ordinal=len(self.chains),
+                through=-1,
+                head=None,
+                next_seq=0,
+                stored_no=-1,
+                stored_head=None,
+                began_ms=arrival.sealed_ms,
+                began_quality=arrival.time_quality,
+            )
+        )
+        if oddity is not None:
+            self._steps.append(Closed(chain_id=arrival.chain_id, hole=None, why=oddity.value))
+        self._advance(self.chains[arrival.chain_id], arrival)
+        self._settled(arrival, Slot.IN_ORDER, arrival.reason, was_parked=was_parked, oddity=oddity)
+        return _accepted(arrival.reason)
+
+    def _succeed(self, chain: Chain) -> None:
+        if self.current is not None:
+            self._write(replace(self.current, successor=chain.chain_id))
+        self._write(chain)
+        self.current = chain
+
+    def _advance(self, chain: Chain, arrival: Arrival) -> None:
+        self._write(
+            replace(
+                chain,
+                through=arrival.batch_no,
+                head=arrival.head,
+                next_seq=arrival.first_seq + arrival.count,
+                stored_no=arrival.batch_no,
+                stored_head=arrival.head,
+                last_sealed_ms=arrival.sealed_ms,
+                last_quality=arrival.time_quality,
+                last_boot_no=arrival.boot_no,
+                last_mono_ms=arrival.sealed_mono_ms,
+            )
+        )
+
+    def _fill(self, chain: Chain, arrival: Arrival) -> None:
+        """A batch inside a hole: a receipt must cover it, also when nothing behind the hole has come yet."""
+        if arrival.batch_no < chain.stored_no:
+            return
+        through = chain.through
+        self._advance(chain, arrival)
+        if arrival.batch_no < through:
+            self._write(replace(self.chains[chain.chain_id], through=through, head=chain.head))
+
+    def _write(self, chain: Chain) -> None:
+        self.chains[chain.chain_id] = chain
+        self.changed.add(chain.chain_id)
+        if self.current is not None and self.current.chain_id == chain.chain_id:
+            self.current = chain
+
+    def _settled(
+        self,
+        arrival: Arrival,
+        slot: Slot,
+        reason: Reason | None,
+        *,
+        was_parked: bool,
+        oddity: Oddity | None = None,
+    ) -> None:
+        self.heads[(arrival.chain_id, arrival.batch_no)] = arrival.head
+        self._budget -= 1
+        self._steps.append(
+            Settled(arrival=arrival, slot=slot, reason=reason, was_parked=was_parked, oddity=oddity)
+        )
+
+    def _park(self, arrival: Arrival) -> tuple[Verdict, Reason | None]:
+        place = (arrival.chain_id, arrival.batch_no)
+        if place in self.waiting:  # it waits on
+            return Verdict.GAP, None
+        bytes_after = self._parked_bytes + arrival.size_bytes
+        if len(self.waiting) < PARKED_BATCHES_MAX and bytes_after <= PARKED_BYTES_MAX:
+            self.waiting[place] = arrival
+            self._parked_bytes = bytes_after
+            if arrival.batch_no == 0:
+                self._beginnings.add(place)
+            self._steps.append(Parked(arrival=arrival))
+        return Verdict.GAP, None  # over the bound it is not kept: without a receipt it comes again
+
+    def _unpark(self, arrival: Arrival) -> None:
+        place = (arrival.chain_id, arrival.batch_no)
+        del self.waiting[place]
+        self._beginnings.discard(place)
+        self._parked_bytes -= arrival.size_bytes
+
+    def _fork(
+        self, arrival: Arrival, against: int, *, was_parked: bool = False
+    ) -> tuple[Verdict, Reason | None]:
+        self._steps.append(Forked(arrival=arrival, against=against, was_parked=was_parked))
+        return Verdict.FORK, None
+
+    # settling
+
+    def _hear(self, confessions: Iterable[Confession]) -> None:
+        for confession in confessions:
+            if confession in self.confessions or len(self.confessions) >= CONFESSIONS_MAX:
+                continue
+            chain = self.chains.get(confession.chain_id)
+            if chain is None or confession.last_no > chain.through:
+                self.confessions.append(confession)
+                self.confessions_changed = True
+
+    def _settle(self) -> None:
+        while (self.waiting or self.confessions) and self._budget > 0:
+            if not self._settle_one():
+                return
+
+    def _settle_one(self) -> bool:
+        """One batch, hole or chain further; False if nothing moves."""
+        # A new chain is tried after each single step: else the cutting of ticks would tell what stands before it
+        return self._settle_genesis() or self._settle_chains() or self._open_by_hole()
+
+    def _settle_chains(self) -> bool:
+        moving = {chain_id for chain_id, _ in self.waiting}
+        moving.update(confession.chain_id for confession in self.confessions)
+        chains = [self.chains[chain_id] for chain_id in moving if chain_id in self.chains]
+        chains.sort(key=lambda chain: chain.ordinal, reverse=True)
+        return any(self._settle_next(chain) for chain in chains)
+
+    def _settle_next(self, chain: Chain) -> bool:
+        number = chain.through + 1
+        arrival = self.waiting.get((chain.chain_id, number))
+        if arrival is not None:
+            self._unpark(arrival)
+            if chain.successor is None:
+                self._follow(arrival, chain, Slot.IN_ORDER, was_parked=True)
+            else:
+                self._behind_the_end(arrival, chain, was_parked=True)
+            return True
+        return self._close_hole(chain, number)
+
+    def _close_hole(self, chain: Chain, number: int) -> bool:
+        said = [entry for entry in self.confessions if entry.chain_id == chain.chain_id]
+        covering = [entry for entry in said if entry.first_no <= number <= entry.last_no]
+        if not covering:
+            return False
+        # The word that names the last head is worth more; then the one that reaches furthest: no order of arrival in it
+        best = max(covering, key=lambda entry: (entry.last_head is not None, entry.last_no))
+        waiting = [n for chain_id, n in self.waiting if chain_id == chain.chain_id and n > number]
+        last = min([best.last_no, *(n - 1 for n in waiting)])
+        head = best.last_head if last == best.last_no else None
+        hole = Hole(
+            chain_id=chain.chain_id,
+            first_no=number,
+            last_no=last,
+            first_seq=chain.next_seq,
+            before=chain.head,
+            after=head,
+            why=best.why,
+        )
+        self.holes.append(hole)
+        self.holes_changed = True
+        self._write(replace(chain, through=last, head=head))
+        self.confessions = [
+            entry
+            for entry in self.confessions
+            if entry.chain_id != chain.chain_id or entry.last_no > last
+        ]
+        self.confessions_changed = True
+        self._budget -= 1
+        self._steps.append(Closed(chain_id=chain.chain_id, hole=hole, why=best.why.value))
+        return True
+
+    def _know_after(self, chain: Chain, prev: bytes) -> None:
+        """The hole that ends at `through` learns the head of its last batch."""
+        for index, hole in enumerate(self.holes):
+            if hole.chain_id == chain.chain_id and hole.last_no == chain.through:
+                self.holes[index] = replace(hole, after=prev)
+                self.holes_changed = True
+
+    def _settle_genesis(self) -> bool:
+        beginnings = sorted(
+            (self.waiting[place] for place in self._beginnings),
+            key=lambda arrival: (arrival.sealed_ms, arrival.chain_id),
+        )
+        for arrival in beginnings:
+            genesis = arrival.genesis
+            assert genesis is not None
+            assert genesis.prev_chain is not None
+            assert genesis.prev_batch_no is not None
+            before = self.chains.get(genesis.prev_chain)
+            if before is not None and genesis.prev_batch_no <= before.through:
+                self._unpark(arrival)
+                self._begin(arrival, was_parked=True)
+                return True
+        return False
+
+    def _open_by_hole(self) -> bool:
+        """A chain whose beginning is confessed as lost begins with a hole, so that what waits behind it is not stuck."""
+        wanted = {chain_id for chain_id, _ in self.waiting} | {
+            entry.genesis.prev_chain
+            for entry in self.waiting.values()
+            if entry.genesis is not None and entry.genesis.prev_chain is not None
+        }
+        for confession in self.confessions:
+            chain_id = confession.chain_id
+            is_new = chain_id not in self.chains and chain_id in wanted
+            if is_new and confession.first_no == 0 and (chain_id, 0) not in self.waiting:
+                is_break = self.current is not None
+                self._succeed(
+                    Chain(
+                        chain_id=chain_id,
+                        ordinal=len(self.chains),
+                        through=-1,
+                        head=None,
+                        next_seq=0,
+                        stored_no=-1,
+                        stored_head=None,
+                        began_ms=0,
+                        began_quality=0,
+                    )
+                )
+                if is_break:
+                    self._steps.append(
+                        Closed(chain_id=chain_id, hole=None, why=Oddity.CHAIN_BREAK.value)
+                    )
+                return True
+        return False
+
+    # what is owed
+
+    def _owed_of(self, chain: Chain) -> Missing | None:
+        ahead = [
+            (number, entry)
+            for (chain_id, number), entry in self.waiting.items()
+            if chain_id == chain.chain_id and number > chain.through
+        ]
+        named = [
+            (entry.genesis.prev_batch_no, entry)
+            for entry in self.waiting.values()
+            if entry.genesis is not None
+            and entry.genesis.prev_chain == chain.chain_id
+            and entry.genesis.prev_batch_no is not None
+        ]
+        promised = self.owed.get(chain.chain_id, -1)
+        last = max(
+            [
+                *(min(number for number, _ in ahead) - 1 for _ in ahead[:1]),
+                *(number for number, _ in named),
+                promised,
+            ],
+            default=-1,
+        )
+        if last <= chain.through:
+            return None
+        is_urged = promised > chain.through or any(
+            not entry.is_early for _, entry in [*ahead, *named]
+        )
+        return Missing(
+            chain_id=chain.chain_id,
+            first_no=chain.through + 1,
+            last_no=last,
+            first_seq=chain.next_seq,
+            is_urged=is_urged,
+        )
+
+    def _unknown_missing(self) -> Missing | None:
+        """Of a chain of which nothing is settled: what a parked genesis names, or the beginning of what is parked."""
+        lasts: dict[bytes, int] = {}
+        urged: set[bytes] = set()
+        for (chain_id, number), entry in self.waiting.items():
+            before = entry.genesis.prev_chain if entry.genesis is not None else None
+            wanted, last = (
+                (chain_id, number - 1)
+                if before is None or entry.genesis is None
+                else (before, entry.genesis.prev_batch_no or 0)
+            )
+            if wanted not in self.chains and (wanted, 0) not in self.waiting:
+                lasts[wanted] = max(last, lasts.get(wanted, 0))
+                if not entry.is_early:
+                    urged.add(wanted)
+        for chain_id, newest in self.owed.items():
+            if chain_id not in self.chains and (chain_id, 0) not in self.waiting:
+                lasts[chain_id] = max(newest, lasts.get(chain_id, 0))
+                urged.add(chain_id)
+        if not lasts:
+            return None
+        chain_id = min(lasts)
+        return Missing(
+            chain_id=chain_id,
+            first_no=0,
+            last_no=lasts[chain_id],
+            first_seq=0,
+            is_urged=chain_id in urged,
+        )
+
+
+def _accepted(reason: Reason | None) -> tuple[Verdict, Reason | None]:
+    return (Verdict.ACCEPTED, None) if reason is None else (Verdict.REJECTED, reason)
+
+
+def _fits(arrival: Arrival, hole: Hole) -> bool:
+    is_first, is_last = arrival.batch_no == hole.first_no, arrival.batch_no == hole.last_no
+    fits_before = not is_first or hole.before is None or hole.before == arrival.prev
+    fits_after = not is_last or hole.after is None or hole.after == arrival.head
+    return fits_before and fits_after
+
+
+def _rest(hole: Hole, arrival: Arrival) -> list[Hole]:
+    """What stays open of a hole when a batch inside it has come; its neighbours must fit it now."""
+    rest = []
+    if arrival.batch_no > hole.first_no:
+        rest.append(replace(hole, last_no=arrival.batch_no - 1, after=arrival.prev))
+    if arrival.batch_no < hole.last_no:
+        rest.append(
+            replace(
+                hole,
+                first_no=arrival.batch_no + 1,
+                before=arrival.head,
+                first_seq=arrival.first_seq + arrival.count,
+            )
+        )
+    return rest
