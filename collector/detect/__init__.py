@@ -4,13 +4,16 @@ Law: detectors do no I/O and read no clock; the same batches give the same findi
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 
 from wire.canon import encode
 
 __all__ = [
     "PRIORITIES",
+    "U_CM_MAX",
     "Finding",
+    "Fix",
     "Hit",
     "Level",
     "Phase",
@@ -20,6 +23,7 @@ __all__ = [
     "SettledAs",
     "Signal",
     "finding_key",
+    "stamp",
 ]
 
 
@@ -70,6 +74,11 @@ PRIORITIES: dict[str, Priority] = {  # DETECTION section 8: a code of this table
     "DEVICE_FAULT": Priority.P3,
     "CLOCK_DRIFT": Priority.P3,
 }
+
+
+U_CM_MAX = (
+    10_000  # a fix that may be 100 m away from the truth confirms nothing (DETECTION section 1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +147,32 @@ class Place:
     lon_e7: int
     u_cm: int  # uncertainty: DETECTION section 1
 
+    @property
+    def u_m(self) -> float:
+        return self.u_cm / 100
+
+    @property
+    def sharp(self) -> bool:
+        """Good enough to confirm anything."""
+        return self.u_cm <= U_CM_MAX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """A fix of the chain that a detector steps, with what it must not look up."""
+
+    place: Place
+    speed_cm_s: int | None
+    flags: int
+    prev: Place | None  # the last good fix before it in the chain, also when that one was dull
+    broken: bool = False  # no segment leads from `prev` to here
+    rollover: bool = False  # its date was put right by 1,024 weeks
+
+    @property
+    def dt_ms(self) -> int:
+        """Time since `prev`; 0 without one."""
+        return 0 if self.prev is None else self.place.t_ms - self.prev.t_ms
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
@@ -157,6 +192,12 @@ class Hit:
     seal: str | None = None
     value: int | float | str | None = None
     data: dict[str, object] = field(default_factory=dict)
+
+
+def stamp(t_ms: int) -> str:
+    """RFC 3339, UTC, milliseconds: how a finding's data names a time."""
+    moment = datetime.fromtimestamp(t_ms // 1_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{t_ms % 1_000:03d}Z"
 
 
 def finding_key(unit: str, chain: bytes | None, origin_seq: int, code: str, subject: str) -> bytes:

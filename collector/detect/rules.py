@@ -6,7 +6,13 @@ Law 8: no rule reaches into the past. A fact is judged by the version that was v
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
-from collector.detect.geo import RouteLine, Shapes, Zone
+import numpy as np
+import shapely
+
+from collector.detect.geo import IntArray, RouteLine, Shapes, Zone
+from collector.detect.geo.index import ZoneIndex, build_index
+from collector.detect.geo.line import project_all
+from collector.detect.geo.lines import RouteTable, build_table
 
 
 class RulesError(Exception):
@@ -169,6 +175,14 @@ def _faults(order: Order, opening: Opening) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KindBoxes:
+    """The zones of one kind and their bounds."""
+
+    zones: tuple[Zone, ...]
+    bounds: IntArray  # (n, 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rules:
     """One frozen version: what was watched from `valid_from_ms` on."""
 
@@ -176,7 +190,30 @@ class Rules:
     valid_from_ms: int = 0
     thresholds: Thresholds = field(default_factory=Thresholds)
     zones: Mapping[str, Zone] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)  # of the zones, in the index
+    index: ZoneIndex = field(default_factory=lambda: build_index(()))
     routes: Mapping[str, RouteLine] = field(default_factory=dict)
+    table: RouteTable = field(default_factory=lambda: build_table((), build_index(())))
+    kinds: Mapping[str, KindBoxes] = field(default_factory=dict)
+    for_units: bool = False  # some zone concerns one unit only
+
+    def near(self, kinds: Sequence[str], box: tuple[int, int, int, int]) -> list[Zone]:
+        """The zones of these kinds whose bounds meet a box, in the order of their ids."""
+        left, low, right, high = box
+        found: list[Zone] = []
+        for kind in kinds:
+            boxes = self.kinds.get(kind)
+            if boxes is None:
+                continue
+            bounds = boxes.bounds
+            meets = (
+                (bounds[:, 0] <= right)
+                & (bounds[:, 2] >= left)
+                & (bounds[:, 1] <= high)
+                & (bounds[:, 3] >= low)
+            )
+            found += [boxes.zones[at] for at in np.flatnonzero(meets).tolist()]
+        return sorted(found, key=lambda zone: zone.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -215,12 +252,73 @@ def build(
     thresholds: Thresholds | None = None,
 ) -> Rules:
     """The rules of one version, prepared; seconds for 1,000 zones and 5 borders, so build it beside the running one."""
-    return Rules(
-        version=version,
-        valid_from_ms=valid_from_ms,
-        thresholds=thresholds or Thresholds(),
-        zones={zone.id: zone for zone in shapes.zones},
-        routes={route.id: route for route in shapes.routes},
+    return _prepared(
+        Rules(
+            version=version,
+            valid_from_ms=valid_from_ms,
+            thresholds=thresholds or Thresholds(),
+            zones={zone.id: zone for zone in shapes.zones},
+            routes={route.id: route for route in shapes.routes},
+        )
+    )
+
+
+def epochs(rules: Rules) -> tuple[Rules, ...]:
+    """One value for each stretch of time in which the same shapes are valid (`valid_from`, `valid_to`)."""
+    shapes: list[Zone | RouteLine] = [*rules.zones.values(), *rules.routes.values()]
+    limits = {limit for shape in shapes for limit in (shape.valid_from_ms, shape.valid_to_ms)}
+    times = sorted(limit for limit in limits if limit is not None and limit > rules.valid_from_ms)
+    if not times and all(_valid(shape, rules.valid_from_ms) for shape in shapes):
+        return (rules,)
+    return tuple(
+        _prepared(
+            replace(
+                rules,
+                valid_from_ms=begin,
+                zones={name: zone for name, zone in rules.zones.items() if _valid(zone, begin)},
+                routes={name: line for name, line in rules.routes.items() if _valid(line, begin)},
+            )
+        )
+        for begin in (rules.valid_from_ms, *times)
+    )
+
+
+def _with_checkpoints(line: RouteLine, zones: Mapping[str, Zone]) -> RouteLine:
+    """The route, knowing where its checkpoints lie along it."""
+    places: list[int] = []
+    for name in line.checkpoints:
+        zone = zones.get(name)
+        if zone is None:
+            places.append(-1)
+            continue
+        x, y = shapely.get_coordinates(zone.shape.representative_point())[0].tolist()
+        places.append(int(project_all(line, x, y).s_m))
+    return replace(line, checkpoint_s_m=tuple(places))
+
+
+def _valid(shape: Zone | RouteLine, t_ms: int) -> bool:
+    begun = shape.valid_from_ms is None or shape.valid_from_ms <= t_ms
+    return begun and (shape.valid_to_ms is None or t_ms < shape.valid_to_ms)
+
+
+def _prepared(rules: Rules) -> Rules:
+    zones = tuple(rules.zones.values())
+    routes = tuple(_with_checkpoints(line, rules.zones) for line in rules.routes.values())
+    index = build_index(zones)
+    of_kind: dict[str, list[Zone]] = {}
+    for zone in zones:
+        of_kind.setdefault(zone.kind, []).append(zone)
+    return replace(
+        rules,
+        numbers={zone.id: number for number, zone in enumerate(zones)},
+        index=index,
+        routes={line.id: line for line in routes},
+        table=build_table(routes, index),
+        kinds={
+            kind: KindBoxes(zones=tuple(some), bounds=np.array([zone.bounds for zone in some]))
+            for kind, some in of_kind.items()
+        },
+        for_units=any(zone.unit is not None for zone in zones),
     )
 
 

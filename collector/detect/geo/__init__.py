@@ -83,6 +83,7 @@ class RouteLine:
     ends: str | None = None  # property `to`
     stops: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
+    checkpoint_s_m: tuple[int, ...] = ()  # where they lie along it; -1: no such zone
     valid_from_ms: int | None = None
     valid_to_ms: int | None = None
 

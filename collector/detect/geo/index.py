@@ -58,6 +58,19 @@ class ZoneIndex:
         numbers: list[int] = np.sort(inside).tolist()
         return numbers
 
+    def cells_at(self, column: IntArray, row: IntArray) -> IntArray:
+        """The cell with edges at each column and row of 0.01 degree, -1 where there is none."""
+        column = column + 180 * BLOCK
+        row = row + 90 * BLOCK
+        known = (column >= 0) & (column < COLUMNS * BLOCK) & (row >= 0) & (row < ROWS * BLOCK)
+        if len(self.cells) == 0:
+            return np.full(len(column), -1, np.int64)
+        column, row = np.where(known, column, 0), np.where(known, row, 0)
+        block = self.blocks[row // BLOCK * COLUMNS + column // BLOCK].astype(np.int64)
+        at = (np.maximum(block, 0) * BLOCK + row % BLOCK) * BLOCK + column % BLOCK
+        cell: IntArray = np.where(known & (block >= 0), self.cells[at], -1).astype(np.int64)
+        return cell
+
     def _cell(self, column: int, row: int) -> int:
         column += 180 * BLOCK
         row += 90 * BLOCK
@@ -128,7 +141,7 @@ def touched(
             asked = np.flatnonzero((wide >= step_x) & (tall >= step_y) & ~hit & ~too_long)
             if len(asked) == 0:
                 continue
-            cell = _cells_at(index, left[asked] + step_x, low[asked] + step_y)
+            cell = index.cells_at(left[asked] + step_x, low[asked] + step_y)
             here = cell >= 0
             rows = asked[here]
             if len(rows):
@@ -186,17 +199,6 @@ def _test(
     hit[pair_row[meets(ax, ay, bx, by, index.edges[edge])]] = True
 
 
-def _cells_at(index: ZoneIndex, column: IntArray, row: IntArray) -> IntArray:
-    column = column + 180 * BLOCK
-    row = row + 90 * BLOCK
-    known = (column >= 0) & (column < COLUMNS * BLOCK) & (row >= 0) & (row < ROWS * BLOCK)
-    column, row = np.where(known, column, 0), np.where(known, row, 0)
-    block = index.blocks[row // BLOCK * COLUMNS + column // BLOCK].astype(np.int64)
-    at = (np.maximum(block, 0) * BLOCK + row % BLOCK) * BLOCK + column % BLOCK
-    cell: IntArray = np.where(known & (block >= 0), index.cells[at], -1).astype(np.int64)
-    return cell
-
-
 def _any_edges(
     index: ZoneIndex,
     left: IntArray,
@@ -214,7 +216,7 @@ def _any_edges(
             some[at] = True
             continue
         grid_x, grid_y = np.meshgrid(columns, rows)
-        some[at] = bool((_cells_at(index, grid_x.ravel(), grid_y.ravel()) >= 0).any())
+        some[at] = bool((index.cells_at(grid_x.ravel(), grid_y.ravel()) >= 0).any())
     return some
 
 

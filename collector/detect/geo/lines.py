@@ -1,0 +1,235 @@
+"""Many routes at once: where the rows of many units lie, each along its own (DETECTION section 7.2, the screen).
+
+Law: a place that is called sure is the one that `line.project` finds in its window, bit by bit; of the others nothing is said.
+
+Why it is so: a unit's place X on a segment that is no twin, at most one half width w away. Whatever else lies within w of the unit
+lies within 2w of X, so (no twin) within 500 m of X's segment along the route. If the segments asked reach that far on both sides,
+X is the nearest of the whole route, and of every window that holds it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from collector.detect.geo import BoolArray, FloatArray, IntArray, RouteLine
+from collector.detect.geo.index import CELL_E7, ZoneIndex
+from collector.detect.geo.line import TWIN_GAP_M
+
+MARK_M = 2_000  # progress is kept in such steps; between them a state may forget it
+BEHIND_M = 500.0
+AHEAD_M = 2_500.0
+FAST_M_S = 1.3 * 27.8  # no lorry goes faster along a route
+ROOM_M = TWIN_GAP_M + 200.0
+GAP_M = 1e7  # between two routes on the common axis: no window reaches over it
+SPAN_MAX = 96  # segments asked for a row; a row that needs more is stepped
+SLICE_ROWS = 4_096  # rows asked together: temporaries stay in the cache
+SLICE_LEAST = 8  # rows of one unit in a slice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RouteTable:
+    """The segments of all routes of a version, one behind the other."""
+
+    numbers: dict[str, int]  # of the routes
+    begins: IntArray  # (routes + 1,): each one's first segment
+    axis: FloatArray  # where a segment begins on the common axis, rising
+    base: FloatArray  # where a route begins on it
+    total_m: FloatArray
+    half_width_m: FloatArray
+    x0: FloatArray
+    y0: FloatArray
+    kx: FloatArray
+    ky: FloatArray
+    ux: FloatArray
+    uy: FloatArray
+    len_m: FloatArray
+    s0_m: FloatArray
+    twin: BoolArray
+    near_zone: IntArray  # (segments + 1,): how many before have a zone's edge near by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Progress:
+    """For each row: its place along its unit's route, where it is sure."""
+
+    sure: BoolArray  # the place is within one half width and the only one
+    s_m: FloatArray
+    d_m: FloatArray
+    segment: IntArray  # in the table; -1 where nothing was found
+    top_before_m: IntArray  # the farthest sure place of the unit before this row
+    top_after_m: IntArray
+
+
+def build_table(routes: Sequence[RouteLine], index: ZoneIndex) -> RouteTable:
+    """All routes side by side; which of their segments have a zone's edge within reach is found once."""
+    counts = [len(route.len_m) for route in routes]
+    begins = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    totals = np.array([route.total_m for route in routes])
+    base = np.concatenate([[0.0], np.cumsum(totals + GAP_M)])[:-1] if routes else np.empty(0)
+    s0_m = _joined([route.s0_m for route in routes])
+    near = [_near_zones(route, index) for route in routes]
+    return RouteTable(
+        numbers={route.id: number for number, route in enumerate(routes)},
+        begins=begins,
+        axis=s0_m + np.repeat(base, counts),
+        base=base,
+        total_m=totals,
+        half_width_m=np.array([route.half_width_m for route in routes]),
+        x0=_joined([route.x0 for route in routes]),
+        y0=_joined([route.y0 for route in routes]),
+        kx=_joined([route.kx for route in routes]),
+        ky=_joined([route.ky for route in routes]),
+        ux=_joined([route.ux for route in routes]),
+        uy=_joined([route.uy for route in routes]),
+        len_m=_joined([route.len_m for route in routes]),
+        s0_m=s0_m,
+        twin=np.concatenate([route.twin for route in routes]) if routes else np.empty(0, np.bool_),
+        near_zone=np.concatenate([[0], np.cumsum(np.concatenate(near))]).astype(np.int64)
+        if routes
+        else np.zeros(1, np.int64),
+    )
+
+
+def follow(
+    table: RouteTable,
+    *,
+    route: IntArray,  # (units,) number of the unit's route, -1: none to follow
+    top_m: IntArray,  # (units,)
+    anchor_ms: IntArray,  # (units,) time of the last good fix before the rows
+    unit: IntArray,  # (rows,) grouped
+    t_ms: IntArray,
+    dt_ms: IntArray,  # since the row before; of the first: since the last good fix
+    lat_e7: IntArray,
+    lon_e7: IntArray,
+) -> Progress:
+    """The places of all rows along their routes, by slices of a few rows of every unit."""
+    rows = len(unit)
+    s_m, d_m = np.zeros(rows), np.full(rows, np.inf)
+    segment = np.full(rows, -1, np.int64)
+    found = np.zeros(rows, np.bool_)
+    followed = route[unit] >= 0
+    anchor_s = top_m.astype(np.float64)
+    anchor_t = anchor_ms.copy()
+    starts = np.searchsorted(unit, np.arange(len(route)))
+    place_in_unit = np.arange(rows) - starts[unit]
+    units = max(1, int((route >= 0).sum()))
+    size = max(SLICE_LEAST, SLICE_ROWS // units)
+    slices = int(place_in_unit.max(initial=-1)) // size + 1
+    of_slice = place_in_unit // size
+    for number in range(slices):
+        at = np.flatnonzero((of_slice == number) & followed)
+        if len(at) == 0:
+            continue
+        who = unit[at]
+        waited_s = np.maximum(t_ms[at] - anchor_t[who], 0) / 1_000
+        least = anchor_s[who] - ROOM_M
+        most = anchor_s[who] + ROOM_M + FAST_M_S * waited_s
+        s_m[at], d_m[at], segment[at], found[at] = _nearest(
+            table, route[who], lat_e7[at], lon_e7[at], least, most
+        )
+        last = np.flatnonzero(np.append(who[1:] != who[:-1], True))
+        ends, ending = at[last], who[last]
+        known = found[ends]
+        anchor_s[ending[known]] = s_m[ends[known]]
+        anchor_t[ending[known]] = t_ms[ends[known]]
+    width = table.half_width_m[np.maximum(route, 0)][unit] if len(table.half_width_m) else d_m
+    seen = found & (d_m <= width)
+    if seen.any():
+        seen &= ~table.twin[np.maximum(segment, 0)]
+    return _tops(s_m, d_m, segment, seen, unit, starts, top_m, dt_ms)
+
+
+def _tops(
+    s_m: FloatArray,
+    d_m: FloatArray,
+    segment: IntArray,
+    seen: BoolArray,
+    unit: IntArray,
+    starts: IntArray,
+    top_m: IntArray,
+    dt_ms: IntArray,
+) -> Progress:
+    """The farthest place before and after each row; sure is only what lies in the row's own window."""
+    far = 1 << 32  # more than any route is long: so units do not mix in one running maximum
+    reached = np.where(seen, np.floor(s_m), -1).astype(np.int64)
+    after = np.maximum.accumulate(np.maximum(reached, top_m[unit]) + unit * far) - unit * far
+    before = np.empty_like(after)
+    before[1:] = after[:-1]
+    first = starts[starts < len(unit)]
+    before[first] = top_m[unit[first]]
+    mark = before // MARK_M * MARK_M
+    window = (s_m >= mark - BEHIND_M) & (s_m <= mark + AHEAD_M + FAST_M_S * dt_ms / 1_000)
+    out = seen & ~window
+    if (
+        out.any()
+    ):  # what follows a place out of its window has a wrong top: nothing is sure from there on
+        gone = np.cumsum(out)
+        seen = seen & window & (gone - np.where(starts[unit] > 0, gone[starts[unit] - 1], 0) == 0)
+    return Progress(
+        sure=seen, s_m=s_m, d_m=d_m, segment=segment, top_before_m=before, top_after_m=after
+    )
+
+
+def _nearest(
+    table: RouteTable,
+    route: IntArray,
+    lat_e7: IntArray,
+    lon_e7: IntArray,
+    least: FloatArray,
+    most: FloatArray,
+) -> tuple[FloatArray, FloatArray, IntArray, BoolArray]:
+    """Place, distance and segment on the asked stretch, and whether enough of the route around was asked."""
+    begin, end = table.begins[route], table.begins[route + 1]
+    base, total = table.base[route], table.total_m[route]
+    low = np.clip(least, 0.0, total) + base
+    high = np.clip(most, 0.0, total) + base
+    first = np.maximum(table.axis.searchsorted(low, "right") - 2, begin)
+    behind = np.minimum(table.axis.searchsorted(high, "right") + 1, end)
+    narrow = behind - first <= SPAN_MAX
+    span = int((behind - first)[narrow].max(initial=1))
+    at = first[:, None] + np.arange(span)
+    asked = at < behind[:, None]
+    at = np.minimum(at, len(table.axis) - 1)
+    ux, uy, len_m = table.ux[at], table.uy[at], table.len_m[at]
+    px = (lon_e7[:, None] - table.x0[at]) * table.kx[at]
+    py = (lat_e7[:, None] - table.y0[at]) * table.ky[at]
+    along = np.clip((px * ux + py * uy) / (len_m * len_m), 0.0, 1.0)
+    qx = px - along * ux
+    qy = py - along * uy
+    square = np.where(asked, qx * qx + qy * qy, np.inf)
+    best = square.argmin(axis=1)
+    row = np.arange(len(route))
+    segment = first + best
+    s_m = table.s0_m[segment] + along[row, best] * table.len_m[segment]
+    last = behind - 1
+    room_behind = (first == begin) | (table.s0_m[segment] - table.s0_m[first] >= TWIN_GAP_M)
+    room_ahead = (behind == end) | (
+        table.s0_m[last] + table.len_m[last] - table.s0_m[segment] - table.len_m[segment]
+        >= TWIN_GAP_M
+    )
+    return s_m, np.sqrt(square[row, best]), segment, narrow & room_behind & room_ahead
+
+
+def _near_zones(route: RouteLine, index: ZoneIndex) -> BoolArray:
+    """Segments with a zone's edge in the cells around: generous, never wrong the other way."""
+    near = np.zeros(len(route.len_m), np.bool_)
+    reach_y = (
+        int(route.half_width_m / 2 / 0.0110) + 1
+    )  # the least metres of one e7 degree, over 1 %
+    widest = float((1 / np.maximum(route.kx, 1e-6)).max())
+    reach_x = int(route.half_width_m / 2 * widest * 1.01) + 1
+    ends_x, ends_y = route.points[:, 0], route.points[:, 1]
+    left = (np.minimum(ends_x[:-1], ends_x[1:]) - reach_x) // CELL_E7
+    right = (np.maximum(ends_x[:-1], ends_x[1:]) + reach_x) // CELL_E7
+    low = (np.minimum(ends_y[:-1], ends_y[1:]) - reach_y) // CELL_E7
+    high = (np.maximum(ends_y[:-1], ends_y[1:]) + reach_y) // CELL_E7
+    for step_x in range(int((right - left).max()) + 1):
+        for step_y in range(int((high - low).max()) + 1):
+            asked = (left + step_x <= right) & (low + step_y <= high) & ~near
+            near |= asked & (index.cells_at(left + step_x, low + step_y) >= 0)
+    return near
+
+
+def _joined(parts: Sequence[FloatArray]) -> FloatArray:
+    return np.concatenate(parts) if parts else np.empty(0)
