@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.io.status import StatusError, ask
+
 PORTS = range(20_000, 32_000)  # below what the kernel gives to clients
 START_S_MAX = 30.0
 END_S_MAX = 15.0
@@ -142,16 +144,11 @@ class Site:
         unit.process = spawn("agent", ["--config", str(unit.config), *more], unit.log)
 
     def status_of(self, unit: Unit) -> dict[str, object] | None:
-        """What the running agent says of itself; None if it does not answer."""
-        done = subprocess.run(  # noqa: S603  # our own program
-            [sys.executable, "-m", "agent", "status", "--config", str(unit.config), "--json"],
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode != 0:
+        """What the running agent says of itself on its socket; None if it does not answer."""
+        try:
+            return ask(unit.folder / "run" / "status.sock", "/status.json")
+        except StatusError:
             return None
-        status: dict[str, object] = json.loads(done.stdout)
-        return status
 
     def broker_pid(self) -> int | None:
         """The broker's process, as its own pid file says."""

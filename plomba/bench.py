@@ -1,0 +1,113 @@
+"""`plomba bench ...`: the numbers, each beside a baseline of the same run.
+
+Law: a figure names its machine and commit; nothing here gates a shared machine, only the drill's verdict does.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plomba import exits
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def wire(
+    traces: Annotated[
+        Path | None,
+        typer.Option(help="A folder of CSV tracks at 1 Hz to seal beside the synthetic truck."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Signed bytes on the air per position, by size of batch."""
+    from bench.wire import run
+
+    if traces is not None and not traces.is_dir():
+        typer.echo(f"{traces}: no such folder", err=True)
+        raise typer.Exit(exits.NOT_FOUND)
+    _print(run(traces), as_json=as_json)
+
+
+def outbox(
+    directory: Annotated[
+        Path | None,
+        typer.Option(help="A folder on the disk to be measured; else the temporary one."),
+    ] = None,
+    batches: Annotated[int, typer.Option(min=10, max=100_000, help="Commits in each round.")] = 400,
+    as_json: AsJson = False,
+) -> None:
+    """Bytes that a commit of the outbox sends to the disk, and how long it takes."""
+    from bench.outbox import run
+
+    if directory is not None and not directory.is_dir():
+        typer.echo(f"{directory}: no such folder", err=True)
+        raise typer.Exit(exits.NOT_FOUND)
+    _print(run(directory, batches), as_json=as_json)
+
+
+def ingest(
+    units: Annotated[int, typer.Option(min=1, max=10_000, help="Units in the fleet.")] = 64,
+    as_json: AsJson = False,
+) -> None:
+    """Verify, detect, store, receipt in process: positions a second and where the time goes."""
+    from bench.ingest import run
+
+    _print(run(units), as_json=as_json)
+
+
+def drill(
+    seconds: Annotated[
+        float, typer.Option(min=5, max=86_400, help="How long faults are made.")
+    ] = 120,
+    kills: Annotated[int, typer.Option(min=0, max=100_000, help="How many.")] = 200,
+    units: Annotated[int, typer.Option(min=1, max=50, help="Trucks.")] = 5,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same plan.")] = 1,
+    directory: Annotated[
+        Path | None, typer.Option(help="Where the files of the run lie meanwhile.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Kill agents, collector and broker, wipe the broker's store, and count what is lost, doubled or invented.
+
+    Exit 0 if nothing is; 6 if the run was not sound; 1 if it could not be carried out.
+    """
+    from bench.drill.run import Plan, run
+    from bench.site import SiteError
+
+    plan = Plan(seconds=seconds, kills=kills, units=units, seed=seed)
+    try:
+        report = run(plan, directory, lambda text: typer.echo(text, err=True))
+    except SiteError as error:
+        typer.echo(f"the drill could not be carried out: {error}", err=True)
+        raise typer.Exit(exits.FAILED) from error
+    _print(report, as_json=as_json)
+    raise typer.Exit(exits.OK if report["sound"] else exits.BAD)
+
+
+def _print(report: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False))
+        return
+    for line in lines_of(report):
+        typer.echo(line)
+
+
+def lines_of(value: object, depth: int = 0) -> list[str]:
+    """A nested object as indented lines, for people."""
+    pad = "  " * depth
+    if not isinstance(value, dict):
+        return [f"{pad}{value}"]
+    lines: list[str] = []
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            lines += [f"{pad}{key}", *lines_of(inner, depth + 1)]
+        elif isinstance(inner, list):
+            lines += [
+                f"{pad}{key}: {'none' if not inner else ''}",
+                *(f"{pad}  {one}" for one in inner),
+            ]
+        else:
+            lines.append(f"{pad}{key}: {inner}")
+    return lines
