@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from agent.recorder import AnyFact
+from agent.timekeeper import TimeFact
 
 FACTS_MAX = 1_024  # 20 s of everything that a unit can hear; then the ports wait
 
@@ -19,7 +20,7 @@ class HeardFact:
 
     source: str
     mono_ms: int
-    fact: AnyFact
+    fact: AnyFact | TimeFact
 
 
 class Inbox:
@@ -49,6 +50,12 @@ class Inbox:
             self._loop.call_soon_threadsafe(self._arrived.set)
         except RuntimeError:  # the loop is closed: the unit has stopped
             return
+
+    def post(self, fact: HeardFact) -> None:
+        """From the loop's own thread, which may not wait: the unit's own words, a few a minute."""
+        with self._room:
+            self._facts.append(fact)
+        self._arrived.set()
 
     def release(self) -> None:
         """Wake the threads that wait, to see that they shall stop."""

@@ -118,7 +118,7 @@ class Connection:
         client_id: str,
         keep_alive_s: int,
         in_flight_max: int,
-        will: tuple[str, bytes],
+        will: tuple[str, bytes] | None,
         context: ssl.SSLContext | None,
         dates_fault: DatesFault,
         deliver: Deliver,
@@ -141,7 +141,8 @@ class Connection:
         client.connect_timeout = DIAL_S_MAX
         client.max_inflight_messages_set(in_flight_max + SPARE_MESSAGES)
         client.max_queued_messages_set(in_flight_max + SPARE_MESSAGES)
-        client.will_set(will[0], will[1], qos=1, retain=True)
+        if will is not None:
+            client.will_set(will[0], will[1], qos=1, retain=True)
         if context is not None:
             client.tls_set_context(context)
         client.on_connect = self._on_connect

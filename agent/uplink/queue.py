@@ -117,11 +117,12 @@ class Queue:
             del self.lines[next(iter(self.lines))]
         if self._asked is not None:
             self._fetches += 1  # its answer may be older than this row
-        elif self._whole and len(self._ahead) < AHEAD_ROWS_MAX:
-            self._ahead.append(batch)
-            self._last_pos = batch.pos
-        else:
-            self._whole = False
+        elif self._whole and batch.pos > self._last_pos:  # else a fetch has brought it already
+            if len(self._ahead) < AHEAD_ROWS_MAX:
+                self._ahead.append(batch)
+                self._last_pos = batch.pos
+            else:
+                self._whole = False
         return fresh
 
     def front(self) -> StoredBatch | None:

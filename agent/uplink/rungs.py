@@ -19,12 +19,16 @@ class Rungs:
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
-        self.rung: int | None = FIRST_RUNG_URGENT  # a start dials within a second
+        self.rung: int | None = None
+        self._is_start = True
         self.refused = False
         self._short_cut_ms: int | None = None
 
     def wait_ms(self, *, urgent: bool) -> int:
-        """uniform(0, min(300 s, 1 s x 2^rung)); the next one is twice as long."""
+        """uniform(0, min(300 s, 1 s x 2^rung)); the next one is twice as long. A start of the program dials within a second."""
+        if self._is_start:
+            self._is_start = False
+            return self._rng.randint(1, 1000 << FIRST_RUNG_URGENT)
         if self.rung is None:
             self.rung = FIRST_RUNG_URGENT if urgent else FIRST_RUNG_QUIET
         bound_ms = min(DIAL_WAIT_MS_MAX, 1000 << self.rung)

@@ -1,1 +1,0 @@
-"""The unit's loops, in one TaskGroup: ports, writer, uplink, signals (EDGE section 1)."""

@@ -1,0 +1,324 @@
+"""Everything that a unit needs, looked at without changing anything (EDGE section 13, `check`).
+
+Law: one finding a thing, each with what to do. A running agent is asked through its socket for what it holds.
+"""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import serial
+
+from agent.app.identity import CA_FILE, IdentityError, fingerprint, load, tls_files
+from agent.config import BadConfigError, Config, Link, read
+from agent.io import clock, disk
+from agent.io.clock import Clock
+from agent.io.mqtt import Connection, Heard, LineEvent, Server, TlsFilesError, tls_context
+from agent.io.serial_port import holder_of
+from agent.io.status import StatusError, ask
+from wire import Refused
+from wire.envelope import Aad, open_envelope, seal, verify
+
+LISTEN_S = 3.0  # a receiver speaks once a second
+BROKER_S_MAX = 15.0
+SLOW_FSYNC_MS = 500
+INODES_MIN = 100
+RUN_FREE_BYTES_MIN = 1_048_576
+PROBE = b"does this key sign what it says it signs?"
+
+
+class Level(Enum):
+    """How a thing stands."""
+
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the answer."""
+
+    level: Level
+    name: str
+    detail: str
+    hint: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        return {
+            "level": self.level.value,
+            "name": self.name,
+            "detail": self.detail,
+            "hint": self.hint,
+        }
+
+
+def verdict(findings: Sequence[Finding]) -> int:
+    """0 all good, 1 only warnings, 5 only brokers are bad, 6 something is bad."""
+    bad = [finding for finding in findings if finding.level is Level.BAD]
+    if bad:
+        return 5 if all(finding.name.startswith("broker") for finding in bad) else 6
+    return 1 if any(finding.level is Level.WARN for finding in findings) else 0
+
+
+def look(config_file: Path, *, offline: bool) -> Iterator[Finding]:
+    """Findings as they come; a bad config ends it."""
+    try:
+        config = read(config_file)
+    except BadConfigError as error:
+        for one in error.errors:
+            yield _bad("config", one.key or str(config_file), one.hint)
+        return
+    yield _ok("config", f"{config_file}, unit {config.unit_id}")
+    yield _identity(config)
+    running = _running(config)
+    yield from _store(config, running)
+    yield from _disks(config)
+    yield from _clock(config)
+    for link in config.links:
+        yield _port(link, running)
+    for server in () if offline else config.servers:
+        yield _broker(config, server)
+
+
+def _identity(config: Config) -> Finding:
+    name = "identity"
+    try:
+        enrolled = load(config.identity_dir, config.unit_id)
+    except IdentityError as error:
+        return _bad(name, str(error), "plomba-agent identity --help")
+    except BadConfigError as error:
+        return _bad(name, str(error), "enrol the unit anew")
+    identity = enrolled.identity
+    opened = open_envelope(seal(PROBE, Aad.HELLO, identity.kid, identity.sign), Aad.HELLO)
+    if isinstance(opened, Refused) or not verify(opened, Aad.HELLO, identity.public_key):
+        return _bad(name, "a signature made with the key does not hold", "enrol the unit anew")
+    return _ok(name, f"key {fingerprint(identity.public_key)}, it signs; pins of {config.unit_id}")
+
+
+def _running(config: Config) -> dict[str, object] | None:
+    try:
+        return ask(config.socket_path, "/status.json")
+    except StatusError:
+        return None
+
+
+def _store(config: Config, running: dict[str, object] | None) -> Iterator[Finding]:
+    if running is not None:
+        detail = (
+            f"the running agent: {running['batches_waiting']} batches waiting,"
+            f" {running['store_bytes']} of {running['store_bytes_max']} bytes"
+        )
+        pressure = running["pressure"]
+        if pressure:
+            yield _warn("store", f"{detail}, pressure {pressure}", "let it reach the collector")
+        else:
+            yield _ok("store", detail)
+        return
+    if not config.outbox_dir.exists():
+        yield _warn("store", f"no store at {config.outbox_dir} yet", "the first start makes it")
+        return
+    asides = sorted(path.name for path in config.outbox_dir.glob("*.bad-*"))
+    files = [path for path in config.outbox_dir.iterdir() if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    if asides:
+        yield _warn(
+            "store", f"{len(asides)} damaged files are set aside", "export them, then tell the desk"
+        )
+    else:
+        yield _ok("store", f"{config.outbox_dir}, {size} bytes; no agent is running")
+
+
+def _disks(config: Config) -> Iterator[Finding]:
+    folder = _existing(config.state_dir)
+    space = disk.space(folder)
+    if space is None:
+        yield _bad("disk", f"{folder} cannot be looked at", "mount it")
+        return
+    free = f"{space.free_bytes // 1024} KiB free"
+    wanted = config.outbox.headroom_bytes
+    if space.free_bytes < wanted:
+        yield _bad("disk", free, f"free {wanted // 1024} KiB, or lower outbox.headroom_bytes")
+    elif space.free_inodes is not None and space.free_inodes < INODES_MIN:
+        yield _bad("disk", f"{space.free_inodes} inodes free", "remove files")
+    else:
+        yield _ok("disk", free)
+    try:
+        took_ms = disk.probe_write_ms(folder)
+    except OSError as error:
+        yield _bad("disk write", f"{folder}: {error.strerror}", "make it ours to write")
+    else:
+        detail = f"4 KiB with fsync in {took_ms} ms"
+        slow = took_ms > SLOW_FSYNC_MS
+        yield _warn("disk write", detail, "replace the card") if slow else _ok("disk write", detail)
+    run_space = disk.space(_existing(config.run_dir))
+    if run_space is None or run_space.free_bytes < RUN_FREE_BYTES_MIN:
+        yield _warn("run directory", f"{config.run_dir} has no room", "1 MiB of tmpfs at least")
+
+
+def _clock(config: Config) -> Iterator[Finding]:
+    ntp, rtc = clock.ask_ntp(), clock.ask_rtc()
+    sources = [
+        name for name, there in (("NTP", ntp.synchronised), ("RTC", rtc is not None)) if there
+    ]
+    if ntp.utc_ms < config.timekeeper.built_ms:
+        hint = "set the clock or let the receiver do it; until then times have quality 0"
+        yield _warn("clock", "the system lives before clock.not_before", hint)
+    elif not sources:
+        yield _warn("clock", "neither NTP nor RTC", "the receiver must tell the time")
+    else:
+        yield _ok("clock", " and ".join(sources))
+
+
+def _port(link: Link, running: dict[str, object] | None) -> Finding:
+    name, device = f"link {link.port.name}", link.port.device
+    links = running.get("links") if running is not None else None
+    for one in links if isinstance(links, list) else []:
+        if one["name"] == link.port.name:
+            return _judge_running(name, one)
+    if not Path(device).exists():
+        return _bad(
+            name, f"{device} is not there", "plug it in; ls /dev/serial/by-id/ shows the names"
+        )
+    holder = holder_of(device)
+    if holder is not None:
+        return _bad(name, f"{device} is held by {holder}", "stop that program")
+    heard = _listen(link)
+    if isinstance(heard, str):
+        return _bad(name, f"{device}: {heard}", "add this user to the group dialout")
+    if not heard:
+        return _warn(
+            name, f"{device}: no byte in {LISTEN_S:.0f} s", "is the device powered, RX on TX?"
+        )
+    if not _speaks(link.port.protocol, heard):
+        hint = "another rate or protocol? The agent hunts for the rate of a receiver"
+        return _warn(name, f"{device}: {len(heard)} bytes, none of {link.port.protocol}", hint)
+    return _ok(name, f"{device}: {len(heard)} bytes of {link.port.protocol} in {LISTEN_S:.0f} s")
+
+
+def _judge_running(name: str, link: dict[str, object]) -> Finding:
+    detail = f"{link['device']}: {link['state']} {link['detail']}".rstrip()
+    good = {"fix", "talking"}
+    poor = {"no_fix", "opening", "hunting", "silent"}
+    if link["state"] in good:
+        return _ok(name, detail)
+    if link["state"] in poor:
+        return _warn(name, detail, "wait, or look at antenna and cable")
+    return _bad(name, detail, "look at cable and power")
+
+
+def _listen(link: Link) -> bytes | str:
+    """What the device says in three seconds; or why it cannot be heard."""
+    try:
+        with serial.Serial(
+            link.port.device, link.port.baud or 9_600, timeout=LISTEN_S, exclusive=True
+        ) as port:
+            return bytes(port.read(4_096))
+    except (serial.SerialException, OSError) as error:
+        return str(error)
+
+
+def _speaks(protocol: str, heard: bytes) -> bool:
+    patterns = {
+        "nmea": rb"\$[A-Z]{2,5}[A-Z0-9]*,[^\r\n]*\*[0-9A-Fa-f]{2}",
+        "jt701": rb"[$(]",
+        "eseal": rb"##S,",
+    }
+    return re.search(patterns[protocol], heard) is not None
+
+
+def _broker(config: Config, server: Server) -> Finding:
+    name = f"broker {server.host}:{server.port}"
+    try:
+        addresses = _resolve(server)
+    except OSError as error:
+        return _bad(name, f"no address: {error}", "is the name right, is there a network?")
+    if not addresses:
+        return _bad(name, "no answer from the name server in 15 s", "is there a network?")
+    try:
+        context = tls_context(tls_files(config.identity_dir)) if server.tls else None
+    except TlsFilesError as error:
+        return _bad(
+            name, f"TLS files: {error}", f"put the broker's CA into {config.identity_dir / CA_FILE}"
+        )
+    answers: list[LineEvent] = []
+    arrived = threading.Event()
+
+    def deliver(event: LineEvent) -> None:
+        answers.append(event)
+        arrived.set()
+
+    connection = Connection(
+        number=1,
+        server=server,
+        client_id=f"{config.unit_id}-check",
+        keep_alive_s=config.keep_alive_s,
+        in_flight_max=1,
+        will=None,
+        context=context,
+        dates_fault=_dates,
+        deliver=deliver,
+    )
+    connection.dial()
+    arrived.wait(BROKER_S_MAX)
+    connection.end().join(1.0)
+    return _judge_answer(name, answers[:1])
+
+
+def _judge_answer(name: str, answers: Sequence[LineEvent]) -> Finding:
+    match answers:
+        case [LineEvent(heard=Heard.UP)]:
+            return _ok(name, "TCP, CONNACK 0; nothing was published")
+        case [LineEvent(heard=Heard.REFUSED, code=code)]:
+            return _bad(name, f"CONNACK {code}", "does the broker know this unit?")
+        case [LineEvent(why=why)]:
+            return _bad(name, why, "is the broker running, are address and CA right?")
+        case _:
+            return _bad(name, f"no CONNACK in {BROKER_S_MAX:.0f} s", "is a firewall in the way?")
+
+
+def _dates(not_before_ms: int, not_after_ms: int) -> str | None:
+    now_ms = Clock().now_ms()
+    return None if not_before_ms <= now_ms <= not_after_ms else "its certificate is out of date"
+
+
+def _resolve(server: Server) -> list[object]:
+    """Addresses of the host; empty if nobody answered in time. OSError if there are none."""
+    found: list[object] = []
+    faults: list[OSError] = []
+
+    def look_up() -> None:
+        try:
+            found.extend(socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            faults.append(error)
+
+    thread = threading.Thread(target=look_up, name="resolve", daemon=True)
+    thread.start()
+    thread.join(BROKER_S_MAX)
+    if faults:
+        raise faults[0]
+    return found
+
+
+def _existing(folder: Path) -> Path:
+    """`folder` or the nearest one above it that is there."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _ok(name: str, detail: str) -> Finding:
+    return Finding(level=Level.OK, name=name, detail=detail)
+
+
+def _warn(name: str, detail: str, hint: str) -> Finding:
+    return Finding(level=Level.WARN, name=name, detail=detail, hint=hint)
+
+
+def _bad(name: str, detail: str, hint: str) -> Finding:
+    return Finding(level=Level.BAD, name=name, detail=detail, hint=hint)

@@ -1,0 +1,33 @@
+"""Named points at which the harness of durability lets the process die (EDGE section 12).
+
+Law: nothing here is read from the environment; only a hidden option of the command line asks for it.
+"""
+
+import os
+import signal
+from dataclasses import dataclass
+
+APP_POINTS = ("ack", "publish", "puback", "receipt")  # the outbox names its own
+
+
+@dataclass(slots=True)
+class KillAt:
+    """Ends the process, without any warning, at the `left`-th call with `name`."""
+
+    name: str
+    left: int
+
+    def __call__(self, name: str) -> None:
+        if name != self.name:
+            return
+        self.left -= 1
+        if self.left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def parse_kill_at(text: str) -> KillAt:
+    """`NAME:K`; ValueError otherwise."""
+    name, _, count = text.rpartition(":")
+    if not name or not count.isdecimal() or int(count) < 1:
+        raise ValueError(f"NAME:K with K of 1 or more, is {text!r}")
+    return KillAt(name, int(count))

@@ -1,0 +1,517 @@
+"""The way to the collector: carries out what the uplink wishes, and tells it what came of it (EDGE sections 5 and 8).
+
+Law: one task owns uplink and connection. What a broker says proves nothing; what a receipt says is judged by the outbox.
+"""
+
+import asyncio
+import secrets
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from agent import Identity, Moment, Quality, StoredBatch
+from agent.app.log import Troubles, say
+from agent.app.orders import Act, Orders, Report, Resend
+from agent.app.shelf import Shelf
+from agent.config import Config
+from agent.io.mqtt import (
+    DIALS_LEFT_MAX,
+    Connection,
+    Heard,
+    LineEvent,
+    Tls,
+    TlsFilesError,
+    tls_context,
+)
+from agent.outbox import Outbox, Word
+from agent.recorder import ConfigDone, OrderDone, ReportNow
+from agent.uplink import (
+    Close,
+    Covered,
+    Dial,
+    Fetch,
+    Greet,
+    Hello,
+    Lane,
+    Seek,
+    Send,
+    Shrink,
+    State,
+    Uplink,
+    Wish,
+)
+from wire import Reason, Refused
+from wire.hello import Hello as HelloWords, State as StateWords, encode_state, make
+from wire.orders import UnitState
+from wire.receipts import Receipt, RefusedReceipt
+from wire.topics import Down, Up, down, down_filter, up
+
+EVENTS_MAX = 2_048  # a broker that floods us is not listened to beyond this
+PAUSE_MS_MAX = 60_000
+URGENT_MAX = 64  # as the early lane holds
+BATCH_BYTES_MIN = 1_024  # EDGE section 5, Shrink
+SHRUNK = "batch_bytes_max"  # its name in the outbox's memory
+_CONNACK_HINTS = {
+    1: "the broker speaks no MQTT 3.1.1",
+    2: "the broker refuses the client id",
+    3: "the broker is not available",
+    4: "bad user name or password",
+    5: "not authorised: does the broker know this unit's certificate?",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A batch was committed, in this generation of the outbox."""
+
+    batch: StoredBatch
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nudge:
+    """Look at the deadlines; the unit stops."""
+
+
+Input = LineEvent | Stored | Nudge
+
+
+class Line:
+    """The one task between the outbox and the broker."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        identity: Identity,
+        receipt_keys: Mapping[bytes, bytes],
+        orders: Orders,
+        tls: Tls,
+        outbox: Outbox,
+        rng: Random,
+        moment: Callable[[], Moment],
+        unit_state: Callable[[], UnitState],
+        post: Callable[[OrderDone | ConfigDone | ReportNow], None],
+        changed: Callable[[State], None],
+        shrink: Callable[[int], None],
+        troubles: Troubles,
+        program: str,
+        at: Callable[[str], None],
+    ) -> None:
+        """`post`: a fact for the recorder; `changed`: the state of the line is another; `shrink`: batches to come are shorter."""
+        self.counters: Counter[str] = Counter()
+        self.distrusted = ""  # why no receipt is believed any more
+        self.last_close = ""
+        self.receipt_mono_ms: int | None = None
+        self._config = config
+        self._identity = identity
+        self._receipt_keys = receipt_keys
+        self._orders = orders
+        self._tls = tls
+        self._outbox = outbox
+        self._moment = moment
+        self._unit_state = unit_state
+        self._post = post
+        self._changed = changed
+        self._shrink = shrink
+        self._troubles = troubles
+        self._program = program
+        self._at = at
+        self._loop = asyncio.get_running_loop()
+        self._inputs: deque[Input] = deque()
+        self._arrived = asyncio.Event()
+        self._connection: Connection | None = None
+        self._state_name = bytes(8)  # of this connection, in its `state` and its will
+        self._tickets: dict[int, int] = {}  # by MQTT message id
+        self._left: list[Connection] = []  # thrown away; their threads may still hang
+        self._believed: tuple[Receipt, bytes] | None = None
+        self._batch_bytes_max = config.sealer.batch_bytes_max
+        self._shown = State.DOWN
+        self._shelf = Shelf(outbox, moment)
+        self._known = (outbox.generation, self._shelf.home())
+        self.uplink = Uplink(
+            settings=config.uplink,
+            rng=rng,
+            mono_ms=moment().mono_ms,
+            lines=self._shelf.lines(),
+            urgent=outbox.urgent()[-URGENT_MAX:],
+            home=self._known[1],
+        )
+
+    # inputs, from the loop's thread and from others
+
+    def stored(self, batch: StoredBatch) -> None:
+        """A batch was committed."""
+        self._take_in(Stored(batch=batch, generation=self._outbox.generation))
+
+    def deliver(self, event: LineEvent) -> None:
+        """From any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._take_in, event)
+        except RuntimeError:  # the loop is closed: the unit has stopped
+            return
+
+    def _take_in(self, one: Input) -> None:
+        if len(self._inputs) >= EVENTS_MAX and isinstance(one, LineEvent):
+            self.counters["events_dropped"] += 1
+            return
+        self._inputs.append(one)
+        self._arrived.set()
+
+    # the loop
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`."""
+        self._remember_shrunk()
+        while not stop.is_set():
+            if not self._inputs:
+                await self._pause()
+            self._arrived.clear()
+            while self._inputs and not stop.is_set():
+                await self._carry_out(await self._hear(self._inputs.popleft()))
+            await self._synchronise()
+            mono_ms = self._moment().mono_ms
+            due_ms = self.uplink.next_deadline()
+            if due_ms is not None and mono_ms >= due_ms:
+                await self._carry_out(self.uplink.wake(mono_ms))
+            self._show()
+
+    def nudge(self) -> None:
+        self._take_in(Nudge())
+
+    async def stop(self) -> None:
+        """`state` down and DISCONNECT, a second at most."""
+        connection = self._connection
+        if connection is not None and self.uplink.state not in {State.DOWN, State.DIALLING}:
+            connection.publish(self._topic(Up.STATE), self._state_message(up=False), retain=True)
+            for _ in range(5):
+                await asyncio.sleep(0.02)  # paho's thread writes; a goodbye is worth no more
+        self.uplink.stop()
+        self._hang_up()
+
+    @property
+    def state(self) -> State:
+        return self.uplink.state
+
+    async def _pause(self) -> None:
+        mono_ms = self._moment().mono_ms
+        due = [mono_ms + PAUSE_MS_MAX]
+        if (due_ms := self.uplink.next_deadline()) is not None:
+            due.append(due_ms)
+        home = self._outbox.at_home
+        if home is not None and home.spoken and home.until_mono_ms > mono_ms:
+            due.append(home.until_mono_ms)
+        try:
+            async with asyncio.timeout(max(0, min(due) - mono_ms) / 1000):
+                await self._arrived.wait()
+        except TimeoutError:
+            return
+
+    async def _hear(self, one: Input) -> list[Wish]:
+        mono_ms = self._moment().mono_ms
+        match one:
+            case Stored(batch=batch, generation=generation):
+                await self._synchronise()
+                if generation != self._outbox.generation:
+                    return []  # void: `_synchronise` has told the uplink of its successor
+                return self.uplink.stored(batch, mono_ms)
+            case LineEvent():
+                return await self._hear_line(one, mono_ms)
+            case Nudge():
+                return []
+
+    async def _hear_line(self, event: LineEvent, mono_ms: int) -> list[Wish]:
+        link = event.connection
+        if link != self.uplink.connection:
+            return []
+        match event.heard:
+            case Heard.UP:
+                return self.uplink.up(link, mono_ms)
+            case Heard.REFUSED:
+                self._lost(f"CONNACK {event.code}: {_CONNACK_HINTS.get(event.code, 'refused')}")
+                return self.uplink.refused(link, event.code, mono_ms)
+            case Heard.SUBSCRIBED:
+                return self.uplink.subscribed(link, mono_ms)
+            case Heard.ACKED:
+                ticket = self._tickets.pop(event.message_id, None)
+                self._at("puback")
+                return [] if ticket is None else self.uplink.puback(link, ticket, mono_ms)
+            case Heard.CLOSED:
+                self._lost(event.why)
+                self._hang_up()
+                return self.uplink.closed(link, mono_ms)
+            case Heard.MESSAGE:
+                return await self._hear_message(event, mono_ms)
+
+    # what the uplink wishes
+
+    async def _carry_out(self, wishes: list[Wish]) -> None:
+        todo = deque(wishes)
+        while todo:
+            todo.extend(await self._do(todo.popleft()))
+
+    async def _do(self, wish: Wish) -> list[Wish]:
+        mono_ms = self._moment().mono_ms
+        match wish:
+            case Dial():
+                self._dial(wish)
+            case Greet(ticket=ticket):
+                assert self._connection is not None
+                self._connection.subscribe(down_filter(self._config.unit_id))
+                self._publish(Up.STATE, self._state_message(up=True), ticket, retain=True)
+            case Close(why=why):
+                self._lost(why)
+                self._hang_up()
+            case Hello(chain_id=chain_id, ticket=ticket, nonce=nonce):
+                words = self.hello(chain_id, nonce)
+                if (
+                    words is None
+                ):  # nothing of that chain was ever sealed: there is nothing to admit
+                    return self.uplink.puback(wish.connection, ticket, mono_ms)
+                self._publish(Up.HELLO, words, ticket)
+            case Send(pos=pos, lane=lane, ticket=ticket):
+                envelope = await self._outbox.read(pos, self._moment())
+                if envelope is None:
+                    return self.uplink.gone(pos, mono_ms)
+                self._at("publish")
+                self.counters["bytes_up"] += len(envelope)
+                self._publish(Up.EARLY if lane is Lane.EARLY else Up.BATCH, envelope, ticket)
+            case Fetch(fetch=fetch, after_pos=after_pos, rows_max=rows_max, spare=False):
+                rows = await self._outbox.waiting(after_pos, rows_max)
+                return self.uplink.fetched(fetch, rows, self._moment().mono_ms)
+            case Fetch(fetch=fetch, after_pos=after_pos, rows_max=rows_max):
+                rows = await self._shelf.spare_behind(after_pos, rows_max)
+                return self.uplink.fetched(fetch, rows, self._moment().mono_ms)
+            case Seek(fetch=fetch, chain_id=chain_id, batch_no=batch_no, rows_max=rows_max):
+                rows = await self._shelf.spare_from(chain_id, batch_no, rows_max)
+                return self.uplink.fetched(fetch, rows, self._moment().mono_ms)
+            case Covered(chain_id=chain_id):
+                self._cover(chain_id)
+            case Shrink():
+                await self._shrink_batches()
+        return []
+
+    def _dial(self, wish: Dial) -> None:
+        self._hang_up()
+        server = self._config.servers[wish.server]
+        self._left = [one for one in self._left if one.is_dialling]
+        if len(self._left) >= DIALS_LEFT_MAX:
+            self._fail(wish, "two dials hang in a name look-up: is there a name server?")
+            return
+        try:
+            context = tls_context(self._tls) if server.tls else None
+        except TlsFilesError as error:
+            self._fail(wish, f"TLS files: {error}")
+            return
+        self.counters["dials"] += 1
+        self._tickets.clear()
+        self._state_name = secrets.token_bytes(8)
+        self._connection = Connection(
+            number=wish.connection,
+            server=server,
+            client_id=f"{self._config.unit_id}-{secrets.token_hex(4)}",
+            keep_alive_s=self._config.keep_alive_s,
+            in_flight_max=self._config.uplink.window_batches_max,
+            will=(self._topic(Up.STATE), self._state_message(up=False)),
+            context=context,
+            dates_fault=self._dates_fault,
+            deliver=self.deliver,
+        )
+        self._connection.dial()
+
+    def _fail(self, wish: Dial, why: str) -> None:
+        self.deliver(LineEvent(connection=wish.connection, heard=Heard.CLOSED, why=why))
+
+    def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._left = [*(one for one in self._left if one.is_dialling), connection]
+            connection.end()
+
+    def _publish(self, what: Up, payload: bytes, ticket: int, *, retain: bool = False) -> None:
+        if self._connection is None:
+            return
+        message_id = self._connection.publish(self._topic(what), payload, retain=retain)
+        if message_id is not None:
+            self._tickets[message_id] = ticket
+
+    def _cover(self, chain_id: bytes) -> None:
+        assert self._believed is not None
+        receipt, envelope = self._believed
+        assert receipt.chain_id == chain_id
+        if not self.distrusted:
+            self._at("receipt")
+            self.counters["covered"] += self._outbox.cover(receipt, envelope)
+
+    async def _shrink_batches(self) -> None:
+        self._batch_bytes_max = max(self._batch_bytes_max // 2, BATCH_BYTES_MIN)
+        say("batches_shrink", batch_bytes_max=self._batch_bytes_max)
+        self._shrink(self._batch_bytes_max)
+        value = self._batch_bytes_max.to_bytes(4, "big")
+        await self._outbox.remember({SHRUNK: value}, self._moment())
+
+    def _remember_shrunk(self) -> None:
+        cell = self._outbox.memory(SHRUNK)
+        if cell is not None and len(cell) == 4:
+            learnt = max(int.from_bytes(cell, "big"), BATCH_BYTES_MIN)
+            self._batch_bytes_max = min(self._batch_bytes_max, learnt)
+            self._shrink(self._batch_bytes_max)
+
+    # what the collector says
+
+    async def _hear_message(self, event: LineEvent, mono_ms: int) -> list[Wish]:
+        unit_id, topic = self._config.unit_id, event.topic
+        self.counters["bytes_down"] += len(event.payload)
+        if topic == down(unit_id, Down.RECEIPT):
+            return await self._hear_receipt(event)
+        for what in (Down.ORDER, Down.CONFIG):
+            if topic == down(unit_id, what):
+                act = self._orders.take(event.payload, what, self._unit_state())
+                return await self._act(act, event.connection, mono_ms)
+        self.counters["down_other"] += 1  # proofs: this version keeps none
+        return []
+
+    async def _hear_receipt(self, event: LineEvent) -> list[Wish]:
+        verdict = await self._outbox.judge_receipt(event.payload, self._receipt_keys)
+        if isinstance(verdict, Refused):
+            self.counters[f"receipt_{verdict.reason.value}"] += 1
+        if isinstance(verdict, RefusedReceipt):
+            receipt, reason = verdict.receipt, verdict.reason
+        elif isinstance(verdict, Receipt):
+            receipt, reason = verdict, None
+        else:
+            return []
+        self.receipt_mono_ms = self._moment().mono_ms
+        waited = await self._hear_word(receipt)
+        if reason is Reason.AHEAD and not waited:
+            say("collector_is_ahead", through=receipt.through_batch_no)
+            await self._outbox.found_again(receipt, self._moment())
+            await self._synchronise()
+            return []
+        if reason is Reason.HEAD_MISMATCH:
+            self.distrusted = verdict.detail if isinstance(verdict, Refused) else ""
+            self._troubles.begin("head_mismatch", detail=self.distrusted)
+            return []
+        if reason is None:
+            self._believed = (receipt, event.payload)
+        wishes = self.uplink.receipt(
+            event.connection, receipt.chain_id, receipt.through_batch_no, self._moment().mono_ms
+        )
+        if reason is Reason.STALE:
+            wishes = [wish for wish in wishes if not isinstance(wish, Covered)]
+        return wishes
+
+    async def _hear_word(self, receipt: Receipt | None) -> bool:
+        """Whether a chain waited for the collector's word; it has come now."""
+        home = self._outbox.at_home
+        if home is None or home.spoken:
+            return False
+        word = await self._outbox.word(receipt, self._moment())
+        say("word", word=word.value)
+        await self._synchronise()
+        return word is not Word.NOT_ASKED
+
+    async def _act(self, act: Act | None, link: int, mono_ms: int) -> list[Wish]:
+        match act:
+            case Resend(chain_id=chain_id, batch_no=batch_no):
+                home = self._outbox.at_home
+                if home is not None and batch_no == 0 and chain_id == home.ask_chain:
+                    await self._hear_word(None)
+                return self.uplink.resend(link, chain_id, batch_no, mono_ms)
+            case Report(nonce=nonce, whole=whole):
+                if whole:
+                    self._post(ReportNow())
+                return self.uplink.report(link, nonce, mono_ms)
+            case OrderDone() | ConfigDone():
+                self._post(act)
+            case None:
+                pass
+        return []
+
+    # what the uplink must know of the outbox
+
+    async def _synchronise(self) -> None:
+        """Tell the uplink if the outbox is another than it knows."""
+        known = (self._outbox.generation, self._shelf.home())
+        if known == self._known:
+            return
+        self._known = known
+        wishes = self.uplink.reload(
+            lines=self._shelf.lines(),
+            urgent=self._outbox.urgent()[-URGENT_MAX:],
+            newest=None,
+            home=known[1],
+            mono_ms=self._moment().mono_ms,
+        )
+        await self._carry_out(wishes)
+
+    # words of our own
+
+    def hello(self, chain_id: bytes, nonce: bytes) -> bytes | None:
+        """A fresh signed hello of that chain; None if nothing of it was ever sealed."""
+        chain = next((one for one in self._outbox.chains() if one.chain_id == chain_id), None)
+        if chain is None or chain.batch_no < 0:
+            return None
+        moment = self._moment()
+        words = HelloWords(
+            unit_id=self._config.unit_id,
+            chain_id=chain_id,
+            batch_no=chain.batch_no,
+            seq=chain.seq,
+            head=chain.head,
+            at_ms=moment.utc_ms,
+            seen=self._outbox.seen,
+            oldest=chain.oldest,
+            boot_no=self._outbox.boot_no,
+            time_quality=int(moment.quality),
+            mono_ms=moment.mono_ms,
+            nonce=nonce,
+            program=self._program,
+        )
+        return make(words, self._identity.kid, self._identity.sign)
+
+    def _state_message(self, *, up: bool) -> bytes:
+        return encode_state(
+            StateWords(
+                up=up,
+                boot_no=self._outbox.boot_no,
+                connection=self._state_name,
+                at_ms=self._moment().utc_ms,
+            )
+        )
+
+    def _topic(self, what: Up) -> str:
+        return up(self._config.unit_id, what)
+
+    def _dates_fault(self, not_before_ms: int, not_after_ms: int) -> str | None:
+        """Our own look at a certificate's dates: OpenSSL would ask a clock that may be wrong (EDGE section 7)."""
+        moment = self._moment()
+        if moment.quality >= Quality.NTP:
+            if moment.utc_ms < not_before_ms:
+                return "the broker's certificate is not valid yet"
+            return "the broker's certificate has expired" if moment.utc_ms > not_after_ms else None
+        built_ms = self._config.timekeeper.built_ms
+        return (
+            "the broker's certificate had expired before 'clock.not_before'"
+            if built_ms > not_after_ms
+            else None
+        )
+
+    def _lost(self, why: str) -> None:
+        if why and why != "stop":
+            self.last_close = why
+            self._troubles.begin("broker_lost", why=why)
+
+    def _show(self) -> None:
+        if self.uplink.state is self._shown:
+            return
+        self._shown = self.uplink.state
+        self._changed(self._shown)
+        if self._shown is State.FLOWING:
+            waiting = self.uplink.waiting_batches
+            self._troubles.end("broker_lost", waiting=waiting)
+            self._troubles.end("collector_silent", waiting=waiting)
+            self.last_close = ""
+        if self._shown is State.STALLED:
+            self._troubles.begin("collector_silent", waiting=self.uplink.waiting_batches)

@@ -1,0 +1,94 @@
+"""One JSON object a line on stderr: event first, then fields (EDGE section 9, Logs).
+
+Law: once when trouble begins, once when it ends; in between the counters speak. No secret, and foreign bytes in hex only.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from agent.io import clock
+
+LINES_A_MINUTE_MAX = 60  # an event that comes oftener says nothing new
+MINUTE_MS = 60_000
+
+_LOGGER = logging.getLogger("plomba.agent")
+
+
+def set_up() -> None:
+    """Everything that logs by the standard library, ours and foreign, speaks the same JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json())
+    handler.addFilter(_Limit())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+
+
+def say(event: str, **fields: object) -> None:
+    """One line: what happened, and with what."""
+    _LOGGER.info(event, extra={"fields": fields})
+
+
+def warn(event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+    """The same, for what somebody should look at."""
+    _LOGGER.warning(event, exc_info=exc_info, extra={"fields": fields})
+
+
+class Troubles:
+    """What is wrong now. Each trouble is told when it begins and when it ends."""
+
+    def __init__(self) -> None:
+        self._since_ms: dict[str, int] = {}
+
+    def begin(self, name: str, **fields: object) -> None:
+        if name not in self._since_ms:
+            self._since_ms[name] = clock.system_ms()
+            _LOGGER.warning(name, extra={"fields": fields})
+
+    def end(self, name: str, **fields: object) -> None:
+        since_ms = self._since_ms.pop(name, None)
+        if since_ms is not None:
+            lasted_s = max(0, clock.system_ms() - since_ms) // 1000
+            say(f"{name}_over", lasted_s=lasted_s, **fields)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._since_ms
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, object] = {
+            "event": record.getMessage(),
+            "at": at,
+            "level": record.levelname.lower(),
+        }
+        if record.name != _LOGGER.name:
+            line["from"] = record.name
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, Mapping):
+            line |= fields
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class _Limit(logging.Filter):
+    """So many lines a minute and event; the rest is counted in the next one that passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._minute = 0
+        self._counts: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        minute = int(record.created * 1000) // MINUTE_MS
+        if minute != self._minute:
+            self._minute = minute
+            self._counts.clear()
+        key = f"{record.name}:{record.msg}"[:120]
+        self._counts[key] = self._counts.get(key, 0) + 1
+        return self._counts[key] <= LINES_A_MINUTE_MAX

@@ -1,0 +1,381 @@
+"""The life of the whole: startup, main, shutdown (EDGE sections 1, 4 and 9).
+
+Law: one TaskGroup; a task that dies takes the program with it, by name. A stop ends within five seconds, whatever hangs.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Callable
+from importlib.metadata import version
+from random import Random
+
+from agent import Boot, Moment, Quality, StoredBatch
+from agent.app.facts import FactWay
+from agent.app.identity import Enrolled, tls_files
+from agent.app.line import Line
+from agent.app.log import Troubles, say, warn
+from agent.app.orders import Orders
+from agent.app.view import View
+from agent.config import Config, Link
+from agent.io import clock, disk
+from agent.io.clock import Clock
+from agent.io.inbox import HeardFact, Inbox
+from agent.io.serial_port import LineReader, SerialPort
+from agent.io.status import StatusServer
+from agent.outbox import Outbox, OutboxError
+from agent.recorder import AnyFact, Health, NetworkState, Recorder
+from agent.sealer import Sealer
+from agent.timekeeper import TimeFact, Timekeeper
+from agent.uplink import State
+from devices.eseal import EsealReader
+from devices.jt701 import Jt701Reader, SetTime
+from devices.nmea import NmeaReader
+from wire import Refused
+from wire.batch import read_payload
+from wire.canon import decode, encode
+from wire.envelope import Aad, open_envelope
+from wire.orders import UnitState, place_of
+
+PROGRAM = f"plomba-agent {version('plomba')}"[:32]
+WATCH_S = 1.0
+HEALTH_EVERY_MS = 30_000  # as often as the store is looked at; the recorder keeps one in 300 s
+NTP_EVERY_MS = 60_000
+STOP_S_MAX = 4.5  # of the five that are promised
+PORTS_STOP_S_MAX = 0.3  # they are daemons: a driver that hangs is left behind
+STOP_ORDERED = 4  # WIRE section 6, kind 3
+RATES = "rates"  # its name in the outbox's memory
+
+At = Callable[[str], None]
+
+
+class StartError(Exception):
+    """The unit cannot start; the message says why and what to do."""
+
+
+async def run(config: Config, enrolled: Enrolled, at: At) -> None:
+    """Until a signal says stop. Raises StartError, or a group of what its tasks died of."""
+    ticker = Clock()
+    timekeeper = _timekeeper(config, ticker, newest_sealed_ms=0)
+    moment = timekeeper.moment(mono_ms=ticker.mono_ms(), now_ms=ticker.now_ms())
+    outbox = await _open_outbox(config, enrolled, moment, at)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(outbox.run(), name="outbox")
+            newest_ms = await _newest_sealed_ms(outbox, moment)
+            if moment.quality is Quality.NONE and newest_ms > moment.utc_ms:
+                # A board without a clock wakes in the past: it cannot be earlier than what it holds (EDGE section 7).
+                timekeeper = _timekeeper(config, ticker, newest_sealed_ms=newest_ms)
+            unit = Unit(config, enrolled, at, ticker=ticker, timekeeper=timekeeper, outbox=outbox)
+            await unit.live(tasks)
+    finally:
+        await outbox.abandon()
+
+
+async def _open_outbox(config: Config, enrolled: Enrolled, moment: Moment, at: At) -> Outbox:
+    boot = Boot(boot_id=clock.boot_id() or secrets.token_bytes(16), program=PROGRAM)
+    try:
+        config.outbox_dir.mkdir(parents=True, exist_ok=True)
+        return await Outbox.open(
+            config.outbox_dir, config.outbox, enrolled.identity, boot, moment, at=at
+        )
+    except OSError as error:
+        raise StartError(f"{config.outbox_dir}: {error.strerror}; make it ours to write") from error
+    except OutboxError as error:
+        raise StartError(f"{config.outbox_dir}: {error}; is another agent running?") from error
+
+
+async def _newest_sealed_ms(outbox: Outbox, moment: Moment) -> int:
+    """Of the newest batch before the one that this start has sealed; 0 if there is none."""
+    for chain in reversed(outbox.chains()):
+        number = chain.batch_no - 1 if chain.current else chain.batch_no
+        pos = await outbox.find(chain.chain_id, number) if number >= 0 else None
+        envelope = None if pos is None else await outbox.read(pos, moment)
+        opened = None if envelope is None else open_envelope(envelope, Aad.BATCH)
+        if opened is None or isinstance(opened, Refused):
+            continue
+        header = read_payload(opened.payload)
+        return 0 if isinstance(header, Refused) else header.sealed_ms
+    return 0
+
+
+def _timekeeper(config: Config, ticker: Clock, *, newest_sealed_ms: int) -> Timekeeper:
+    """A timekeeper that has asked board and kernel; what it says before the first batch needs no record."""
+    timekeeper = Timekeeper(
+        config.timekeeper, mono_ms=ticker.mono_ms(), newest_sealed_ms=newest_sealed_ms
+    )
+    rtc = clock.ask_rtc()
+    if rtc is not None:
+        timekeeper.take(rtc, mono_ms=ticker.mono_ms())
+    return timekeeper
+
+
+class Unit:
+    """Everything that runs, and how it begins and ends."""
+
+    def __init__(
+        self,
+        config: Config,
+        enrolled: Enrolled,
+        at: At,
+        *,
+        ticker: Clock,
+        timekeeper: Timekeeper,
+        outbox: Outbox,
+    ) -> None:
+        self._outbox = outbox
+        self._config = config
+        self._clock = ticker
+        self._timekeeper = timekeeper
+        self._stop = asyncio.Event()
+        self._troubles = Troubles()
+        self._loop = asyncio.get_running_loop()
+        self._inbox = Inbox(self._loop)
+        self._recorder = Recorder(config.recorder)
+        self._sealer = Sealer(config.sealer)
+        self._ports = {link.port.name: self._port(link) for link in config.links}
+        self._way = FactWay(
+            clock=ticker,
+            inbox=self._inbox,
+            timekeeper=timekeeper,
+            recorder=self._recorder,
+            sealer=self._sealer,
+            outbox=outbox,
+            ports=self._ports,
+            stored=self._stored,
+            troubles=self._troubles,
+            at=at,
+        )
+        self._orders = Orders(enrolled.pins.order_keys)
+        self._line = Line(
+            config=config,
+            identity=enrolled.identity,
+            receipt_keys=enrolled.pins.receipt_keys,
+            orders=self._orders,
+            tls=tls_files(config.identity_dir),
+            outbox=outbox,
+            rng=Random(secrets.randbits(64)),  # noqa: S311  # it spreads dials, it guards nothing
+            moment=self._way.moment,
+            unit_state=self._unit_state,
+            post=self._post,
+            changed=self._line_changed,
+            shrink=self._sealer.shrink,
+            troubles=self._troubles,
+            program=PROGRAM,
+            at=at,
+        )
+        self._view = View(
+            unit_id=config.unit_id,
+            program=PROGRAM,
+            began_mono_ms=ticker.mono_ms(),
+            outbox=outbox,
+            way=self._way,
+            line=self._line,
+            inbox=self._inbox,
+            ports=self._ports,
+        )
+        self._status = StatusServer(config.socket_path, self._view.answer)
+        self._cpu = (ticker.mono_ms(), disk.cpu_ms())
+        self._network_up: bool | None = None
+        self._rates = {port: port.found_baud for port in self._ports.values()}
+
+    async def live(self, tasks: asyncio.TaskGroup) -> None:
+        """Startup, main, shutdown; the outbox runs already."""
+        self._listen_to_signals()
+        way = tasks.create_task(self._way.run(self._stop), name="facts")
+        line = tasks.create_task(self._line.run(self._stop), name="line")
+        watch = tasks.create_task(self._watch(), name="watch")
+        await self._open_status()
+        for port in self._ports.values():
+            port.start()
+        current = self._outbox.chains()[-1]
+        say("started", unit=self._config.unit_id, program=PROGRAM, batch_no=current.batch_no)
+        await self._stop.wait()
+        await self._shut_down(way, line)
+        watch.cancel()
+
+    async def _shut_down(self, way: asyncio.Task[None], line: asyncio.Task[None]) -> None:
+        for port in self._ports.values():
+            port.stop()
+        self._inbox.nudge()
+        self._line.nudge()
+        await way
+        await self._way.stop(STOP_ORDERED)
+        await line
+        await self._line.stop()
+        await self._status.close()
+        await self._outbox.close(self._way.moment(), clean=True)
+        for port in self._ports.values():
+            port.join(PORTS_STOP_S_MAX)
+        say("stopped", unit=self._config.unit_id)
+
+    # signals
+
+    def _listen_to_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._signalled)
+        threading.excepthook = self._thread_died
+
+    def _signalled(self) -> None:
+        if self._stop.is_set():
+            os._exit(1)  # twice: at once, as in a power cut
+        say("stopping")
+        self._stop.set()
+        last_resort = threading.Timer(STOP_S_MAX, os._exit, args=(0,))
+        last_resort.daemon = True
+        last_resort.start()
+
+    def _thread_died(self, died: threading.ExceptHookArgs) -> None:
+        """A port's thread ends by no error of its device: that was our bug, and a clean start is better than a deaf unit."""
+        name = died.thread.name if died.thread is not None else "?"
+        warn("thread_died", thread=name, error=repr(died.exc_value))
+        if name.startswith("serial["):
+            os._exit(1)
+
+    # the watch
+
+    async def _watch(self) -> None:
+        """Looks once a second: lag, space, the kernel's clock, rates worth remembering, news of the store."""
+        health_ms = ntp_ms = self._clock.mono_ms()
+        while True:
+            before_ms = self._clock.mono_ms()
+            await asyncio.sleep(WATCH_S)
+            now_ms = self._clock.mono_ms()
+            lag_ms = max(0, now_ms - before_ms - int(WATCH_S * 1000))
+            self._view.lag_ms_max = max(self._view.lag_ms_max, lag_ms)
+            self._tell_news()
+            if now_ms >= ntp_ms:
+                ntp_ms = now_ms + NTP_EVERY_MS
+                self._post(clock.ask_ntp())
+            if now_ms >= health_ms:
+                health_ms = now_ms + HEALTH_EVERY_MS
+                self._post_health()
+                await self._remember_rates()
+
+    def _tell_news(self) -> None:
+        news = self._outbox.take_news()
+        for one in news:
+            warn(f"outbox_{one.trouble.value}", detail=one.detail)
+        if news:
+            self._line.nudge()
+
+    def _post_health(self) -> None:
+        now_ms, cpu_ms = self._clock.mono_ms(), disk.cpu_ms()
+        passed_ms, used_ms = now_ms - self._cpu[0], cpu_ms - self._cpu[1]
+        self._cpu = (now_ms, cpu_ms)
+        space = disk.space(self._config.state_dir)
+        self._post(
+            Health(
+                free_kib=None if space is None else space.free_bytes // 1024,
+                backlog_batches=self._line.uplink.waiting_batches,
+                rss_kib=disk.rss_kib(),
+                cpu_permille=used_ms * 1000 // passed_ms if passed_ms > 0 else None,
+                restarts=self._outbox.stats().starts_ever,
+                store="full" if self._outbox.pressure >= 4 else f"pressure {self._outbox.pressure}",
+                uplink=self._line.state.value,
+            )
+        )
+
+    async def _remember_rates(self) -> None:
+        rates = {port: port.found_baud for port in self._ports.values()}
+        if rates == self._rates:
+            return
+        self._rates = rates
+        found = tuple(
+            (port.settings.name, baud) for port, baud in rates.items() if baud is not None
+        )
+        try:
+            await self._outbox.remember({RATES: encode(found)}, self._way.moment())
+        except OutboxError as error:
+            warn("rates_not_remembered", error=str(error))  # the hunt finds them again
+
+    # what the rooms ask of the whole
+
+    def _stored(self, batch: StoredBatch) -> None:
+        self._line.stored(batch)
+
+    def _post(self, fact: AnyFact | TimeFact) -> None:
+        self._inbox.post(HeardFact(source="unit", mono_ms=self._clock.mono_ms(), fact=fact))
+
+    def _line_changed(self, state: State) -> None:
+        up = state is State.FLOWING
+        self._sealer.link(up=up, metered=self._config.metered)
+        if state in {State.FLOWING, State.DOWN, State.STALLED} and up is not self._network_up:
+            self._network_up = up
+            self._post(NetworkState(up=up))
+            self._post_health()
+        self._inbox.nudge()
+
+    def _unit_state(self) -> UnitState:
+        moment = self._way.moment()
+        fix = self._way.newest_fix
+        place = None
+        if fix is not None:
+            record, heard_ms = fix
+            place = place_of(
+                record.lat_e7,
+                record.lon_e7,
+                moment.mono_ms - heard_ms,
+                record.flags,
+                record.hdop_centi,
+            )
+        seals = {link.seal_id for link in self._config.links if link.seal_id is not None}
+        return UnitState(
+            unit_id=self._config.unit_id,
+            now_ms=moment.utc_ms,
+            time_quality=int(moment.quality),
+            counter=0,
+            config_version=0,
+            movement=None,
+            seals=frozenset(seals | self._config.secret_files.keys()),
+            place=place,
+        )
+
+    # startup
+
+    def _port(self, link: Link) -> SerialPort:
+        return SerialPort(
+            link.port,
+            reader=self._reader(link),
+            clock=self._clock,
+            inbox=self._inbox,
+            saved_baud=self._saved_baud(link.port.name),
+            after_feed=self._tell_time if link.port.protocol == "jt701" else None,
+        )
+
+    def _reader(self, link: Link) -> LineReader:
+        match link.port.protocol:
+            case "jt701":
+                return Jt701Reader(seal_id=link.seal_id)
+            case "eseal":
+                return EsealReader(seal_id=link.seal_id)
+            case _:
+                return NmeaReader(self._config.not_before)
+
+    def _saved_baud(self, name: str) -> int | None:
+        cell = self._outbox.memory(RATES)
+        rates = None if cell is None else decode(cell)
+        if not isinstance(rates, list):
+            return None
+        for rate in rates:
+            match rate:
+                case [str(known), int(baud)] if known == name:
+                    return baud
+        return None
+
+    def _tell_time(self, reader: LineReader, mono_ms: int) -> None:
+        """In the port's thread: a lock that asks for the time gets it, if we know it well."""
+        if not isinstance(reader, Jt701Reader) or not reader.wants_time:
+            return
+        utc_ms, quality = self._timekeeper.utc(mono_ms)
+        if quality >= Quality.NTP:
+            reader.order(SetTime(time_ms=utc_ms), self._clock.now_of(mono_ms))
+
+    async def _open_status(self) -> None:
+        try:
+            await self._status.start()
+        except OSError as error:
+            # A unit without a face still collects.
+            warn("no_status_socket", path=str(self._config.socket_path), error=error.strerror)
