@@ -1,0 +1,340 @@
+"""The tables, named after things (SCALE section 5). One row a batch, never a row a position.
+
+Law: statements over these tables are portable; what one engine alone knows stands in `dialect.py`.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only where the type is spelt INTEGER
+_Number = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _bytes(name: str, *, nullable: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=nullable)
+
+
+def _big(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _small(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, SmallInteger, nullable=nullable)
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable)
+
+
+def _unit_no(*, primary_key: bool = False) -> Column[int]:
+    return Column("unit_no", BigInteger, primary_key=primary_key, nullable=False)
+
+
+unit = Table(
+    "unit",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _text("unit_id"),
+    _big("enrolled_ms"),
+    UniqueConstraint("unit_id"),
+)
+
+unit_key = Table(
+    "unit_key",
+    metadata,
+    Column("kid", LargeBinary, primary_key=True),
+    _unit_no(),
+    _bytes("public_key"),
+    _big("added_ms"),
+    _big("revoked_ms", nullable=True),
+)
+
+unit_head = Table(  # the fence: who writes anything of a unit has seen this row as it is
+    "unit_head",
+    metadata,
+    _unit_no(primary_key=True),
+    _big("rev"),
+    _bytes("chain_id"),  # empty: no chain yet
+    _big("batch_no"),
+    _bytes("head"),
+)
+
+chain = Table(
+    "chain",
+    metadata,
+    _unit_no(primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    _bytes("chain_id"),
+    _big("through"),
+    _bytes("head", nullable=True),
+    _big("next_seq"),
+    _big("stored_no"),
+    _bytes("stored_head", nullable=True),
+    _big("began_ms"),
+    _small("began_quality"),
+    _big("last_sealed_ms"),
+    _small("last_quality"),
+    _big("last_boot_no"),
+    _big("last_mono_ms"),
+    _bytes("successor", nullable=True),
+    UniqueConstraint("unit_no", "chain_id"),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    _unit_no(primary_key=True),
+    Column("chain", Integer, primary_key=True),  # its ordinal
+    Column("batch_no", BigInteger, primary_key=True),
+    _bytes("head"),
+    _big("first_seq"),
+    _big("count"),
+    _big("sealed_ms"),
+    _big("rx_ms"),
+    _big("early_ms", nullable=True),  # when an early copy was judged
+    _big("tick_no"),
+    _text("slot"),
+    _text("reason", nullable=True),  # refused with its link kept: the records are not used
+    _big("t0_ms", nullable=True),
+    _big("t1_ms", nullable=True),
+    _big("min_lat_e7", nullable=True),
+    _big("max_lat_e7", nullable=True),
+    _big("min_lon_e7", nullable=True),
+    _big("max_lon_e7", nullable=True),
+    _bytes("envelope"),
+    Index("batch_by_time", "unit_no", "t0_ms", "t1_ms"),
+)
+
+parked = Table(
+    "parked",
+    metadata,
+    _unit_no(primary_key=True),
+    Column("chain_id", LargeBinary, primary_key=True),
+    Column("batch_no", BigInteger, primary_key=True),
+    _bytes("head"),
+    _bytes("prev"),
+    _big("first_seq"),
+    _big("count"),
+    _big("sealed_ms"),
+    _small("time_quality"),
+    _big("boot_no"),
+    _big("sealed_mono_ms"),
+    _big("rx_ms"),
+    _big("early_ms", nullable=True),
+    _text("reason", nullable=True),
+    _small("genesis_reason", nullable=True),
+    _bytes("prev_chain", nullable=True),
+    _big("prev_batch_no", nullable=True),
+    _bytes("prev_head", nullable=True),
+    _big("prev_seq", nullable=True),
+    _big("size_bytes"),
+    _bytes("envelope"),
+)
+
+confession = Table(
+    "confession",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _unit_no(),
+    _bytes("chain_id"),
+    _big("first_no"),
+    _big("last_no"),
+    _bytes("last_head", nullable=True),
+    _text("why"),
+    Index("confession_by_unit", "unit_no"),
+)
+
+hole = Table(
+    "hole",
+    metadata,
+    _unit_no(primary_key=True),
+    Column("chain_id", LargeBinary, primary_key=True),
+    Column("first_no", BigInteger, primary_key=True),
+    _big("last_no"),
+    _big("first_seq"),
+    _bytes("before", nullable=True),
+    _bytes("after", nullable=True),
+    _text("why"),
+)
+
+gap = Table(
+    "gap",
+    metadata,
+    _unit_no(primary_key=True),
+    _bytes("chain_id"),
+    _big("first_no"),
+    _big("last_no"),
+    _big("first_seq"),
+    _big("since_ms"),
+    Column("is_urged", Boolean, nullable=False),
+    _big("minutes"),
+    _big("minute"),
+    Column("is_alerted", Boolean, nullable=False),
+)
+
+fork = Table(  # proofs: the envelope that tells another history than the stored one
+    "fork",
+    metadata,
+    _unit_no(primary_key=True),
+    Column("chain_id", LargeBinary, primary_key=True),
+    Column("batch_no", BigInteger, primary_key=True),
+    Column("head", LargeBinary, primary_key=True),
+    _big("against_no"),
+    _big("rx_ms"),
+    _bytes("envelope"),
+)
+
+detector_state = Table(
+    "detector_state",
+    metadata,
+    _unit_no(primary_key=True),
+    _bytes("blob"),
+)
+
+unit_now = Table(
+    "unit_now",
+    metadata,
+    _unit_no(primary_key=True),
+    _big("heard_ms"),
+    _big("t_ms", nullable=True),
+    _big("lat_e7", nullable=True),
+    _big("lon_e7", nullable=True),
+    _big("speed_cm_s", nullable=True),
+    _big("course_cdeg", nullable=True),
+    _big("flags", nullable=True),
+    _big("owes"),  # batches that the unit's last hello held and that are not settled
+    _big("tick_no"),  # the feed: rows that changed since a tick
+    Index("unit_now_by_tick", "tick_no"),
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _bytes("id"),
+    _big("n"),
+    _text("code"),
+    _text("level"),
+    _text("priority", nullable=True),
+    _text("phase"),
+    _text("unit"),
+    _bytes("chain", nullable=True),
+    _big("seq", nullable=True),
+    _big("at_ms"),
+    _big("confirmed_ms"),
+    _big("received_ms", nullable=True),
+    Column("late", Boolean, nullable=True),
+    _big("lat_e7", nullable=True),
+    _big("lon_e7", nullable=True),
+    _text("zone", nullable=True),
+    _text("route", nullable=True),
+    _text("seal", nullable=True),
+    _bytes("detail"),  # MessagePack of [value, data]
+    _big("tick_no"),
+    UniqueConstraint("id", "n"),
+    Index("finding_by_unit", "unit", "at_ms"),
+)
+
+alert = Table(  # where an alert's life stands (DETECTION section 9); its findings tell how it came there
+    "alert",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    _text("code"),
+    _text("unit"),
+    _text("priority"),  # the worst so far
+    _text("state"),
+    Column("cleared", Boolean, nullable=False),
+    _text("settled", nullable=True),  # the chain's word on an early one
+    _big("count"),
+    _big("at_ms"),
+    _big("begun_ms"),  # received
+    _big("changed_ms"),
+    _big("last_n"),
+    _big("tick_no"),
+    Index("alert_by_tick", "tick_no"),
+    Index("alert_by_unit", "unit", "at_ms"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _big("rx_ms"),
+    _text("topic"),
+    _text("reason"),
+    _text("detail"),
+    _big("size_bytes"),
+    _bytes("message"),
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _big("value"),
+)
+
+tick = Table(  # what the engine was given and when: a replay takes all in the same order
+    "tick",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _big("now_ms"),
+    _big("rules_version"),
+    _bytes("intake"),
+)
+
+rules_version = Table(
+    "rules_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    _big("valid_from_ms"),
+    _text("zones"),  # GeoJSON as it was imported
+    _text("routes"),
+    _text("thresholds"),  # TOML as it was imported
+)
+
+journey = Table(
+    "journey",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _text("id"),
+    _unit_no(),
+    _big("since_ms"),
+    _text("state"),
+    Column("sealed", Boolean, nullable=False),
+    _bytes("seals"),  # MessagePack of [text ..]
+    _bytes("tags"),
+    _text("route", nullable=True),
+    _big("limit_ms", nullable=True),
+    Index("journey_by_unit", "unit_no", "since_ms"),
+)
+
+unit_order = Table(  # what the centre has ordered, until its result or its expiry (WIRE section 14)
+    "unit_order",
+    metadata,
+    Column("order_id", LargeBinary, primary_key=True),
+    _unit_no(),
+    _big("counter"),
+    _small("kind"),
+    _big("issued_ms"),
+    _big("not_after_ms"),
+    _bytes("envelope"),
+    _big("sent_ms", nullable=True),
+    _big("settled_ms", nullable=True),
+    _small("result", nullable=True),
+    _text("detail", nullable=True),
+    Index("unit_order_open", "settled_ms"),
+)
