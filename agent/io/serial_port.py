@@ -285,7 +285,18 @@ class SerialPort:
             self.found_baud = self._saved_baud = self._hunt.rate.baud
         if rate is not None:
             self.counters["rates_tried"] += 1
-            _set_rate(port, rate)
+            self._change(port, rate)
+
+    def _change(self, port: serial.Serial, rate: Rate) -> None:
+        try:
+            port.bytesize = rate.bits
+            port.stopbits = rate.stop_bits
+            port.baudrate = rate.baud
+            port.reset_input_buffer()
+        except (termios.error, ValueError) as error:
+            if error.args[:1] != (errno.EINVAL,) and not isinstance(error, ValueError):
+                raise
+            self.counters["rates_refused"] += 1  # a driver without 7N2: the hunt goes on
 
     def _valid_frames(self) -> int:
         """Sentences with a right checksum; for seals the facts themselves speak."""
@@ -368,13 +379,6 @@ def holder_of(device: str) -> str | None:
         except OSError:
             continue
     return None
-
-
-def _set_rate(port: serial.Serial, rate: Rate) -> None:
-    port.baudrate = rate.baud
-    port.bytesize = rate.bits
-    port.stopbits = rate.stop_bits
-    port.reset_input_buffer()
 
 
 def _close(port: serial.Serial) -> None:
