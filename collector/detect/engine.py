@@ -1,21 +1,56 @@
 """A tick: screen columns, step the rows that matter (DETECTION section 2).
 
-Law: screening never hides a finding.
+Law: screening never hides a finding: `run(screen=every_row) == run()`, findings and packed states. A dull row leaves a quiet state
+as it is; what every row changes (last good fix, progress) is kept here, for all rows alike, in the `Frame`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from collector.detect import Finding, Place, Settled, Signal
-from collector.detect.rules import Rulebook
-from collector.detect.track import Batch, decode
+import numpy as np
+
+from collector.detect import (
+    PRIORITIES,
+    Finding,
+    Fix,
+    Hit,
+    Level,
+    Place,
+    Settled,
+    SettledAs,
+    Signal,
+    finding_key,
+    gnss,
+    motion,
+    route,
+    seals,
+    silence,
+    zones,
+)
+from collector.detect.geo import BoolArray, IntArray, RouteLine
+from collector.detect.geo.index import touched
+from collector.detect.geo.lines import MARK_M, Progress, follow
+from collector.detect.geo.measure import HALF_TURN_E7, distances_m
+from collector.detect.rules import Rulebook, Rules
+from collector.detect.track import UNKNOWN, Batch, Track, decode
 from wire import MisuseError, Refused
 from wire.canon import decode as read, encode
+from wire.columns import Event
 
 BLOB_BYTES_MAX = (
     4_096  # a unit's state is read and written with every tick that holds a batch of it
 )
 BLOB_VERSION = 1
+CHAINS_MAX = 8  # of a unit whose findings may still be running
+MARKS_MAX = 16
+SEQ_BITS = 42  # wire.LIM: above them stands which of the unit's chains a record belongs to
+NEVER_MS = 1 << 62
+RESCREEN_ROWS = 48  # so many rows are screened anew in the time in which they would be stepped
+
+GateState, MotionState, ZoneState = gnss.State, motion.State, zones.State
+RouteState, SealState = route.State, seals.State
+Screening = Callable[[BoolArray], BoolArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +101,15 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What the engine itself keeps of a unit: its place in the chain and its last good fix."""
+    """What the engine itself keeps of a unit: what every row may change."""
 
-    chain: bytes | None = None
-    prev: Place | None = None
+    chains: tuple[bytes, ...] = ()  # the newest last; at most CHAINS_MAX
+    chains_before: int = 0  # how many were forgotten
+    prev: Place | None = None  # the last good fix
+    broken: bool = False  # a hole lies behind it
+    version: tuple[int, int] | None = None  # of the rules that judged it: number, valid_from_ms
+    top_m: int = 0  # progress along the route
+    marks: tuple[tuple[int, int], ...] = ()  # (number, time) of the last full 2 km
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +117,11 @@ class UnitState:
     """All that is known of a unit between two ticks. Immutable; `pack` gives its blob."""
 
     frame: Frame = field(default_factory=Frame)
+    gate: GateState = field(default_factory=GateState)
+    motion: MotionState = field(default_factory=MotionState)
+    zones: ZoneState = field(default_factory=ZoneState)
+    route: RouteState = field(default_factory=RouteState)
+    seals: SealState = field(default_factory=SealState)
 
 
 FRESH = UnitState()
@@ -92,40 +137,102 @@ class Result:
     settled: tuple[Settled, ...]
     signals: tuple[Signal, ...]
     next_due_ms: int | None  # when the watch wants a TimePassed; None: the usual 10 s will do
+    rows: int = 0
+    stepped: int = 0  # of them, for whoever measures
 
 
-def run(rules: Rulebook, states: States, tick: Tick) -> Result:
+def marked_rows(mask: BoolArray) -> BoolArray:
+    """The usual screening: what a screen has marked."""
+    return mask
+
+
+def every_row(mask: BoolArray) -> BoolArray:
+    """No screening: the oracle of law 2."""
+    return np.ones(len(mask), np.bool_)
+
+
+def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = marked_rows) -> Result:
     """What the tick's facts mean. Pure; `states` lacks units never heard of."""
     assert rules.versions, "a rulebook without a version judges nothing"
-    track = decode(item for item in tick.items if isinstance(item, Batch))
+    pieces: dict[str, list[Batch | ChainHole]] = {}
+    early: list[Finding] = []
+    for item in tick.items:
+        match item:
+            case Batch() | ChainHole():
+                pieces.setdefault(item.unit, []).append(item)
+            case EarlyCopy():
+                early += judge(rules, item.batch)
+            case Heard() | TimePassed():
+                pass  # the watch of section 7.6 reads them
+    track = decode(piece for some in pieces.values() for piece in some if isinstance(piece, Batch))
+    columns = _columns(rules, states, track)
     after: dict[str, UnitState] = {}
-    begin = 0
-    for unit, end in zip(track.units, track.ends.tolist(), strict=True):
-        chain = next(batch.chain for batch in reversed(track.batches) if batch.unit == unit)
-        prev = states.get(unit, FRESH).frame.prev
-        if end > begin:
-            prev = Place(
-                seq=int(track.seq[end - 1]),
-                t_ms=int(track.t_ms[end - 1]),
-                lat_e7=int(track.lat_e7[end - 1]),
-                lon_e7=int(track.lon_e7[end - 1]),
-                u_cm=1_000,
-            )
-        after[unit] = UnitState(frame=Frame(chain=chain, prev=prev))
-        begin = end
-    return Result(states=after, findings=(), settled=(), signals=(), next_due_ms=None)
+    findings: list[Finding] = early
+    settled: list[Settled] = []
+    signals: list[Signal] = []
+    stepped = 0
+    number_of = {unit: number for number, unit in enumerate(track.units)}
+    for unit, some in pieces.items():
+        number = number_of.get(unit)
+        walk = _Walk(rules, columns, screen, unit, number, states.get(unit, FRESH))
+        walk.go(some)
+        after[unit] = walk.state()
+        findings += walk.findings
+        settled += walk.settled
+        signals += walk.signals
+        stepped += walk.stepped
+    return Result(
+        states=after,
+        findings=tuple(findings),
+        settled=tuple(settled),
+        signals=tuple(signals),
+        next_due_ms=None,
+        rows=len(track),
+        stepped=stepped,
+    )
+
+
+def judge(rules: Rulebook, batch: Batch) -> tuple[Finding, ...]:
+    """What a batch says alone, without state: opening, tamper, door, panic (DETECTION section 2, Early)."""
+    came_ms = batch.received_ms if batch.early_ms is None else batch.early_ms
+    places = [_place(row, row[0]) for row in batch.fixes[_ROW].T.tolist() if row[2] or row[3]]
+    state = seals.State()
+    findings: list[Finding] = []
+    for event in batch.events:
+        before = [place for place in places if place.seq < event.seq]
+        behind = [place for place in places if place.seq > event.seq]
+        near = _near(rules, before[-1] if before else None, behind[0] if behind else None)
+        context = seals.Context(
+            unit=batch.unit, book=rules, near=near, came_ms=came_ms, assume_sealed=True
+        )
+        hits, state, _ = _judged(context, state, event)
+        findings += [
+            _finding(batch.unit, batch.chain, hit.origin_seq, hit, event.t_ms, came_ms, rules)
+            for hit in hits
+            if hit.code in seals.EARLY_CODES
+        ]
+    return tuple(findings)
 
 
 def pack(state: UnitState) -> bytes:
     """The blob of a state; `unpack(pack(state)) == state`."""
-    prev = state.frame.prev
-    blob = encode(
-        (
-            BLOB_VERSION,
-            state.frame.chain,
-            None if prev is None else (prev.seq, prev.t_ms, prev.lat_e7, prev.lon_e7, prev.u_cm),
-        )
+    frame, prev = state.frame, state.frame.prev
+    value = (
+        BLOB_VERSION,
+        frame.chains,
+        frame.chains_before,
+        None if prev is None else (prev.seq, prev.t_ms, prev.lat_e7, prev.lon_e7, prev.u_cm),
+        int(frame.broken),
+        frame.version,
+        frame.top_m,
+        frame.marks,
+        gnss.pack(state.gate),
+        motion.pack(state.motion),
+        zones.pack(state.zones),
+        route.pack(state.route),
+        seals.pack(state.seals),
     )
+    blob = encode(value)  # type: ignore[arg-type]  # tuples of plain values all the way down: encode checks it
     assert len(blob) <= BLOB_BYTES_MAX, "a unit's state outgrew its row"
     return blob
 
@@ -135,11 +242,787 @@ def unpack(blob: bytes) -> UnitState:
     value = read(blob)
     if isinstance(value, Refused) or not isinstance(value, list) or value[:1] != [BLOB_VERSION]:
         raise MisuseError("these bytes are no state of a unit")
-    _, chain, prev = value
-    assert chain is None or isinstance(chain, bytes)
-    if prev is None:
-        return UnitState(frame=Frame(chain=chain))
-    assert isinstance(prev, list)
-    seq, t_ms, lat_e7, lon_e7, u_cm = (int(str(number)) for number in prev)
-    place = Place(seq=seq, t_ms=t_ms, lat_e7=lat_e7, lon_e7=lon_e7, u_cm=u_cm)
-    return UnitState(frame=Frame(chain=chain, prev=place))
+    parts: list[list[list[list[int]]]] = value  # type: ignore[assignment]  # written by pack: each part's own unpack reads it
+    _, chains, before, prev, broken, version, top_m, marks, *rest = parts
+    gate, moved, zoned, routed, sealed = rest
+    frame = Frame(
+        chains=tuple(chains),  # type: ignore[arg-type]  # see above
+        chains_before=before,  # type: ignore[arg-type]  # see above
+        prev=None if prev is None else Place(**dict(zip(_PLACE, prev, strict=True))),  # type: ignore[arg-type, redundant-expr]  # see above
+        broken=bool(broken),
+        version=None if version is None else (version[0], version[1]),  # type: ignore[arg-type, redundant-expr]  # see above
+        top_m=top_m,  # type: ignore[arg-type]  # see above
+        marks=tuple((number, t_ms) for number, t_ms in marks),  # type: ignore[misc]  # see above
+    )
+    return UnitState(
+        frame=frame,
+        gate=gnss.unpack(gate),
+        motion=motion.unpack(moved),  # type: ignore[arg-type]  # see above
+        zones=zones.unpack(zoned),  # type: ignore[arg-type]  # see above
+        route=route.unpack(routed),  # type: ignore[arg-type]  # see above
+        seals=seals.unpack(sealed),  # type: ignore[arg-type]  # see above
+    )
+
+
+_PLACE = ("seq", "t_ms", "lat_e7", "lon_e7", "u_cm")
+_ROW = (
+    0,
+    1,
+    2,
+    3,
+    5,
+    7,
+    8,
+    10,
+)  # rows of a batch's block: seq, t, lat, lon, speed, hdop, err, flags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Columns:
+    """The tick's rows as the screens see them."""
+
+    track: Track
+    starts: list[int]
+    ends: list[int]
+    mask: BoolArray
+    version: IntArray  # index into the rulebook's versions
+    progress: Progress | None
+    routes: list[RouteLine | None]  # of each unit
+    all_rows: list[bool]  # units whose every row must be stepped: their route changes in this tick
+
+
+def _columns(book: Rulebook, states: States, track: Track) -> _Columns:
+    """Every screen over the whole track. Generous: what is marked for nothing is only slow."""
+    ends: list[int] = track.ends.tolist()
+    starts = [0, *ends[:-1]] if ends else []
+    rows = len(track)
+    known = [states.get(unit, FRESH) for unit in track.units]
+    version = _versions(book, track.t_ms)
+    routes, all_rows = _routes(book, track, starts, ends, version)
+    columns = _Columns(
+        track=track,
+        starts=starts,
+        ends=ends,
+        mask=np.zeros(rows, np.bool_),
+        version=version,
+        progress=None,
+        routes=routes,
+        all_rows=all_rows,
+    )
+    if rows == 0:
+        return columns
+    first = np.array([start for start, end in zip(starts, ends, strict=True) if start < end])
+    prevs = [
+        state.frame.prev
+        for state, start, end in zip(known, starts, ends, strict=True)
+        if start < end
+    ]
+    before = _before(track, first, prevs)
+    dt_ms = track.t_ms - before[0]
+    mask = columns.mask
+    for at, state in zip(
+        first.tolist(),
+        (state for state, start, end in zip(known, starts, ends, strict=True) if start < end),
+        strict=True,
+    ):
+        mask[at] |= state.frame.prev is None or state.frame.version != _name_of(book, version[at])
+    mask[1:] |= version[1:] != version[:-1]
+    progress: Progress | None = None
+    for number in np.unique(version).tolist():
+        rules = book.versions[number]
+        at = np.flatnonzero(version == number)
+        whole = slice(None) if len(at) == rows else at
+        progress_here = _screen_version(
+            rules, known, columns, whole, tuple(column[whole] for column in before), dt_ms[whole]
+        )
+        if len(at) == rows:
+            progress = progress_here
+        elif progress_here is not None:
+            progress = _spread(progress, progress_here, at, rows)
+    return replace(columns, progress=progress)
+
+
+def _versions(book: Rulebook, t_ms: IntArray) -> IntArray:
+    begins = np.array([rules.valid_from_ms for rules in book.versions], np.int64)
+    return np.maximum(begins.searchsorted(t_ms, "right") - 1, 0)
+
+
+def _name_of(book: Rulebook, number: int) -> tuple[int, int]:
+    rules = book.versions[number]
+    return rules.version, rules.valid_from_ms
+
+
+def _routes(
+    book: Rulebook, track: Track, starts: list[int], ends: list[int], version: IntArray
+) -> tuple[list[RouteLine | None], list[bool]]:
+    """The route of each unit at its first row, and whether it is another one at a later row."""
+    routes: list[RouteLine | None] = []
+    changing: list[bool] = []
+    for unit, start, end in zip(track.units, starts, ends, strict=True):
+        if start == end or not book.journeys.get(unit):
+            routes.append(None)
+            changing.append(False)
+            continue
+        least, most = int(track.t_ms[start:end].min()), int(track.t_ms[start:end].max())
+        routes.append(book.route(unit, int(track.t_ms[start])))
+        same_rules = version[start:end].min() == version[start:end].max()
+        changing.append(not same_rules or book.journey(unit, least) is not book.journey(unit, most))
+    return routes, changing
+
+
+def _before(
+    track: Track, first: IntArray, prevs: Sequence[Place | None]
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Time, latitude and longitude of the fix before each row; a unit's first row asks its state."""
+    shifted: list[IntArray] = []
+    for column, name in ((track.t_ms, "t_ms"), (track.lat_e7, "lat_e7"), (track.lon_e7, "lon_e7")):
+        before = np.empty_like(column)
+        before[1:] = column[:-1]
+        own = column[first].tolist()
+        before[first] = [
+            value if prev is None else getattr(prev, name)
+            for value, prev in zip(own, prevs, strict=True)
+        ]
+        shifted.append(before)
+    return shifted[0], shifted[1], shifted[2]
+
+
+def _screen_version(
+    rules: Rules,
+    known: list[UnitState],
+    columns: _Columns,
+    rows: slice | IntArray,
+    before: tuple[IntArray, ...],
+    dt_ms: IntArray,
+) -> Progress | None:
+    """The screens of one version over its rows; marks them in `columns.mask`."""
+    track, th = columns.track, rules.thresholds
+    unit, t_ms = track.unit[rows], track.t_ms[rows]
+    lat, lon = track.lat_e7[rows], track.lon_e7[rows]
+    prev_lat, prev_lon = before[1], before[2]
+    received = np.array(
+        [UNKNOWN if batch.received_ms is None else batch.received_ms for batch in track.batches]
+    )[track.batch[rows]]
+    moved_m = distances_m(prev_lon, prev_lat, lon, lat)
+    marked = gnss.screen(
+        th,
+        moved_m=moved_m,
+        dt_ms=dt_ms,
+        u_cm=uncertainty_cm(track.err_cm[rows], track.hdop_centi[rows]),
+        lat_e7=lat,
+        lon_e7=lon,
+        t_ms=t_ms,
+        received_ms=received,
+    )
+    marked |= _motion_marks(rules, known, track, rows, moved_m, dt_ms)
+    gap_ms = max(th.gap_s, 3 * th.interval_s) * 1_000
+    marked |= dt_ms > gap_ms
+    marked |= t_ms >= _dues(rules, known)[unit]
+    marked |= np.abs(lon - prev_lon) > HALF_TURN_E7
+    asked = np.flatnonzero(~marked)
+    if len(asked):
+        allowed = _allowed(rules, track.units) if rules.for_units else None
+        marked[asked] |= touched(
+            rules.index,
+            prev_lon[asked],
+            prev_lat[asked],
+            lon[asked],
+            lat[asked],
+            allowed,
+            unit[asked],
+        )
+    progress = _follow(rules, known, columns, unit, t_ms, dt_ms, lat, lon)
+    if progress is not None:
+        marked |= _route_marks(rules, known, columns, unit, dt_ms, progress)
+    columns.mask[rows] |= marked
+    return progress
+
+
+def _motion_marks(
+    rules: Rules,
+    known: list[UnitState],
+    track: Track,
+    rows: slice | IntArray,
+    moved_m: np.ndarray[tuple[int], np.dtype[np.float64]],
+    dt_ms: IntArray,
+) -> BoolArray:
+    unit = track.unit[rows]
+    standing = np.array([state.motion.mode is motion.Mode.STANDING for state in known])
+    marked_from = np.zeros(len(unit))
+    if standing.any():
+        anchors = [state.motion.anchor for state in known]
+        at_lat = np.array([0 if anchor is None else anchor.lat_e7 for anchor in anchors])
+        at_lon = np.array([0 if anchor is None else anchor.lon_e7 for anchor in anchors])
+        some = np.flatnonzero(standing[unit])
+        who = unit[some]
+        marked_from[some] = distances_m(
+            at_lon[who], at_lat[who], track.lon_e7[rows][some], track.lat_e7[rows][some]
+        )
+    return motion.screen(
+        rules.thresholds,
+        moved_m=moved_m,
+        dt_ms=dt_ms,
+        speed_cm_s=track.speed_cm_s[rows],
+        is_standing=standing[unit],
+        from_anchor_m=marked_from,
+    )
+
+
+def _dues(rules: Rules, known: list[UnitState]) -> IntArray:
+    """When the first time of each unit runs out that a fix would prove."""
+    return np.array(
+        [_due_ms(rules, state.motion, state.zones, state.seals) for state in known], np.int64
+    )
+
+
+def _due_ms(rules: Rules, moved: motion.State, zoned: zones.State, sealed: seals.State) -> int:
+    due_ms = NEVER_MS
+    if moved.mode is motion.Mode.STANDING and not moved.stopped:
+        due_ms = motion.due_ms(rules.thresholds, moved) or NEVER_MS
+    if zoned.visits:
+        due_ms = min(due_ms, zones.due_ms(rules, zoned) or NEVER_MS)
+    if sealed.seals:
+        due_ms = min(due_ms, seals.due_ms(rules, sealed) or NEVER_MS)
+    return due_ms
+
+
+def _allowed(rules: Rules, units: Sequence[str]) -> BoolArray:
+    """(units, zones): which zones concern which unit."""
+    own = [zone.unit for zone in rules.index.zones]
+    allowed = np.zeros((len(units), len(own)), np.bool_)
+    number_of = {unit: number for number, unit in enumerate(units)}
+    for number, name in enumerate(own):
+        if name is None:
+            allowed[:, number] = True
+        elif name in number_of:
+            allowed[number_of[name], number] = True
+    return allowed
+
+
+def _follow(
+    rules: Rules,
+    known: list[UnitState],
+    columns: _Columns,
+    unit: IntArray,
+    t_ms: IntArray,
+    dt_ms: IntArray,
+    lat: IntArray,
+    lon: IntArray,
+) -> Progress | None:
+    numbers = np.array(
+        [
+            rules.table.numbers.get(line.id, -1)
+            if line is not None
+            and route.followed(state.route)
+            and state.route.route == line.id
+            and state.route.mark == line.mark
+            else -1
+            for state, line in zip(known, columns.routes, strict=True)
+        ],
+        np.int64,
+    )
+    if not (numbers >= 0).any():
+        return None
+    prevs = [state.frame.prev for state in known]
+    return follow(
+        rules.table,
+        route=numbers,
+        top_m=np.array([state.frame.top_m for state in known]),
+        anchor_ms=np.array([0 if prev is None else prev.t_ms for prev in prevs]),
+        unit=unit,
+        t_ms=t_ms,
+        dt_ms=dt_ms,
+        lat_e7=lat,
+        lon_e7=lon,
+    )
+
+
+def _route_marks(
+    rules: Rules,
+    known: list[UnitState],
+    columns: _Columns,
+    unit: IntArray,
+    dt_ms: IntArray,
+    progress: Progress,
+) -> BoolArray:
+    """What the route's screen marks, of units that are on it."""
+    table, lines = rules.table, columns.routes
+    is_on = np.array([route.followed(state.route) for state in known])[unit]
+    number = np.array([table.numbers.get(line.id, 0) if line else 0 for line in lines])[unit]
+    half_m = table.half_width_m[number] / 2
+    odd = (
+        ~progress.sure
+        | (progress.d_m > half_m)
+        | (progress.s_m < progress.top_before_m - route.FALL_M)
+        | (progress.s_m >= table.total_m[number] - rules.thresholds.done_m)
+    )
+    long = (dt_ms >= route.BY_ROUTE_MS) & is_on & ~odd
+    if long.any():  # the way along the route may meet a zone that the chord does not
+        at = np.flatnonzero(long)
+        base = table.base[number[at]]
+        behind_m = np.maximum(progress.top_before_m[at] - route.FALL_M - 1, 0)
+        low = table.axis.searchsorted(base + np.minimum(behind_m, progress.s_m[at]), "right") - 1
+        high = np.maximum(
+            table.axis.searchsorted(base + progress.top_before_m[at], "right") - 1,
+            progress.segment[at],
+        )
+        odd[at] |= table.near_zone[high + 1] > table.near_zone[np.maximum(low, 0)]
+    marked: BoolArray = is_on & odd
+    return marked
+
+
+def _spread(so_far: Progress | None, here: Progress, at: IntArray, rows: int) -> Progress:
+    """The progress of one version's rows, put where they stand in the track."""
+    base = so_far or Progress(
+        sure=np.zeros(rows, np.bool_),
+        s_m=np.zeros(rows),
+        d_m=np.full(rows, np.inf),
+        segment=np.full(rows, -1, np.int64),
+        top_before_m=np.full(rows, -1, np.int64),
+        top_after_m=np.full(rows, -1, np.int64),
+    )
+    for name in ("sure", "s_m", "d_m", "segment", "top_before_m", "top_after_m"):
+        getattr(base, name)[at] = getattr(here, name)
+    return base
+
+
+def uncertainty_cm(err_cm: IntArray, hdop_centi: IntArray) -> IntArray:
+    """Uncertainty: max(3 m, 2 sigma); sigma by the receiver, else 4.5 m x HDOP, else 5 m (DETECTION section 1)."""
+    twice = np.where(err_cm >= 0, 2 * err_cm, np.where(hdop_centi >= 0, 9 * hdop_centi, 1_000))
+    return np.maximum(twice, 300)
+
+
+def _cells(track: Track) -> tuple[IntArray, ...]:
+    """The columns that a stepped row is made of, in the order of `_ROW`."""
+    return (
+        track.seq,
+        track.t_ms,
+        track.lat_e7,
+        track.lon_e7,
+        track.speed_cm_s,
+        track.hdop_centi,
+        track.err_cm,
+        track.flags,
+    )
+
+
+def _place(row: Sequence[int], seq: int) -> Place:
+    """Of a row of `_ROW`."""
+    _, t_ms, lat_e7, lon_e7, _, hdop, err, _ = row
+    twice = 2 * err if err >= 0 else 9 * hdop if hdop >= 0 else 1_000
+    return Place(seq=seq, t_ms=t_ms, lat_e7=lat_e7, lon_e7=lon_e7, u_cm=max(twice, 300))
+
+
+def _near(
+    book: Rulebook, before: Place | None, behind: Place | None
+) -> Callable[[int], Place | None]:
+    """The fix before a time if it is good and near enough, else the one behind it in the same batch."""
+
+    def near(t_ms: int) -> Place | None:
+        most_ms = book.at(t_ms).thresholds.place_s * 1_000
+        for place in (before, behind):
+            if place is not None and place.sharp and abs(place.t_ms - t_ms) <= most_ms:
+                return place
+        return None
+
+    return near
+
+
+def _judged(
+    context: seals.Context, state: seals.State, event: Event
+) -> tuple[tuple[Hit, ...], seals.State, bool]:
+    """What one event says; the same in an early copy and in order."""
+    panic = silence.panic(event, context.near(event.t_ms))
+    if panic is not None:
+        return (panic,), state, False
+    stepped = seals.step_event(context, state, event)
+    if stepped is None:
+        return (), state, False
+    return stepped.hits, stepped.state, stepped.odd
+
+
+def _finding(
+    unit: str,
+    chain: bytes,
+    seq: int,
+    hit: Hit,
+    confirmed_ms: int,
+    received_ms: int | None,
+    book: Rulebook,
+) -> Finding:
+    priority = hit.priority or PRIORITIES.get(hit.code)
+    key = finding_key(unit, chain, seq, hit.code, hit.subject)
+    late_ms = book.at(confirmed_ms).thresholds.late_s * 1_000
+    return Finding(
+        id=hashlib.sha256(key).digest()[:16],
+        n=hit.n,
+        code=hit.code,
+        level=Level.RECORD if priority is None else Level.ALERT,
+        priority=priority,
+        phase=hit.phase,
+        unit=unit,
+        chain=chain,
+        seq=seq,
+        at_ms=hit.at_ms,
+        confirmed_ms=confirmed_ms,
+        received_ms=received_ms,
+        late=None if received_ms is None else received_ms - confirmed_ms > late_ms,
+        lat_e7=hit.lat_e7,
+        lon_e7=hit.lon_e7,
+        zone=hit.zone,
+        route=hit.route,
+        seal=hit.seal,
+        value=hit.value,
+        data=hit.data,
+    )
+
+
+def _named(book: Rulebook, version: tuple[int, int] | None) -> Rules | None:
+    """The rules of a frame's version, if they are still in the book."""
+    return next((old for old in book.versions if (old.version, old.valid_from_ms) == version), None)
+
+
+def _basis(book: Rulebook, state: UnitState) -> tuple[object, ...]:
+    """What of a state the screens have looked at, but for the progress."""
+    standing = state.motion.mode is motion.Mode.STANDING
+    rules = _named(book, state.frame.version) or book.versions[0]
+    return (
+        state.motion.anchor if standing else None,
+        _due_ms(rules, state.motion, state.zones, state.seals),
+        state.route.route if route.followed(state.route) else None,
+        state.route.mark,
+    )
+
+
+class _Walk:
+    """One unit through the tick: its rows and its other facts, in chain order."""
+
+    def __init__(
+        self,
+        book: Rulebook,
+        columns: _Columns,
+        screen: Screening,
+        unit: str,
+        number: int | None,
+        state: UnitState,
+    ) -> None:
+        self.book, self.unit = book, unit
+        self.track, self.columns, self.screen = columns.track, columns, screen
+        self.mask = screen(columns.mask)
+        self.number = number
+        self.begin = 0 if number is None else columns.starts[number]
+        self.end = 0 if number is None else columns.ends[number]
+        self.line = None if number is None else columns.routes[number]
+        self.every = number is not None and columns.all_rows[number]
+        self.shift = 0  # between a row of the track and of `columns`, which may have been made anew
+        frame = state.frame
+        self.chains, self.chains_before = frame.chains, frame.chains_before
+        self.prev, self.broken, self.version = frame.prev, frame.broken, frame.version
+        self.top_m, self.marks = frame.top_m, frame.marks
+        self.gate, self.motion, self.zones = state.gate, state.motion, state.zones
+        self.route, self.seals = state.route, state.seals
+        self.clean = True  # `prev` is the row before, as the screens took it
+        self.stale = False  # the state has changed since it was screened
+        self.basis: tuple[object, ...] | None = None
+        self.screened = state
+        self.batch: Batch | None = None
+        self.findings: list[Finding] = []
+        self.settled: list[Settled] = []
+        self.signals: list[Signal] = []
+        self.stepped = 0
+        self.rows: list[list[int]] | None = None
+
+    def go(self, pieces: Iterable[Batch | ChainHole]) -> None:
+        """All pieces, in order."""
+        row = self.begin
+        for piece in pieces:
+            if isinstance(piece, ChainHole):
+                self._hole()
+                continue
+            self._enter(piece)
+            end = row + piece.fixes.shape[1]
+            found = len(self.findings)
+            for event in piece.events:
+                behind = row + int(self.track.seq[row:end].searchsorted(event.seq))
+                self._rows(row, behind)
+                self._event(event, behind, end)
+                row = behind
+            self._rows(row, end)
+            row = end
+            if piece.early_ms is not None:
+                self._settle(piece, self.findings[found:])
+
+    def state(self) -> UnitState:
+        return UnitState(
+            frame=Frame(
+                chains=self.chains,
+                chains_before=self.chains_before,
+                prev=self.prev,
+                broken=self.broken,
+                version=self.version,
+                top_m=self.top_m,
+                marks=self.marks,
+            ),
+            gate=self.gate,
+            motion=self.motion,
+            zones=self.zones,
+            route=self.route,
+            seals=self.seals,
+        )
+
+    def _enter(self, batch: Batch) -> None:
+        self.batch = batch
+        if not self.chains or self.chains[-1] != batch.chain:
+            dropped = max(0, len(self.chains) + 1 - CHAINS_MAX)
+            self.chains = (*self.chains[dropped:], batch.chain)
+            self.chains_before += dropped
+
+    def _hole(self) -> None:
+        """No segment across it; what was only a candidate is dropped."""
+        self.broken = True
+        self.gate = replace(self.gate, held=())
+        self.motion = motion.broken(self.motion)
+        self.zones = zones.broken(self.zones)
+        self.route = route.broken(self.route)
+
+    def _rows(self, row: int, end: int) -> None:
+        """The rows up to `end`: dull ones at once, the others one by one."""
+        while row < end:
+            if self._dull(row):
+                marked = self.mask[row - self.shift : end - self.shift]
+                dull = int(marked.argmax()) if marked.any() else end - row
+                if dull:
+                    self._skip(row, row + dull)
+                    row += dull
+                    continue
+            self._step(row)
+            row += 1
+
+    def _dull(self, row: int) -> bool:
+        """Whether an unmarked row would change nothing but the frame."""
+        if self.every or not self.clean or self.broken or self.prev is None:
+            return False
+        if not (gnss.quiet(self.gate) and motion.quiet(self.motion)):
+            return False
+        if not zones.quiet(self.zones, standing=motion.standing(self.motion)):
+            return False
+        if not (route.quiet(self.route) and seals.quiet(self.seals)):
+            return False
+        if self._as_screened(row):
+            return True
+        if self.end - row < RESCREEN_ROWS:
+            return False
+        self._screen_again(row)
+        return True
+
+    def _as_screened(self, row: int) -> bool:
+        """Whether the screens started from the state as it is now."""
+        if self.stale:
+            if self.basis is None:
+                self.basis = _basis(self.book, self.screened)
+            if _basis(self.book, self.state()) != self.basis:
+                return False
+            self.stale = False
+        line = self.line
+        if line is None or self.route.route != line.id or self.route.mark != line.mark:
+            return line is None and self.route.route is None
+        if self.route.mode is route.Mode.DONE:
+            return True
+        progress = self.columns.progress
+        return progress is not None and int(progress.top_before_m[row - self.shift]) == self.top_m
+
+    def _screen_again(self, row: int) -> None:
+        """The unit's rows from here on, from the state as it is now."""
+        rest = slice(row, self.end)
+        track = self.track
+        size = self.end - row
+        alone = Track(
+            units=(self.unit,),
+            batches=track.batches,
+            ends=np.array([size]),
+            unit=np.zeros(size, np.int64),
+            batch=track.batch[rest],
+            seq=track.seq[rest],
+            t_ms=track.t_ms[rest],
+            lat_e7=track.lat_e7[rest],
+            lon_e7=track.lon_e7[rest],
+            speed_cm_s=track.speed_cm_s[rest],
+            course_cdeg=track.course_cdeg[rest],
+            hdop_centi=track.hdop_centi[rest],
+            err_cm=track.err_cm[rest],
+            sats=track.sats[rest],
+            flags=track.flags[rest],
+        )
+        state = self.state()
+        self.columns = _columns(self.book, {self.unit: state}, alone)
+        self.mask, self.shift = self.screen(self.columns.mask), row
+        self.line, self.every = self.columns.routes[0], self.columns.all_rows[0]
+        self.basis, self.stale = _basis(self.book, state), False
+
+    def _skip(self, row: int, end: int) -> None:
+        """Dull rows: only the frame goes on."""
+        progress = self.columns.progress
+        if progress is not None and self.route.mode is route.Mode.ON and self.route.route:
+            begin, behind = row - self.shift, end - self.shift
+            top_m = int(progress.top_after_m[behind - 1])
+            if top_m // MARK_M > self.top_m // MARK_M:
+                tops: list[int] = progress.top_after_m[begin:behind].tolist()
+                times: list[int] = self.track.t_ms[row:end].tolist()
+                for after_m, t_ms in zip(tops, times, strict=True):
+                    self._progress(after_m, t_ms)
+            self.top_m = top_m
+        cells = self._row(end - 1)
+        self.prev = _place(cells, self._coded(cells[0]))
+
+    def _progress(self, top_m: int, t_ms: int) -> None:
+        if top_m // MARK_M > self.top_m // MARK_M:
+            self.marks = (*self.marks, (top_m // MARK_M, t_ms))[-MARKS_MAX:]
+        elif top_m < self.top_m:
+            self.marks = ()
+        self.top_m = top_m
+
+    def _row(self, row: int) -> list[int]:
+        if self.rows is None:
+            span = slice(self.begin, self.end)
+            self.rows = np.stack([column[span] for column in _cells(self.track)], axis=1).tolist()
+        return self.rows[row - self.begin]
+
+    def _coded(self, seq: int) -> int:
+        """A seq that also knows its chain: findings may end in another one than they began in."""
+        return (self.chains_before + len(self.chains) - 1) << SEQ_BITS | seq
+
+    def _step(self, row: int) -> None:
+        self.stepped += 1
+        self.stale = True
+        cells = self._row(row)
+        place = _place(cells, self._coded(cells[0]))
+        rules = self.book.versions[int(self.columns.version[row - self.shift])]
+        fix = Fix(
+            place=place,
+            speed_cm_s=None if cells[4] < 0 else cells[4],
+            flags=cells[7],
+            prev=self.prev,
+            broken=self.broken,
+        )
+        assert self.batch is not None
+        gated = gnss.step(rules.thresholds, self.gate, fix, self.batch.received_ms)
+        self.gate = gated.state
+        self._tell(gated.hits, place.t_ms)
+        for released in gated.released:
+            self._judge(rules, released, place.t_ms)
+        self.clean = len(gated.released) == 1 and gated.released[0] is fix
+
+    def _judge(self, rules: Rules, fix: Fix, confirmed_ms: int) -> None:
+        """One good fix through motion, zones, route and seals, in this order."""
+        place = fix.place
+        self.motion, hits = motion.step(rules.thresholds, self.motion, fix)
+        self._tell(hits, confirmed_ms)
+        standing = motion.standing(self.motion)
+        line = self.book.route(self.unit, place.t_ms, rules)
+        here = (rules.version, rules.valid_from_ms)
+        changed = None
+        if self.version != here:
+            changed = self._changed(rules) if self.version is not None else None
+            self.version = here
+        way = None if line is None else route.way_between(line, self.route, self.top_m, fix)
+        zoned = zones.step(
+            rules,
+            self.zones,
+            fix,
+            unit=self.unit,
+            standing=standing,
+            route_way=way,
+            changed=changed,
+        )
+        self.zones = zoned.state
+        self._tell(zoned.hits, confirmed_ms)
+        if line is not None or self.route.route is not None:
+            routed = route.step(
+                rules,
+                line,
+                self.route,
+                self.top_m,
+                fix,
+                inside=zones.inside(self.zones),
+                standing=standing,
+            )
+            self.route = routed.state
+            self._progress(routed.top_m, place.t_ms)
+            self._tell(routed.hits, confirmed_ms)
+        self.prev, self.broken = place, False
+        if self.seals.seals:
+            context = self._context(place, None)
+            self.seals, hits = seals.step_fix(context, self.seals, place)
+            self._tell(hits, confirmed_ms)
+
+    def _changed(self, rules: Rules) -> frozenset[str]:
+        """The zones in which this version differs from the unit's last one."""
+        return rules.changed_since(_named(self.book, self.version))
+
+    def _event(self, event: Event, row: int, end: int) -> None:
+        self.stale = True
+        behind = None
+        if row < end:
+            cells = self._row(row)
+            if cells[2] or cells[3]:
+                behind = _place(cells, self._coded(cells[0]))
+        context = self._context(None if self.broken else self.prev, behind)
+        coded = replace(event, seq=self._coded(event.seq))
+        hits, self.seals, odd = _judged(context, self.seals, coded)
+        self._tell(hits, event.t_ms)
+        if odd:
+            kind = f"kind {event.kind}"
+            odd_hit = Hit(
+                code="ODD_EVENT",
+                at_ms=event.t_ms,
+                origin_seq=coded.seq,
+                subject=kind,
+                value=kind,
+            )
+            self._tell((odd_hit,), event.t_ms)
+
+    def _context(self, before: Place | None, behind: Place | None) -> seals.Context:
+        batch = self.batch
+        assert batch is not None
+        return seals.Context(
+            unit=self.unit,
+            book=self.book,
+            near=_near(self.book, before, behind),
+            came_ms=batch.received_ms if batch.early_ms is None else batch.early_ms,
+        )
+
+    def _tell(self, hits: Iterable[Hit], confirmed_ms: int) -> None:
+        assert self.batch is not None
+        for hit in hits:
+            ordinal = hit.origin_seq >> SEQ_BITS
+            seq = hit.origin_seq & ((1 << SEQ_BITS) - 1)
+            known = ordinal - self.chains_before
+            chain = self.chains[known] if known >= 0 else bytes(16)
+            self.findings.append(
+                _finding(
+                    self.unit, chain, seq, hit, confirmed_ms, self.batch.received_ms, self.book
+                )
+            )
+            if hit.value == "teleport" and hit.lat_e7 is not None and hit.lon_e7 is not None:
+                self.signals.append(
+                    Signal(
+                        unit=self.unit,
+                        kind="jumped",
+                        t_ms=hit.at_ms,
+                        lat_e7=hit.lat_e7,
+                        lon_e7=hit.lon_e7,
+                    )
+                )
+
+    def _settle(self, batch: Batch, found: Sequence[Finding]) -> None:
+        """What became of the findings that the early copy of this batch had raised."""
+        in_order = {finding.id: finding for finding in found if finding.n == 0}
+        for early in judge(self.book, batch):
+            now = in_order.get(early.id)
+            if now is None:
+                outcome = SettledAs.WITHDRAWN
+            elif replace(now, received_ms=early.received_ms, late=early.late) == early:
+                outcome = SettledAs.CONFIRMED
+            else:
+                outcome = SettledAs.AMENDED
+            self.settled.append(Settled(id=early.id, outcome=outcome, finding=now or early))

@@ -46,6 +46,15 @@ def standing(state: State) -> bool:
     return state.mode is Mode.STANDING or state.mode is Mode.LEAVING
 
 
+def broken(state: State) -> State:
+    """A hole in the chain drops what was only a candidate."""
+    if state.mode is Mode.SETTLING:
+        return MOVING
+    if state.mode is Mode.LEAVING:
+        return replace(state, mode=Mode.STANDING, away=0, first=None)
+    return state
+
+
 def due_ms(rules: Thresholds, state: State) -> int | None:
     """When a fix would say STOP_BEGAN."""
     if state.mode is Mode.STANDING and not state.stopped and state.anchor is not None:
@@ -59,12 +68,10 @@ def screen(
     moved_m: FloatArray,
     dt_ms: IntArray,
     speed_cm_s: IntArray,
-    t_ms: IntArray,
     is_standing: BoolArray,
     from_anchor_m: FloatArray,
-    due_at_ms: IntArray,
 ) -> BoolArray:
-    """Slow while MOVING; away from the anchor while STANDING; a due time passed. A little generous."""
+    """Slow while MOVING; away from the anchor while STANDING. A little generous."""
     by_device = (dt_ms < SHORT_MS) & (speed_cm_s >= 0)
     slow = np.where(
         by_device,
@@ -73,7 +80,7 @@ def screen(
     )
     marked: BoolArray = np.where(
         is_standing,
-        (from_anchor_m > rules.stand_m - 0.1) | (t_ms >= due_at_ms),
+        from_anchor_m > rules.stand_m - 0.1,
         slow,
     )
     return marked

@@ -5,6 +5,7 @@ route changes nothing here.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -34,6 +35,7 @@ FROM_M = 2_000.0  # outside `from` without having joined
 BEFORE_S_MAX = 1_800
 LEGAL_FIXES, LEGAL_ON_FIXES = 2, 3
 DRIVE_M_S = 25.0  # 90 km/h
+ETA_MS = 900_000
 BY_ROUTE_MS = 20_000  # over a shorter time the chord is the road
 
 
@@ -205,6 +207,25 @@ def quiet(state: State) -> bool:
         and state.back is None
         and state.legal is None
     )
+
+
+def broken(state: State) -> State:
+    """A hole in the chain drops what was only a candidate."""
+    mode = state.mode
+    if mode is Mode.LEAVING:
+        mode = Mode.ON if state.back is None else Mode.BACK
+    return replace(state, mode=mode, near=None, over=None, fall=None, elsewhere=None)
+
+
+def eta_ms(line: RouteLine, top_m: int, marks: Sequence[tuple[int, int]], now_ms: int) -> int:
+    """When the unit will arrive, from its plan and its marks (number, time) of the last 15 minutes."""
+    recent = [(number, t_ms) for number, t_ms in marks if now_ms - t_ms <= ETA_MS]
+    speed_m_s = 0.0
+    if len(recent) >= 2 and recent[-1][1] > recent[0][1]:
+        way_m = (recent[-1][0] - recent[0][0]) * MARK_M
+        speed_m_s = way_m * 1_000 / (recent[-1][1] - recent[0][1])
+    mixed_m_s = 0.7 * line.plan_kmh / 3.6 + 0.3 * speed_m_s
+    return now_ms + round(max(0.0, line.total_m - top_m) / mixed_m_s * 1_000)
 
 
 def followed(state: State) -> bool:

@@ -215,6 +215,13 @@ class Rules:
             found += [boxes.zones[at] for at in np.flatnonzero(meets).tolist()]
         return sorted(found, key=lambda zone: zone.id)
 
+    def changed_since(self, before: "Rules | None") -> frozenset[str]:
+        """The zones that are not as they were in another version; None: that one is forgotten, so all of them."""
+        if before is None:
+            return frozenset(self.zones)
+        names = self.zones.keys() | before.zones.keys()
+        return frozenset(name for name in names if not _same(self, before, name))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rulebook:
@@ -242,6 +249,13 @@ class Rulebook:
             if journey.since_ms <= t_ms:
                 return journey
         return None
+
+    def route(self, unit: str, t_ms: int, rules: Rules | None = None) -> RouteLine | None:
+        """The route that the unit's journey prescribed at this time."""
+        journey = self.journey(unit, t_ms)
+        if journey is None or journey.route is None:
+            return None
+        return (rules or self.at(t_ms)).routes.get(journey.route)
 
 
 def build(
@@ -281,6 +295,11 @@ def epochs(rules: Rules) -> tuple[Rules, ...]:
         )
         for begin in (rules.valid_from_ms, *times)
     )
+
+
+def _same(one: Rules, other: Rules, name: str) -> bool:
+    here, there = one.zones.get(name), other.zones.get(name)
+    return here is not None and there is not None and here.mark == there.mark
 
 
 def _with_checkpoints(line: RouteLine, zones: Mapping[str, Zone]) -> RouteLine:

@@ -1,0 +1,461 @@
+"""A recorded track through the real engine: records, batches, order of arrival, ticks (DETECTION section 15).
+
+Law: what a unit would have sealed is made here and nothing is detected here.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from collector.detect import Finding, Hit, stamp
+from collector.detect.engine import FRESH, Screening, Tick, UnitState, marked_rows, run
+from collector.detect.geo import Shapes
+from collector.detect.rules import Journey, Order, Rulebook, Thresholds, build, epochs
+from collector.detect.track import ALT_UNKNOWN_DM, Batch
+from plomba.tracks import BadCellError, FactLine, Row, time_ms
+from wire.columns import Event
+from wire.records import EventKind, SealBit
+
+CHAIN = bytes(16)
+CENTRE_KINDS = ("journey", "order", "order_withdrawn")
+DATA_TYPES = {"live": 0, "alarm": 1, "backlog": 2, "recent": 3}
+CAUSES = {"change": 1, "heartbeat": 2, "silent": 3, "heard": 4, "heard_again": 4}
+SOURCES = {"external": 1, "battery": 2, "battery_low": 3}
+LINKS = {"seal": 1, "rfid": 2, "network": 3}
+
+__all__ = ["Hit", "Plan", "Replay", "key_of", "line_of", "replay"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How the records travel."""
+
+    batch_rows: int = 60
+    tick_batches: int = 512
+    deliver: str = "time"  # time, received, shuffle:SEED
+    screen: Screening = marked_rows
+
+
+@dataclass(slots=True)
+class Replay:
+    """What came of it."""
+
+    findings: list[Finding] = field(default_factory=list)
+    states: dict[str, UnitState] = field(default_factory=dict)
+    next_seq: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
+    stepped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """A row or an event at its place in the chain."""
+
+    seq: int
+    received_ms: int | None
+    row: Row | None
+    event: Event | None
+
+
+def rulebook(
+    shapes: Shapes,
+    thresholds: Thresholds | None,
+    facts: Sequence[FactLine],
+    units: Iterable[str],
+    route_id: str | None,
+) -> Rulebook:
+    """Shapes, journeys and orders of a replay. A unit without a journey is on one for the whole file."""
+    versions = epochs(build(shapes, thresholds=thresholds))
+    shared = [line.id for line in shapes.routes if line.unit is None]
+    own = {line.unit: line.id for line in shapes.routes if line.unit is not None}
+    fallback = route_id or (shared[0] if len(shared) == 1 else None)
+    journeys: dict[str, list[Journey]] = {}
+    for fact in facts:
+        if fact.kind == "journey":
+            route = own.get(fact.unit, fallback)
+            journeys.setdefault(fact.unit, []).append(_journey(fact, route))
+    for unit in units:
+        if unit not in journeys:
+            journeys[unit] = [
+                Journey(id="replay", unit=unit, since_ms=0, route=own.get(unit, fallback))
+            ]
+    return Rulebook(
+        versions=versions,
+        journeys={
+            unit: tuple(sorted(some, key=lambda journey: journey.since_ms))
+            for unit, some in journeys.items()
+        },
+        orders=_orders(facts),
+    )
+
+
+def replay(
+    book: Rulebook,
+    rows: Sequence[Row],
+    facts: Sequence[FactLine],
+    plan: Plan,
+    states: Mapping[str, UnitState] | None = None,
+    next_seq: Mapping[str, int] | None = None,
+) -> Replay:
+    """All findings, sorted as they are printed. Raises BadCellError for facts that no record can hold."""
+    out = Replay(states=dict(states or {}), next_seq=dict(next_seq or {}))
+    batches: list[Batch] = []
+    for unit, records in _chains(rows, facts, out.next_seq).items():
+        batches += _batches(unit, records, plan.batch_rows)
+        out.next_seq[unit] = records[-1].seq + 1
+    settled = list(_settled(_arrivals(batches, plan.deliver)))
+    for begin in range(0, len(settled), plan.tick_batches):
+        tick = Tick(items=tuple(settled[begin : begin + plan.tick_batches]))
+        known = {batch.unit: out.states.get(batch.unit, FRESH) for batch in tick_batches(tick)}
+        result = run(book, known, tick, screen=plan.screen)
+        out.states.update(result.states)
+        out.findings += result.findings
+        out.rows += result.rows
+        out.stepped += result.stepped
+    out.findings.sort(key=key_of)
+    return out
+
+
+def tick_batches(tick: Tick) -> list[Batch]:
+    return [item for item in tick.items if isinstance(item, Batch)]
+
+
+def key_of(finding: Finding) -> tuple[str, int, int, str, bytes, int]:
+    """The order of the printed lines."""
+    seq = -1 if finding.seq is None else finding.seq
+    return (
+        finding.unit,
+        finding.confirmed_ms,
+        seq,
+        finding.code,
+        finding.id,
+        finding.n,
+    )
+
+
+def line_of(finding: Finding) -> dict[str, object]:
+    """A finding as one JSON object: always these keys, in this order (DETECTION section 15)."""
+    value = finding.value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return {
+        "v": 1,
+        "id": finding.id.hex(),
+        "n": finding.n,
+        "code": finding.code,
+        "level": finding.level.value,
+        "priority": None if finding.priority is None else finding.priority.value,
+        "phase": finding.phase.value,
+        "unit": finding.unit,
+        "seq": finding.seq,
+        "at": stamp(finding.at_ms),
+        "confirmed_at": stamp(finding.confirmed_ms),
+        "received": None if finding.received_ms is None else stamp(finding.received_ms),
+        "late": bool(finding.late),
+        "lat": None if finding.lat_e7 is None else finding.lat_e7 / 1e7,
+        "lon": None if finding.lon_e7 is None else finding.lon_e7 / 1e7,
+        "zone": finding.zone,
+        "route": finding.route,
+        "seal": finding.seal,
+        "value": value,
+        "data": {key: finding.data[key] for key in sorted(finding.data)},
+    }
+
+
+def _chains(
+    rows: Sequence[Row], facts: Sequence[FactLine], next_seq: Mapping[str, int]
+) -> dict[str, list[_Record]]:
+    """Each unit's records in chain order: by `seq` where the rows have it, else by time, rows before facts."""
+    of_unit: dict[str, list[tuple[Row | None, FactLine | None]]] = {}
+    for row in rows:
+        of_unit.setdefault(row.unit, []).append((row, None))
+    for fact in facts:
+        if fact.kind not in CENTRE_KINDS:
+            of_unit.setdefault(fact.unit, []).append((None, fact))
+    chains: dict[str, list[_Record]] = {}
+    for unit, some in of_unit.items():
+        own = [row for row, _ in some if row is not None]
+        if own and all(row.seq is not None for row in own):
+            some.sort(key=lambda pair: _seq_of(pair[0] or pair[1]))
+            seqs = [_seq_of(row or fact) for row, fact in some]
+        else:
+            some.sort(key=lambda pair: (_time_of(pair[0] or pair[1]), pair[0] is None))
+            begin = next_seq.get(unit, 0)
+            seqs = list(range(begin, begin + len(some)))
+        chains[unit] = [
+            _record(seq, row, fact) for seq, (row, fact) in zip(seqs, some, strict=True)
+        ]
+    return chains
+
+
+def _seq_of(source: Row | FactLine | None) -> int:
+    if source is None or source.seq is None:
+        raise BadCellError("no_seq")
+    return source.seq
+
+
+def _time_of(source: Row | FactLine | None) -> int:
+    assert source is not None
+    return source.t_ms
+
+
+def _record(seq: int, row: Row | None, fact: FactLine | None) -> _Record:
+    if row is not None:
+        event = None
+        if row.lat_e7 is None:
+            event = Event(seq=seq, kind=EventKind.GNSS, t_ms=row.t_ms, mono_ms=0, data=_NO_FIX)
+        return _Record(seq=seq, received_ms=row.received_ms, row=row, event=event)
+    assert fact is not None
+    return _Record(seq=seq, received_ms=fact.received_ms, row=None, event=_event(seq, fact))
+
+
+_NO_FIX = (2, *([None] * 12))
+
+
+def _event(seq: int, fact: FactLine) -> Event:
+    said = fact.said
+    match fact.kind:
+        case "seal":
+            kind, data = EventKind.SEAL, _seal_data(said)
+        case "access":
+            kind, data = EventKind.ACCESS, _access_data(said)
+        case "door" | "light":
+            kind, data = EventKind.INPUT, (fact.kind, _number(said, "level") or 0)
+        case "panic":
+            kind, data = EventKind.PANIC, (_word(said, "source") or "",)
+        case "power":
+            data = (_coded(said, "source", SOURCES), _number(said, "millivolt"))
+            kind = EventKind.POWER
+        case "odo":
+            kind = EventKind.ODOMETER
+            data = (_number(said, "metres") or 0, _word(said, "source") or "")
+        case "link":
+            up = said.get("up")
+            data = (_coded(said, "what", LINKS), None if up is None else int(bool(up)), 0)
+            kind = EventKind.LINK
+        case "tags":
+            epcs = said.get("epcs")
+            epcs = epcs if isinstance(epcs, list) else []
+            reader_ok = int(said.get("reader_ok") is not False)
+            tags = tuple(str(epc).encode() for epc in epcs)
+            kind, data = EventKind.TAGS, ("", reader_ok, 1, tags, (), 0)
+        case "gnss":
+            kind, data = EventKind.GNSS, _gnss_data(said)
+        case _:
+            raise BadCellError(f"unknown kind {fact.kind!r}")
+    return Event(seq=seq, kind=kind, t_ms=fact.t_ms, mono_ms=0, data=data)  # type: ignore[arg-type]  # plain values by construction
+
+
+def _seal_data(said: Mapping[str, object]) -> tuple[object, ...]:
+    known = true = 0
+    for bit in SealBit:
+        value = said.get(str(bit.name).lower())
+        if isinstance(value, bool):
+            known |= bit
+            true |= bit if value else 0
+    given = said.get("seal_time", said.get("time_ms"))
+    return (
+        _word(said, "seal_id") or _word(said, "seal") or "",
+        _word(said, "protocol") or "",
+        known,
+        true,
+        _coded(said, "data_type", DATA_TYPES),
+        None if given is None else time_ms(str(given)),
+        _number(said, "battery_percent"),
+        _number(said, "serial"),
+        _coded(said, "cause", CAUSES),
+        b"",
+    )
+
+
+def _access_data(said: Mapping[str, object]) -> tuple[object, ...]:
+    def flag(key: str) -> int | None:
+        value = said.get(key)
+        return None if value is None else int(bool(value))
+
+    return (
+        _word(said, "seal_id") or _word(said, "seal") or "",
+        _word(said, "protocol") or "",
+        _word(said, "source"),
+        flag("authorised"),
+        flag("opened"),
+        _word(said, "card"),
+        _number(said, "wrong_passwords"),
+        None,
+        _number(said, "serial"),
+        b"",
+    )
+
+
+_GNSS_FIELDS = (
+    "in_view",
+    "tracked",
+    "used",
+    "cn0_top4_cdb",
+    "cn0_std_cdb",
+    "strong_25",
+    "antenna",
+    "jam_state",
+    "jam_level",
+    "spoof_state",
+    "agc_permille",
+)
+
+
+def _gnss_data(said: Mapping[str, object]) -> tuple[object, ...]:
+    rest = tuple(
+        _word(said, name) if name == "antenna" else _number(said, name) for name in _GNSS_FIELDS
+    )
+    return (_number(said, "state"), None, *rest)
+
+
+def _word(said: Mapping[str, object], key: str) -> str | None:
+    value = said.get(key)
+    return None if value is None else str(value)
+
+
+def _number(said: Mapping[str, object], key: str) -> int | None:
+    value = said.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int | float):
+        raise BadCellError("bad_number")
+    return int(value)
+
+
+def _coded(said: Mapping[str, object], key: str, codes: Mapping[str, int]) -> int | None:
+    value = said.get(key)
+    if isinstance(value, str):
+        if value not in codes:
+            raise BadCellError(f"unknown {key} {value!r}")
+        return codes[value]
+    return _number(said, key)
+
+
+def _journey(fact: FactLine, route: str | None) -> Journey:
+    said = fact.said
+    state = _word(said, "state") or "in_transit"
+    limit = said.get("limit")
+    return Journey(
+        id=_word(said, "id") or "",
+        unit=fact.unit,
+        since_ms=fact.t_ms,
+        state=state,
+        sealed=state.lower() in ("in_transit", "transit", "sealed", "on_the_road"),
+        seals=_words(said, "seals"),
+        tags=_words(said, "tags"),
+        route=_word(said, "route") or route,
+        limit_ms=None if limit is None else time_ms(str(limit)),
+    )
+
+
+def _orders(facts: Sequence[FactLine]) -> dict[str, tuple[Order, ...]]:
+    withdrawn = {
+        _word(fact.said, "id"): fact.t_ms for fact in facts if fact.kind == "order_withdrawn"
+    }
+    orders: dict[str, list[Order]] = {}
+    for fact in facts:
+        if fact.kind != "order":
+            continue
+        said = fact.said
+        name = _word(said, "id") or ""
+        seal = _word(said, "seal") or ""
+        orders.setdefault(seal, []).append(
+            Order(
+                id=name,
+                seal=seal,
+                journey=_word(said, "journey") or "",
+                zone=_word(said, "zone") or "",
+                not_before_ms=time_ms(str(said.get("not_before", fact.t_ms))),
+                not_after_ms=time_ms(str(said.get("not_after", fact.t_ms))),
+                known_ms=fact.t_ms if fact.received_ms is None else fact.received_ms,
+                cards=_words(said, "cards"),
+                withdrawn_ms=withdrawn.get(name),
+            )
+        )
+    return {seal: tuple(some) for seal, some in orders.items()}
+
+
+def _words(said: Mapping[str, object], key: str) -> tuple[str, ...]:
+    value = said.get(key)
+    return tuple(str(word) for word in value) if isinstance(value, list) else ()
+
+
+def _batches(unit: str, records: Sequence[_Record], batch_rows: int) -> list[Batch]:
+    """Records as they would have been sealed; a hole in `seq` is no hole in the chain here."""
+    batches: list[Batch] = []
+    for number, begin in enumerate(range(0, len(records), batch_rows)):
+        some = records[begin : begin + batch_rows]
+        received = [one.received_ms for one in some if one.received_ms is not None]
+        batches.append(
+            Batch(
+                unit=unit,
+                chain=CHAIN,
+                batch_no=number,
+                first_seq=some[0].seq,
+                count=len(some),
+                fixes=_fixes(some),
+                events=tuple(one.event for one in some if one.event is not None),
+                received_ms=max(received) if received else None,
+            )
+        )
+    return batches
+
+
+def _fixes(some: Sequence[_Record]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    cells = [
+        (
+            one.seq,
+            one.row.t_ms,
+            one.row.lat_e7,
+            one.row.lon_e7,
+            ALT_UNKNOWN_DM,
+            one.row.speed_cm_s,
+            one.row.course_cdeg,
+            one.row.hdop_centi,
+            -1,
+            -1,
+            1,
+        )
+        for one in some
+        if one.row is not None and one.event is None
+    ]
+    if not cells:
+        return np.empty((11, 0), np.int64)
+    block: np.ndarray[tuple[int, int], np.dtype[np.int64]] = np.array(cells, np.int64).T.copy()
+    return block
+
+
+def _arrivals(batches: list[Batch], deliver: str) -> list[Batch]:
+    """In the order in which they come."""
+    if deliver == "received":
+        return sorted(batches, key=lambda batch: (_received(batch), batch.unit, batch.batch_no))
+    if deliver.startswith("shuffle:"):
+        shuffled = list(batches)
+        random.Random(int(deliver.removeprefix("shuffle:"))).shuffle(shuffled)  # noqa: S311 - a seeded order of arrival, no secret
+        return shuffled
+    return sorted(batches, key=lambda batch: (_last_ms(batch), batch.unit, batch.batch_no))
+
+
+def _received(batch: Batch) -> int:
+    return _last_ms(batch) if batch.received_ms is None else batch.received_ms
+
+
+def _last_ms(batch: Batch) -> int:
+    times = [int(batch.fixes[1].max())] if batch.fixes.shape[1] else []
+    return max([*times, *(event.t_ms for event in batch.events)])
+
+
+def _settled(arrivals: Iterable[Batch]) -> Iterator[Batch]:
+    """In chain order for each unit: what comes ahead is parked (WIRE section 9)."""
+    parked: dict[tuple[str, int], Batch] = {}
+    wanted: dict[str, int] = {}
+    for batch in arrivals:
+        parked[batch.unit, batch.batch_no] = batch
+        number = wanted.get(batch.unit, 0)
+        while (batch.unit, number) in parked:
+            yield parked.pop((batch.unit, number))
+            number += 1
+        wanted[batch.unit] = number
