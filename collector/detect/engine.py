@@ -48,8 +48,11 @@ SEQ_BITS = 42  # wire.LIM: above them stands which of the unit's chains a record
 NEVER_MS = 1 << 62
 RESCREEN_ROWS = 48  # so many rows are screened anew in the time in which they would be stepped
 
-GateState, MotionState, ZoneState = gnss.State, motion.State, zones.State
-RouteState, SealState = route.State, seals.State
+GateState = gnss.State
+MotionState = motion.State
+ZoneState = zones.State
+RouteState = route.State
+SealState = seals.State
 Screening = Callable[[BoolArray], BoolArray]
 
 
