@@ -1,0 +1,362 @@
+"""The store as its users hold it: one writer, readers beside it (SCALE section 5).
+
+Law: a write is a whole transaction; readers never wait for it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from collector.store import (
+    JourneyRow,
+    OrderRow,
+    RulesRow,
+    StoreError,
+    TickWrite,
+    UnitLoad,
+    loads,
+    schema,
+)
+from collector.store.commit import Committed, write_tick
+from collector.store.dialect import insert, is_memory, migrate, open_engine
+from wire.envelope import Key, kid_of
+from wire.topics import is_unit_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """A unit that was enrolled; `number` is its short name in tables and hand-over codes."""
+
+    number: int
+    kid: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAdded:
+    """Why a unit was not enrolled, and what would be right."""
+
+    code: str  # bad_unit_id, bad_key, weak_key, unit_taken, kid_taken
+    hint: str
+
+
+# The 14 encodings of points of small order on Curve25519 in Edwards form: a signature under them proves nothing (WIRE section 1)
+_P = 2**255 - 19
+_ORDER_8 = (
+    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+)
+_LOW_Y = (0, 1, _P - 1, _P, _P + 1, *_ORDER_8)
+LOW_ORDER = frozenset((y | sign << 255).to_bytes(32, "little") for y in _LOW_Y for sign in (0, 1))
+
+
+def _no_kill(_point: str) -> None:
+    """Nothing happens between two statements, but in the tests that make it happen."""
+
+
+class Store:
+    """One database. Open it with `Store.open`, close it at the end."""
+
+    def __init__(self, url: str, at: Callable[[str], None]) -> None:
+        self._at = at
+        self._writer = open_engine(url, is_writer=True)
+        self._readers = self._writer if is_memory(url) else open_engine(url, is_writer=False)
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, url: str, *, at: Callable[[str], None] = _no_kill) -> "Store":
+        """The store at `sqlite:///path.db`, its tables brought to this program's state.
+
+        `at` is called between the statements of a tick with the name of the point: tests cut the power there.
+        """
+        store = cls(url, at)
+        try:
+            async with store.write() as connection:
+                await connection.run_sync(migrate)
+        except DBAPIError as error:
+            await store.close()
+            raise StoreError(
+                f"{url}: {error.orig}: is the directory there and writable?"
+            ) from error
+        return store
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._writer.dispose()
+        if self._readers is not self._writer:
+            await self._readers.dispose()
+
+    @property
+    def readers(self) -> AsyncEngine:
+        """For queries of people; never for writes."""
+        return self._readers
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction of the only writer of this process; committed at the end, rolled back by any exception."""
+        async with self._lock, self._writer.begin() as connection:
+            yield connection
+            self._at("commit")
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that sees what is committed."""
+        if self._readers is not self._writer:
+            async with self._readers.connect() as connection:
+                yield connection
+            return
+        async with self._lock, self._writer.connect() as connection:  # memory has one connection
+            yield connection
+
+    # the tick
+
+    async def keys(self) -> dict[bytes, Key]:
+        """All evidence keys by kid."""
+        async with self.read() as connection:
+            return await loads.read_keys(connection)
+
+    async def load_units(self, unit_ids: Sequence[str]) -> dict[str, UnitLoad]:
+        """What decides about these units' next messages; units that are not enrolled are left out."""
+        async with self.read() as connection:
+            return await loads.read_units(connection, unit_ids)
+
+    async def heads(
+        self, places: Sequence[tuple[int, int, int]]
+    ) -> dict[tuple[int, int, int], bytes]:
+        """Heads of stored batches by (unit_no, ordinal, batch_no)."""
+        if not places:
+            return {}
+        async with self.read() as connection:
+            return await loads.read_heads(connection, places)
+
+    async def parked(self, places: Sequence[loads.Place]) -> dict[loads.Place, bytes]:
+        """Envelopes of parked batches."""
+        if not places:
+            return {}
+        async with self.read() as connection:
+            return await loads.read_parked(connection, places)
+
+    async def commit(self, tick: TickWrite) -> Committed:
+        """Write a tick in one transaction."""
+        async with self.write() as connection:
+            return await write_tick(connection, tick, self._at)
+
+    # what people and other programs add
+
+    async def add_unit(self, unit_id: str, public_key: bytes, *, now_ms: int) -> Added | NotAdded:
+        """Enrol a unit with its evidence key; says why not, and changes nothing then."""
+        fault = _key_fault(unit_id, public_key)
+        if fault is not None:
+            return fault
+        kid = kid_of(public_key)
+        async with self.write() as connection:
+            if await _exists(connection, schema.unit_key.c.kid == kid):
+                return NotAdded(
+                    code="kid_taken",
+                    hint="this key is enrolled already: every unit has a key of its own",
+                )
+            if await _exists(connection, schema.unit.c.unit_id == unit_id):
+                return NotAdded(
+                    code="unit_taken",
+                    hint=f"{unit_id} is enrolled; a name is never given to another unit",
+                )
+            number = await self._insert_unit(connection, unit_id, now_ms)
+            await connection.execute(
+                schema.unit_key.insert().values(
+                    kid=kid, unit_no=number, public_key=public_key, added_ms=now_ms
+                )
+            )
+        return Added(number=number, kid=kid)
+
+    async def revoke(self, kid: bytes, *, now_ms: int) -> bool:
+        """From now on what this key signs is RevokedKey; False if there is no such key in force."""
+        key = schema.unit_key
+        async with self.write() as connection:
+            result = await connection.execute(
+                update(key)
+                .where(key.c.kid == kid, key.c.revoked_ms.is_(None))
+                .values(revoked_ms=now_ms)
+            )
+            return result.rowcount == 1
+
+    async def import_rules(self, *, zones: str, routes: str, thresholds: str, now_ms: int) -> int:
+        """A new version of the rules, valid from now on; its number. The caller has read and checked the texts."""
+        rules = schema.rules_version
+        async with self.write() as connection:
+            newest = (await connection.execute(select(func.max(rules.c.version)))).scalar_one()
+            version = (newest or 0) + 1
+            await connection.execute(
+                rules.insert().values(
+                    version=version,
+                    valid_from_ms=now_ms,
+                    zones=zones,
+                    routes=routes,
+                    thresholds=thresholds,
+                )
+            )
+        return version
+
+    async def rules(self, *, above: int = 0) -> tuple[RulesRow, ...]:
+        """The versions above `above`, rising."""
+        rules = schema.rules_version
+        statement = select(rules).where(rules.c.version > above).order_by(rules.c.version)
+        async with self.read() as connection:
+            return tuple(
+                RulesRow(**row._mapping)  # noqa: SLF001 - the public name of a row as a mapping
+                for row in await connection.execute(statement)
+            )
+
+    async def add_journey(self, journey: JourneyRow) -> bool:
+        """What a unit is on from `since_ms` on; False if there is no such unit."""
+        async with self.write() as connection:
+            number = await _number_of(connection, journey.unit_id)
+            if number is None:
+                return False
+            await connection.execute(
+                schema.journey.insert().values(
+                    id=journey.id,
+                    unit_no=number,
+                    since_ms=journey.since_ms,
+                    state=journey.state,
+                    sealed=journey.sealed,
+                    seals=msgpack.packb(journey.seals),
+                    tags=msgpack.packb(journey.tags),
+                    route=journey.route,
+                    limit_ms=journey.limit_ms,
+                )
+            )
+        return True
+
+    async def journeys(self) -> tuple[JourneyRow, ...]:
+        """All journeys, by unit and time."""
+        journey, unit = schema.journey, schema.unit
+        statement = (
+            select(journey, unit.c.unit_id)
+            .join(unit, unit.c.number == journey.c.unit_no)
+            .order_by(unit.c.unit_id, journey.c.since_ms, journey.c.number)
+        )
+        async with self.read() as connection:
+            return tuple(_journey(row) for row in await connection.execute(statement))
+
+    # orders
+
+    async def add_order(self, order: OrderRow) -> bool:
+        """An order that was signed; False if there is no such unit."""
+        async with self.write() as connection:
+            number = await _number_of(connection, order.unit_id)
+            if number is None:
+                return False
+            await connection.execute(
+                insert(connection.dialect.name, schema.unit_order)
+                .values(
+                    order_id=order.order_id,
+                    unit_no=number,
+                    counter=order.counter,
+                    kind=order.kind,
+                    issued_ms=order.issued_ms,
+                    not_after_ms=order.not_after_ms,
+                    envelope=order.envelope,
+                )
+                .on_conflict_do_nothing()
+            )
+        return True
+
+    async def open_orders(self, now_ms: int) -> tuple[OrderRow, ...]:
+        """Orders without a result that are not expired, oldest first."""
+        order, unit = schema.unit_order, schema.unit
+        statement = (
+            select(order, unit.c.unit_id)
+            .join(unit, unit.c.number == order.c.unit_no)
+            .where(order.c.settled_ms.is_(None), order.c.not_after_ms >= now_ms)
+            .order_by(order.c.issued_ms, order.c.order_id)
+        )
+        async with self.read() as connection:
+            return tuple(_order(row) for row in await connection.execute(statement))
+
+    async def orders_sent(self, order_ids: Sequence[bytes], now_ms: int) -> None:
+        """Note when orders went out last."""
+        order = schema.unit_order
+        async with self.write() as connection:
+            await connection.execute(
+                update(order).where(order.c.order_id.in_(order_ids)).values(sent_ms=now_ms)
+            )
+
+    async def _insert_unit(self, connection: AsyncConnection, unit_id: str, now_ms: int) -> int:
+        try:
+            result = await connection.execute(
+                schema.unit.insert()
+                .values(unit_id=unit_id, enrolled_ms=now_ms)
+                .returning(schema.unit.c.number)
+            )
+        except IntegrityError as error:
+            raise StoreError(f"{unit_id} was enrolled by somebody else just now") from error
+        number = int(result.scalar_one())
+        await connection.execute(
+            schema.unit_head.insert().values(
+                unit_no=number, rev=0, chain_id=b"", batch_no=-1, head=b""
+            )
+        )
+        return number
+
+
+def _key_fault(unit_id: str, public_key: bytes) -> NotAdded | None:
+    if not is_unit_id(unit_id):
+        return NotAdded(
+            code="bad_unit_id",
+            hint="3 to 32 of a-z, 0-9 and -, with a letter or digit at both ends",
+        )
+    if len(public_key) != 32:
+        return NotAdded(code="bad_key", hint=f"32 bytes of Ed25519, is {len(public_key)}")
+    if public_key in LOW_ORDER:
+        return NotAdded(
+            code="weak_key", hint="a point of small order proves nothing: make a new key"
+        )
+    return None
+
+
+async def _exists(connection: AsyncConnection, condition: Any) -> bool:  # noqa: ANN401 - a column expression of any table
+    found = await connection.execute(select(func.count()).where(condition))
+    return int(found.scalar_one()) > 0
+
+
+async def _number_of(connection: AsyncConnection, unit_id: str) -> int | None:
+    found = await connection.execute(
+        select(schema.unit.c.number).where(schema.unit.c.unit_id == unit_id)
+    )
+    return found.scalar_one_or_none()
+
+
+def _journey(row: Any) -> JourneyRow:  # noqa: ANN401 - a row of a join
+    return JourneyRow(
+        id=row.id,
+        unit_id=row.unit_id,
+        since_ms=row.since_ms,
+        state=row.state,
+        sealed=row.sealed,
+        seals=tuple(msgpack.unpackb(row.seals)),
+        tags=tuple(msgpack.unpackb(row.tags)),
+        route=row.route,
+        limit_ms=row.limit_ms,
+    )
+
+
+def _order(row: Any) -> OrderRow:  # noqa: ANN401 - a row of a join
+    return OrderRow(
+        order_id=row.order_id,
+        unit_id=row.unit_id,
+        counter=row.counter,
+        kind=row.kind,
+        issued_ms=row.issued_ms,
+        not_after_ms=row.not_after_ms,
+        envelope=row.envelope,
+        sent_ms=row.sent_ms,
+        settled_ms=row.settled_ms,
+        result=row.result,
+        detail=row.detail,
+    )
