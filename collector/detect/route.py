@@ -27,6 +27,7 @@ from collector.detect.geo.passing import Way, by_corners, holds
 from collector.detect.rules import Rules, Thresholds
 
 POSTS = ("border_post", "inland_post")  # zones in which a lorry is always allowed
+HEADING_M = 5.0  # who has moved less has no direction
 FALL_M = 100  # less of it is noise
 AGREE_M = 50.0  # besides what a lorry can drive and what the fix may be off
 NEAR_FIXES = 2
@@ -419,6 +420,7 @@ def _along(work: _Work, state: State) -> Along:
     if not line.twin[along.segment]:
         return along
     expected_m = float(work.top_m if state.s_m is None else state.s_m)
+    heading = None
     if fix.prev is not None and not fix.broken:
         prev = fix.prev
         if state.s_m is None:
@@ -427,7 +429,10 @@ def _along(work: _Work, state: State) -> Along:
                 expected_m = before.s_m
         moved_m = distance_m(prev.lon_e7, prev.lat_e7, *work.xy)
         expected_m += -moved_m if state.back is not None else moved_m
-    return project_twin(line, *work.xy, first, behind, expected_m)
+        if moved_m > max(HEADING_M, fix.place.u_m / 2):
+            place = fix.place
+            heading = (place.lon_e7 - prev.lon_e7, place.lat_e7 - prev.lat_e7)
+    return project_twin(line, *work.xy, first, behind, expected_m, heading)
 
 
 def _window(line: RouteLine, top_m: int, dt_ms: int, s_m: int | None = None) -> tuple[int, int]:

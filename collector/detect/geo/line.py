@@ -16,6 +16,7 @@ from collector.detect.geo.measure import distance_m, scale, scales
 
 CHUNK = 32  # segments whose bounds are asked together before each is
 TWIN_GAP_M = 500.0
+AGAINST_M = 300.0  # over half of TWIN_GAP_M: where a turn of the route begins to be a twin, direction decides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +111,19 @@ def project(line: RouteLine, x: float, y: float, first: int, behind: int) -> Alo
 
 
 def project_twin(
-    line: RouteLine, x: float, y: float, first: int, behind: int, expected_m: float
+    line: RouteLine,
+    x: float,
+    y: float,
+    first: int,
+    behind: int,
+    expected_m: float,
+    heading: tuple[float, float] | None = None,
 ) -> Along:
-    """Where the route runs beside itself: least distance plus half of the way from where the unit should be."""
+    """Where the route runs beside itself: least distance plus half of the way from where the unit should be.
+
+    `heading` (e7 degrees east and north, as far as it has moved): a part that leads the other way counts as AGAINST_M farther,
+    so that a unit which turns where the route turns goes on along it, and is not taken to drive back.
+    """
     span = slice(first, behind)
     ux, uy, len_m = line.ux[span], line.uy[span], line.len_m[span]
     px = (x - line.x0[span]) * line.kx[span]
@@ -122,7 +133,11 @@ def project_twin(
     qy = py - along * uy
     away = np.sqrt(qx * qx + qy * qy)
     s = line.s0_m[span] + along * len_m
-    best = int((away + 0.5 * np.abs(s - expected_m)).argmin())
+    cost = away + 0.5 * np.abs(s - expected_m)
+    if heading is not None:
+        forth = heading[0] * line.kx[span] * ux + heading[1] * line.ky[span] * uy
+        cost = np.where(forth < 0, cost + AGAINST_M, cost)
+    best = int(cost.argmin())
     return Along(s_m=float(s[best]), d_m=float(away[best]), segment=first + best)
 
 
