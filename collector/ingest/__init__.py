@@ -142,6 +142,7 @@ class Missing:
     last_no: int
     first_seq: int
     is_urged: bool  # not only early copies say so: it should have come by now
+    is_promised: bool = False  # only a hello says so: it may be on its way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

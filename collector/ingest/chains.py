@@ -119,6 +119,14 @@ class UnitChains:
 
     def missing(self) -> Missing | None:
         """What is owed first: of the current chain, then of a chain that should have come before a parked one."""
+        if self.owed:
+            self.owed = {
+                chain_id: number
+                for chain_id, number in self.owed.items()
+                if chain_id not in self.chains or number > self.chains[chain_id].through
+            }
+        if not self.waiting and not self.owed:
+            return None
         chain = self.current
         if chain is not None:
             owed = self._owed_of(chain)
@@ -495,21 +503,21 @@ class UnitChains:
         )
         if last <= chain.through:
             return None
-        is_urged = promised > chain.through or any(
-            not entry.is_early for _, entry in [*ahead, *named]
-        )
+        is_shown = any(not entry.is_early for _, entry in [*ahead, *named])
+        is_promised = promised > chain.through
         return Missing(
             chain_id=chain.chain_id,
             first_no=chain.through + 1,
             last_no=last,
             first_seq=chain.next_seq,
-            is_urged=is_urged,
+            is_urged=is_shown or is_promised,
+            is_promised=is_promised and not is_shown,
         )
 
     def _unknown_missing(self) -> Missing | None:
         """Of a chain of which nothing is settled: what a parked genesis names, or the beginning of what is parked."""
         lasts: dict[bytes, int] = {}
-        urged: set[bytes] = set()
+        shown: set[bytes] = set()
         for (chain_id, number), entry in self.waiting.items():
             before = entry.genesis.prev_chain if entry.genesis is not None else None
             wanted, last = (
@@ -520,11 +528,10 @@ class UnitChains:
             if wanted not in self.chains and (wanted, 0) not in self.waiting:
                 lasts[wanted] = max(last, lasts.get(wanted, 0))
                 if not entry.is_early:
-                    urged.add(wanted)
+                    shown.add(wanted)
         for chain_id, newest in self.owed.items():
             if chain_id not in self.chains and (chain_id, 0) not in self.waiting:
                 lasts[chain_id] = max(newest, lasts.get(chain_id, 0))
-                urged.add(chain_id)
         if not lasts:
             return None
         chain_id = min(lasts)
@@ -533,7 +540,8 @@ class UnitChains:
             first_no=0,
             last_no=lasts[chain_id],
             first_seq=0,
-            is_urged=chain_id in urged,
+            is_urged=chain_id in shown or chain_id in self.owed,
+            is_promised=chain_id not in shown,
         )
 
 

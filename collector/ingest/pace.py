@@ -47,6 +47,7 @@ class GapWatch:
     first_seq: int
     since_ms: int
     is_urged: bool
+    is_promised: bool = False
     asked_ms: int | None = None
     minutes: int = 0  # in which the unit was heard since
     minute: int = -1  # the last one counted
@@ -69,6 +70,7 @@ def watch_gap(before: GapWatch | None, missing: Missing | None, heard_ms: int) -
             first_seq=missing.first_seq,
             since_ms=heard_ms,
             is_urged=missing.is_urged,
+            is_promised=missing.is_promised,
             minute=heard_ms // MINUTE_MS,
         )
     minute = heard_ms // MINUTE_MS
@@ -79,6 +81,7 @@ def watch_gap(before: GapWatch | None, missing: Missing | None, heard_ms: int) -
         before,
         last_no=missing.last_no,
         is_urged=missing.is_urged,
+        is_promised=missing.is_promised,
         since_ms=since_ms,
         minutes=before.minutes + (minute > before.minute),
         minute=max(minute, before.minute),
@@ -86,11 +89,14 @@ def watch_gap(before: GapWatch | None, missing: Missing | None, heard_ms: int) -
 
 
 def resend_due_ms(gap: GapWatch) -> int | None:
-    """When the next `resend_from` is due: 2 s after the gap was seen, then every 60 s. None: not to be asked for."""
+    """When the next `resend_from` is due: 2 s after the gap was seen, then every 60 s. None: not to be asked for.
+
+    What only a hello has promised may be on its way over a slow link: it is asked for when nothing has moved for 60 s.
+    """
     if not gap.is_urged:
         return None
     if gap.asked_ms is None:
-        return gap.since_ms + RESEND_FIRST_MS
+        return gap.since_ms + (RESEND_AGAIN_MS if gap.is_promised else RESEND_FIRST_MS)
     return gap.asked_ms + RESEND_AGAIN_MS
 
 

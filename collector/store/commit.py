@@ -201,7 +201,8 @@ async def _write_closed(connection: AsyncConnection, units: Sequence[UnitWrite])
             await connection.execute(delete(gap).where(gap.c.unit_no == unit.unit_no))
             if unit.gap is not None:
                 row = _fields(unit.gap)
-                del row["asked_ms"]  # a restart asks again: harmless
+                for name in ("asked_ms", "is_promised"):  # a restart asks again: harmless
+                    del row[name]
                 await connection.execute(gap.insert(), [{"unit_no": unit.unit_no, **row}])
 
 
@@ -353,6 +354,7 @@ def _parked_row(
         "time_quality": arrival.time_quality,
         "boot_no": arrival.boot_no,
         "sealed_mono_ms": arrival.sealed_mono_ms,
+        "is_early": arrival.is_early,
         "rx_ms": rx_ms,
         "early_ms": early_ms,
         "reason": None if arrival.reason is None else arrival.reason.value,

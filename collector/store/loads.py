@@ -95,7 +95,7 @@ def arrival_of(row: Row[Any]) -> Arrival:
         boot_no=row.boot_no,
         sealed_mono_ms=row.sealed_mono_ms,
         size_bytes=row.size_bytes,
-        is_early=row.early_ms is not None and row.early_ms == row.rx_ms,
+        is_early=row.is_early,
         reason=None if row.reason is None else Reason(row.reason),
         genesis=genesis,
     )

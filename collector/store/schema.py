@@ -132,6 +132,7 @@ parked = Table(
     _small("time_quality"),
     _big("boot_no"),
     _big("sealed_mono_ms"),
+    Column("is_early", Boolean, nullable=False),  # only an early copy has come yet
     _big("rx_ms"),
     _big("early_ms", nullable=True),
     _text("reason", nullable=True),

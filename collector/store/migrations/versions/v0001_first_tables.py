@@ -204,6 +204,7 @@ def upgrade() -> None:
         sa.Column("time_quality", sa.SmallInteger(), nullable=False),
         sa.Column("boot_no", sa.BigInteger(), nullable=False),
         sa.Column("sealed_mono_ms", sa.BigInteger(), nullable=False),
+        sa.Column("is_early", sa.Boolean(), nullable=False),
         sa.Column("rx_ms", sa.BigInteger(), nullable=False),
         sa.Column("early_ms", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
