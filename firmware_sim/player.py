@@ -120,12 +120,14 @@ class _Player:
         """How long nothing has to be done."""
         if self._begun_s is None:
             return None
+        if self._stage.done:
+            return 0.0  # nothing more is ever due
         if self._options.rate:
             if any(port.pending_bytes() for port in self._ports.ports.values()):
                 return LOOK_AGAIN_S * 5
             ahead_ms = self._stage.next_due_ms() - self._world_ms()
             return max(ahead_ms / 1000 / self._options.rate, 0.0)
-        if self._stage.done or self._may_run():
+        if self._may_run():
             return 0.0
         waits = [port.ready_in_s() for port in self._ports.ports.values()]
         return None if None in waits else max(LOOK_AGAIN_S, *(wait or 0.0 for wait in waits))
