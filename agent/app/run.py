@@ -9,7 +9,6 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable
-from importlib.metadata import version
 from random import Random
 
 from agent import Boot, Moment, Quality, StoredBatch
@@ -20,7 +19,7 @@ from agent.app.log import Troubles, say, warn
 from agent.app.orders import Orders
 from agent.app.view import View
 from agent.config import Config, Link
-from agent.io import clock, disk
+from agent.io import clock, disk, memory
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.serial_port import LineReader, SerialPort
@@ -39,7 +38,10 @@ from wire.canon import decode, encode
 from wire.envelope import Aad, open_envelope
 from wire.orders import UnitState, place_of
 
-PROGRAM = f"plomba-agent {version('plomba')}"[:32]
+VERSION = (
+    "0.1.0"  # of pyproject.toml; asking importlib.metadata costs half a MiB, so a test compares
+)
+PROGRAM = f"plomba-agent {VERSION}"
 WATCH_S = 1.0
 HEALTH_EVERY_MS = 30_000  # as often as the store is looked at; the recorder keeps one in 300 s
 NTP_EVERY_MS = 60_000
@@ -57,6 +59,7 @@ class StartError(Exception):
 
 async def run(config: Config, enrolled: Enrolled, at: At) -> None:
     """Until a signal says stop. Raises StartError, or a group of what its tasks died of."""
+    memory.one_heap()
     ticker = Clock()
     timekeeper = _timekeeper(config, ticker, newest_sealed_ms=0)
     moment = timekeeper.moment(mono_ms=ticker.mono_ms(), now_ms=ticker.now_ms())
@@ -191,6 +194,7 @@ class Unit:
         for port in self._ports.values():
             port.start()
         current = self._outbox.chains()[-1]
+        memory.give_back()
         say("started", unit=self._config.unit_id, program=PROGRAM, batch_no=current.batch_no)
         await self._stop.wait()
         await self._shut_down(way, line)

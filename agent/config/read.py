@@ -7,7 +7,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +134,8 @@ def _says(wanted: Any) -> str:  # noqa: ANN401  # as above
 
 
 def _unknown(name: str, known: Mapping[str, FieldInfo]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # a good file never needs it, and it takes 0.2 MiB
+
     close = get_close_matches(name, known, n=1)
     if close:
         return f"there is no such setting; did you mean {close[0]}?"
