@@ -67,6 +67,11 @@ class Remembered:
         if name in self._sights:
             self._sights[name] = Sight.ACKNOWLEDGED
 
+    def stored(self, frame: bytes) -> None:
+        """`frame` was committed by an earlier run: when it comes again, it is only acknowledged again."""
+        self.see(frame)
+        self.acknowledged(frame)
+
     def forget(self, frame: bytes) -> None:
         self._sights.pop(_name(frame), None)
 

@@ -13,6 +13,7 @@ from random import Random
 
 from agent import Boot, Moment, Quality, StoredBatch
 from agent.app.facts import FactWay
+from agent.app.heard import frames_of
 from agent.app.identity import Enrolled, tls_files
 from agent.app.line import Line
 from agent.app.log import Troubles, say, warn
@@ -191,7 +192,9 @@ class Unit:
         line = tasks.create_task(self._line.run(self._stop), name="line")
         watch = tasks.create_task(self._watch(), name="watch")
         await self._open_status()
+        heard = tuple(frames_of(await self._outbox.newest()))
         for port in self._ports.values():
+            port.remember(heard)
             port.start()
         current = self._outbox.chains()[-1]
         memory.give_back()

@@ -10,7 +10,7 @@ import select
 import termios
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -157,6 +157,13 @@ class SerialPort:
         acknowledged = getattr(self._reader, "acknowledged", None)
         if acknowledged is not None:
             self.do(lambda: acknowledged(fact))
+
+    def remember(self, frames: Iterable[bytes]) -> None:
+        """An earlier run has committed these frames. Before `start`: the reader is still ours."""
+        stored = getattr(self._reader, "stored", None)
+        if stored is not None:
+            for frame in frames:
+                stored(frame)
 
     def forget(self, fact: Fact) -> None:
         """`fact` will never be stored: when it comes again it is new."""

@@ -125,6 +125,10 @@ class Outbox:
         """Batches without receipt behind `after_pos`, in the order of sending."""
         return await self._do(lambda: self._writer.waiting(after_pos, count_max))
 
+    async def newest(self) -> list[bytes]:
+        """The newest envelopes that are still kept, receipted or not, oldest first, at most 64."""
+        return await self._do(self._writer.newest)
+
     def urgent(self) -> list[StoredBatch]:
         """Urgent batches without receipt, oldest first."""
         writer = self._writer

@@ -401,6 +401,14 @@ class Writer:
             return None
         return rows[0] if rows else None
 
+    async def newest(self) -> list[bytes]:
+        """Envelopes of the newest rows, oldest first, at most 64; what is damaged is left to whoever sends it."""
+        try:
+            rows = await self._transaction().rows("pos > ? ORDER BY pos DESC LIMIT 64", -1)
+        except DamagedError:
+            return []
+        return [row.envelope for row in reversed(rows)]
+
     async def waiting(self, after_pos: int, count_max: int) -> list[StoredBatch]:
         """Batches without receipt behind `after_pos`. Damaged ones are confessed and left out."""
         moment = self.moment

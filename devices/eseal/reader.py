@@ -92,6 +92,10 @@ class EsealReader:
         if isinstance(fact, SealReport) and fact.ack is not None:
             self._remembered.acknowledged(fact.frame)
 
+    def stored(self, frame: bytes) -> None:
+        """An earlier run of this unit has committed `frame`: when it comes again it makes no second record, only its ack."""
+        self._remembered.stored(frame)
+
     def forget(self, fact: Fact) -> None:
         """`fact` was not stored and never will be: its message counts as new when it comes again."""
         if isinstance(fact, SealReport | SealEvent):

@@ -77,6 +77,10 @@ class Jt701Reader:
         if isinstance(fact, SealReport | SealEvent):
             self._remembered.acknowledged(fact.frame)
 
+    def stored(self, frame: bytes) -> None:
+        """An earlier run of this unit has committed `frame`: when it comes again it makes no second record, only its ack."""
+        self._remembered.stored(frame)
+
     def forget(self, fact: Fact) -> None:
         """`fact` was not stored and never will be: its frame counts as new when it comes again."""
         if isinstance(fact, SealReport | SealEvent):
