@@ -43,7 +43,7 @@ def quiet(state: State) -> bool:
 
 def standing(state: State) -> bool:
     """Also while it has only begun to leave: a burst of noise is not a departure."""
-    return state.mode is Mode.STANDING or state.mode is Mode.LEAVING
+    return state.mode is Mode.STANDING
 
 
 def broken(state: State) -> State:

@@ -277,24 +277,30 @@ def step(
 
 def way_between(line: RouteLine, state: State, top_m: int, fix: Fix) -> Way | None:
     """The way along the route since the last fix, where both lie on it and a lorry can just have driven it."""
-    if fix.prev is None or fix.broken or fix.dt_ms < BY_ROUTE_MS or not quiet(state):
+    if fix.prev is None or fix.broken or fix.dt_ms < BY_ROUTE_MS:
         return None
-    if state.mode is not Mode.ON or state.route != line.id or state.mark != line.mark:
+    if state.mode is Mode.DONE:
         return None
-    first, behind = _window(line, top_m, fix.dt_ms)
     a, b = fix.prev, fix.place
-    from_here = project(line, a.lon_e7, a.lat_e7, first, behind)
-    to_here = project(line, b.lon_e7, b.lat_e7, first, behind)
-    near_m = line.half_width_m / 2
-    if from_here.d_m > near_m or to_here.d_m > near_m:
-        return None
-    if line.twin[from_here.segment] or line.twin[to_here.segment]:
+    if state.mode is Mode.ON and state.route == line.id and state.mark == line.mark:
+        first, behind = _window(line, top_m, fix.dt_ms, state.s_m)
+        if state.s_m is None:
+            from_here = project(line, a.lon_e7, a.lat_e7, first, behind)
+        else:
+            from_here = project_twin(line, a.lon_e7, a.lat_e7, first, behind, state.s_m)
+        to_here = _along(line, state, top_m, fix)
+    else:  # not joined yet, or joining again: where the route is alone, the place is plain
+        from_here = project_all(line, a.lon_e7, a.lat_e7)
+        to_here = project_all(line, b.lon_e7, b.lat_e7)
+        if line.twin[from_here.segment] or line.twin[to_here.segment]:
+            return None
+    if max(from_here.d_m, to_here.d_m) > line.half_width_m / 2:
         return None
     corners = points_between(line, from_here.s_m, to_here.s_m).tolist()
     way = by_corners([(a.lon_e7, a.lat_e7), *((x, y) for x, y in corners), (b.lon_e7, b.lat_e7)])
     chord_m = distance_m(a.lon_e7, a.lat_e7, b.lon_e7, b.lat_e7)
     # a car on a motorway is faster than 90 km/h, but there the road is hardly longer than its chord
-    if way.length_m > max(DRIVE_M_S * fix.dt_ms / 1_000, 1.1 * chord_m + 2 * b.u_m):
+    if way.length_m > max(DRIVE_M_S * fix.dt_ms / 1_000, 1.3 * chord_m + 2 * b.u_m):
         return None
     return way
 
@@ -381,7 +387,7 @@ def _before(work: _Work, state: State) -> State:
 def _on(work: _Work, state: State) -> State:
     """ON, LEAVING or BACK: by the window around the progress."""
     line, place = work.line, work.fix.place
-    along = _along(work, state)
+    along = _along(line, state, work.top_m, work.fix)
     twin = bool(line.twin[along.segment])
     width = line.half_width_m
     s_m = math.floor(along.s_m)
@@ -411,28 +417,28 @@ def _on(work: _Work, state: State) -> State:
     return _done(work, state, s_m, along.d_m)
 
 
-def _along(work: _Work, state: State) -> Along:
+def _along(line: RouteLine, state: State, top_m: int, fix: Fix) -> Along:
     """The nearest place in the window; where the route runs beside itself, the one that motion expects."""
-    line, fix = work.line, work.fix
-    dt_ms = 0 if fix.broken else max(0, fix.dt_ms)
-    first, behind = _window(line, work.top_m, dt_ms, state.s_m)
-    along = project(line, *work.xy, first, behind)
+    place, prev = fix.place, None if fix.broken else fix.prev
+    dt_ms = 0 if prev is None else max(0, fix.dt_ms)
+    first, behind = _window(line, top_m, dt_ms, state.s_m)
+    x, y = place.lon_e7, place.lat_e7
+    along = project(line, x, y, first, behind)
     if not line.twin[along.segment]:
         return along
-    expected_m = float(work.top_m if state.s_m is None else state.s_m)
+    expected_m = float(top_m if state.s_m is None else state.s_m)
+    if prev is None:
+        return project_twin(line, x, y, first, behind, expected_m)
+    if state.s_m is None:
+        before = project(line, prev.lon_e7, prev.lat_e7, first, behind)
+        if not line.twin[before.segment]:
+            expected_m = before.s_m
+    moved_m = distance_m(prev.lon_e7, prev.lat_e7, x, y)
+    expected_m += -moved_m if state.back is not None else moved_m
     heading = None
-    if fix.prev is not None and not fix.broken:
-        prev = fix.prev
-        if state.s_m is None:
-            before = project(line, prev.lon_e7, prev.lat_e7, first, behind)
-            if not line.twin[before.segment]:
-                expected_m = before.s_m
-        moved_m = distance_m(prev.lon_e7, prev.lat_e7, *work.xy)
-        expected_m += -moved_m if state.back is not None else moved_m
-        if moved_m > max(HEADING_M, fix.place.u_m / 2):
-            place = fix.place
-            heading = (place.lon_e7 - prev.lon_e7, place.lat_e7 - prev.lat_e7)
-    return project_twin(line, *work.xy, first, behind, expected_m, heading)
+    if moved_m > max(HEADING_M, place.u_m / 2):
+        heading = (x - prev.lon_e7, y - prev.lat_e7)
+    return project_twin(line, x, y, first, behind, expected_m, heading)
 
 
 def _window(line: RouteLine, top_m: int, dt_ms: int, s_m: int | None = None) -> tuple[int, int]:
