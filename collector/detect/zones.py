@@ -492,7 +492,9 @@ def _pass(work: _Work, number: int, zone: Zone, span: Span, crossing: Crossing) 
     needed = max(place.u_m, th.enter_depth_m) + th.chord_share * work.way.length_m
     out = _crossing(work, span[1])
     data: dict[str, object] = {**_around(crossing), "depth_m": round(depth, 1)}
-    if place.sharp and (work.by_route or depth >= min(needed, REACH_M)):
+    if place.sharp and (
+        (work.by_route and depth >= th.by_route_depth_m) or depth >= min(needed, REACH_M)
+    ):
         data["passed"] = True
         if work.by_route:
             data["by_route"] = True
