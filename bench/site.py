@@ -37,7 +37,7 @@ class Unit:
 
     @property
     def outbox(self) -> Path:
-        return self.folder / "state" / "outbox.db"
+        return self.folder / "state" / "outbox" / "outbox.db"
 
     @property
     def log(self) -> Path:

@@ -1,1 +1,86 @@
-"""Start of the operator's command line."""
+"""Start of the operator's command line: a Typer app for each noun, each in a room of its own.
+
+Law: what a command needs is imported when it runs, so that `--help` is quick.
+"""
+
+import sys
+
+import typer
+
+from plomba import (
+    alert,
+    bench,
+    collector,
+    detect,
+    devices_nmea,
+    devices_seal,
+    doctor,
+    route,
+    unit,
+    wire,
+    zone,
+)
+from plomba.demo import command
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Plomba follows sealed cargo: units, seals, zones, alerts.",
+    epilog="Exits: 0 ok, 1 failed, 2 usage, 3 not found, 4 not allowed, 5 unreachable, 6 the thing checked is bad.",
+)
+
+
+def _group(name: str, words: str) -> typer.Typer:
+    group = typer.Typer(no_args_is_help=True, help=words)
+    app.add_typer(group, name=name)
+    return group
+
+
+app.command("demo")(command.demo)
+app.command("doctor")(doctor.doctor)
+
+_collector = _group("collector", "The centre: broker, ingest, detection, API.")
+_collector.command("run")(collector.run)
+_collector.command("keys")(collector.keys)
+
+_unit = _group("unit", "The boxes in the trucks.")
+_unit.command("add")(unit.add)
+_unit.command("list")(unit.list_units)
+_unit.command("show")(unit.show)
+_unit.command("track")(unit.track)
+_unit.command("watch")(unit.watch)
+
+_alert = _group("alert", "What is wrong.")
+_alert.command("list")(alert.list_alerts)
+_alert.command("watch")(alert.watch)
+
+_zone = _group("zone", "Zones as GeoJSON.")
+_zone.command("import")(zone.import_zones)
+_route = _group("route", "Prescribed routes as GeoJSON.")
+_route.command("import")(route.import_routes)
+
+_detect = _group("detect", "What the detectors find on recorded tracks.")
+_detect.command("replay")(detect.replay)
+_detect.command("check")(detect.check)
+
+_wire = _group("wire", "Messages as they were on the air.")
+_wire.command("judge")(wire.judge)
+
+_devices = _group("devices", "What hardware said, from captured bytes.")
+_devices.command("nmea")(devices_nmea.nmea)
+_devices.command("seal")(devices_seal.seal)
+
+_bench = _group("bench", "The numbers, each beside a baseline of the same run.")
+_bench.command("wire")(bench.wire)
+_bench.command("outbox")(bench.outbox)
+_bench.command("ingest")(bench.ingest)
+_bench.command("drill")(bench.drill)
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(app())
+
+
+if __name__ == "__main__":
+    main()

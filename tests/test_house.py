@@ -86,7 +86,7 @@ def test_every_dependency_is_explained() -> None:
 def test_checks_are_loosened_only_with_a_reason() -> None:
     loosened = re.compile(r"#\s*(?:noqa|type: ignore|pragma: no cover).*$")
     with_reason = re.compile(
-        r"#\s*(?:noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\])\s+(?:[#-]\s+)?\S{2,}"
+        r"#\s*(?:noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\])\s+(?:[#-]\s+)?\S.{3,}"
     )
     for path in HOUSE.glob("[!.]*/**/*.py"):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

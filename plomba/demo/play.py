@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from subprocess import Popen
 
 LOOK_S = 0.5  # between two looks at everything
-DRAIN_S_MAX = 45.0  # after the trucks have stopped: until every unit has its receipts
+DRAIN_S_MAX = 45.0  # after the course: until every unit has its receipts
+WAITING_MAX = 1  # the truck drives on: its newest batch is always on its way
 READY_S_MAX = 10.0
 
 Show = Callable[[View], None]
@@ -62,9 +63,11 @@ class Demo:
             self._begin()
             with suppress(KeyboardInterrupt):
                 self._course(seconds, show)
-            self._stop_simulators()
             drained = self._drain(show)
         finally:
+            # Units first: to a unit that still runs, a truck whose plugs are pulled is an incident.
+            for truck in self._trucks:
+                end(truck.unit.process)
             self._stop_simulators()
             self._site.end()
             for truck in self._trucks:
@@ -171,7 +174,7 @@ class Demo:
             running=status is not None,
             records=_int(known.get("records")),
             waiting=_int(known.get("batches_waiting")),
-            receipt_no=_int(known.get("receipt_batch_no")),
+            covered=_int(known.get("covered")),
             lat=_float(place.get("lat")),
             lon=_float(place.get("lon")),
             age_s=_float(place.get("age_s")),
@@ -197,7 +200,7 @@ class Demo:
             end(process)
 
     def _drain(self, show: Show) -> bool:
-        """The trucks stand still: wait until every unit has its receipts."""
+        """The course is over: wait until nothing but the newest batch of a unit is without its receipt."""
         for truck in self._trucks:
             truck.road.mend()
         until = time.monotonic() + DRAIN_S_MAX
@@ -240,6 +243,11 @@ class Demo:
             "script": [asdict(incident) for incident in SCRIPT],
             "faults": faults[:20],
         }
+
+
+def _is_drained(status: dict[str, object] | None) -> bool:
+    waiting = None if status is None else status.get("batches_waiting")
+    return isinstance(waiting, int) and waiting <= WAITING_MAX
 
 
 def _int(value: object) -> int | None:

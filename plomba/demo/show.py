@@ -27,7 +27,7 @@ class TruckView:
     running: bool
     records: int | None
     waiting: int | None
-    receipt_no: int | None
+    covered: int | None  # batches with a receipt
     lat: float | None = None
     lon: float | None = None
     age_s: float | None = None
@@ -63,7 +63,7 @@ def _trucks(view: View) -> Table:
         "network",
         "records",
         "waiting on the unit",
-        "newest receipt",
+        "receipts",
         "place at the centre",
         "heard",
     ):
@@ -79,9 +79,7 @@ def _trucks(view: View) -> Table:
             Text("up", style="green") if truck.link_up else Text("cut", style="bold red"),
             _number(truck.records) if truck.running else "agent is starting",
             _waiting(truck.waiting),
-            "none yet"
-            if truck.receipt_no is None or truck.receipt_no < 0
-            else f"batch {truck.receipt_no}",
+            "none yet" if not truck.covered else f"{truck.covered} batches",
             place,
             _age(truck.age_s),
         )

@@ -77,13 +77,13 @@ def test_the_screen_shows_unknown_as_unknown_and_old_as_old() -> None:
         running=True,
         records=7,
         waiting=1,
-        receipt_no=3,
+        covered=3,
         lat=41.2,
         lon=69.2,
         age_s=1.0,
     )
     unknown = TruckView(
-        unit="demo-3", link_up=False, running=False, records=None, waiting=None, receipt_no=None
+        unit="demo-3", link_up=False, running=False, records=None, waiting=None, covered=None
     )
     text = text_of(View(played_s=31.0, trucks=[known, unknown], findings=SCRIPTED[:1]))
     assert "41.20000 69.20000" in text
