@@ -3,6 +3,7 @@
 Law: one finding a thing, each with what to do. A running agent is asked through its socket for what it holds.
 """
 
+import errno
 import re
 import socket
 import threading
@@ -184,12 +185,9 @@ def _port(link: Link, running: dict[str, object] | None) -> Finding:
         return _bad(
             name, f"{device} is not there", "plug it in; ls /dev/serial/by-id/ shows the names"
         )
-    holder = holder_of(device)
-    if holder is not None:
-        return _bad(name, f"{device} is held by {holder}", "stop that program")
     heard = _listen(link)
-    if isinstance(heard, str):
-        return _bad(name, f"{device}: {heard}", "add this user to the group dialout")
+    if isinstance(heard, OSError):
+        return _unopened(name, device, heard)
     if not heard:
         return _warn(
             name, f"{device}: no byte in {LISTEN_S:.0f} s", "is the device powered, RX on TX?"
@@ -211,15 +209,23 @@ def _judge_running(name: str, link: dict[str, object]) -> Finding:
     return _bad(name, detail, "look at cable and power")
 
 
-def _listen(link: Link) -> bytes | str:
+def _unopened(name: str, device: str, error: OSError) -> Finding:
+    if error.errno in {errno.EBUSY, errno.EAGAIN}:
+        return _bad(
+            name, f"{device} is held by {holder_of(device) or 'another program'}", "stop it"
+        )
+    return _bad(name, f"{device}: {error}", "add this user to the group dialout")
+
+
+def _listen(link: Link) -> bytes | OSError:
     """What the device says in three seconds; or why it cannot be heard."""
     try:
         with serial.Serial(
             link.port.device, link.port.baud or 9_600, timeout=LISTEN_S, exclusive=True
         ) as port:
             return bytes(port.read(4_096))
-    except (serial.SerialException, OSError) as error:
-        return str(error)
+    except OSError as error:  # a SerialException is one
+        return error
 
 
 def _speaks(protocol: str, heard: bytes) -> bool:

@@ -63,7 +63,7 @@ class Inbox:
             self._room.notify_all()
 
     async def get(self, timeout_s: float | None) -> HeardFact | None:
-        """The oldest fact; None if none came in time."""
+        """The oldest fact; None if none came in time, or somebody has nudged."""
         if not self._facts:
             self._arrived.clear()
             if not self._facts:

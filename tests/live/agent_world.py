@@ -139,9 +139,15 @@ class Collector:
             CallbackAPIVersion.VERSION2, client_id=f"c-{random.getrandbits(40)}", protocol=MQTTv311
         )
         subscribed = threading.Event()
-        client.on_connect = lambda *_: client.subscribe("plomba/1/up/#", qos=1)
+
+        def on_connect(*_: object) -> None:
+            client.subscribe("plomba/1/up/#", qos=1)
+
+        client.on_connect = on_connect
         client.on_subscribe = lambda *_: subscribed.set()
-        client.on_message = lambda _c, _u, message: self._hear(message.topic, message.payload)
+        client.on_message = lambda _c, _u, message: self._hear(
+            message.topic, bytes(message.payload)
+        )
         client.connect("127.0.0.1", self.port)
         client.loop_start()
         self._client = client

@@ -4,6 +4,7 @@ import fcntl
 import os
 import struct
 import termios
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,14 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def gps(tmp_path: Path):
+def gps(tmp_path: Path) -> Iterator[Pty]:
     pty = Pty(tmp_path / "gps")
     yield pty
     pty.unplug()
 
 
 @pytest.fixture
-def agent(tmp_path: Path):
+def agent(tmp_path: Path) -> Iterator[Agent]:
     agent = Agent(tmp_path / "unit", free_port(), gps_link(tmp_path / "gps"))
     agent.enrol()
     yield agent
