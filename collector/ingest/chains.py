@@ -90,6 +90,12 @@ class UnitChains:
         known = self.heads.get((chain_id, batch_no)) if entry is None else entry.head
         return known == head
 
+    def saw_again(self, chain_id: bytes, batch_no: int, *, is_early: bool) -> None:
+        """A parked batch came once more: if it is in its turn now, what stands before it is overdue."""
+        parked = self.waiting.get((chain_id, batch_no))
+        if parked is not None and parked.is_early and not is_early:
+            self.waiting[(chain_id, batch_no)] = replace(parked, is_early=False)
+
     def take(self, arrival: Arrival) -> Judged:
         """The verdict on a batch, and what else it lets settle."""
         self._steps = []
@@ -149,8 +155,7 @@ class UnitChains:
         if parked is not None:
             if parked.head != arrival.head:
                 return self._fork(arrival, arrival.batch_no)
-            if parked.is_early and not arrival.is_early:
-                self.waiting[place] = replace(parked, is_early=False)
+            self.saw_again(*place, is_early=arrival.is_early)
             return Verdict.DUPLICATE, None
         chain = self.chains.get(arrival.chain_id)
         if chain is None:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import msgpack
 from sqlalchemy import func, select, update
@@ -70,7 +70,7 @@ class Store:
         self._lock = asyncio.Lock()
 
     @classmethod
-    async def open(cls, url: str, *, at: Callable[[str], None] = _no_kill) -> "Store":
+    async def open(cls, url: str, *, at: Callable[[str], None] = _no_kill) -> Self:
         """The store at `sqlite:///path.db`, its tables brought to this program's state.
 
         `at` is called between the statements of a tick with the name of the point: tests cut the power there.
@@ -91,6 +91,12 @@ class Store:
         await self._writer.dispose()
         if self._readers is not self._writer:
             await self._readers.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     @property
     def readers(self) -> AsyncEngine:
@@ -141,6 +147,15 @@ class Store:
             return {}
         async with self.read() as connection:
             return await loads.read_parked(connection, places)
+
+    async def newest_n(self, finding_id: bytes) -> int:
+        """The highest `n` of a finding that is stored, -1 if none is."""
+        finding = schema.finding.c
+        async with self.read() as connection:
+            newest = await connection.execute(
+                select(func.max(finding.n)).where(finding.id == finding_id)
+            )
+            return int(found) if (found := newest.scalar_one()) is not None else -1
 
     async def commit(self, tick: TickWrite) -> Committed:
         """Write a tick in one transaction."""

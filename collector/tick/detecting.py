@@ -1,0 +1,182 @@
+"""The engine's part of a tick: pieces in intake order in, findings and states out, and the log that a replay reads.
+
+Law: a step that fails an assert never stops a tick: its batch is tried alone, then set aside with its name (DETECTION section 10).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from collector.detect import Finding, Settled as Word
+from collector.detect.engine import (
+    ChainHole,
+    EarlyCopy,
+    Heard,
+    Item,
+    Result,
+    Tick,
+    TimePassed,
+    UnitState,
+    judge,
+)
+from collector.detect.rules import Rulebook
+from collector.detect.track import Batch
+from collector.ingest import Closed, Forked, Parked, Settled, Slot
+from collector.tick import oddities
+from collector.tick.reading import batch_of
+from collector.tick.work import Piece, Work
+
+Engine = Callable[[Rulebook, Mapping[str, UnitState], Tick], Result]
+Entry = tuple[str, tuple[object, ...]]  # unit_id ("" for all units), what the engine was given
+
+# The first element of an entry of the intake
+IN_BATCH, IN_EARLY, IN_FORKED, IN_HOLE, IN_HEARD, IN_TIME = range(1, 7)
+
+
+@dataclass(slots=True, kw_only=True)
+class Detected:
+    """What the engine said, and what it was given."""
+
+    states: dict[str, UnitState]
+    findings: list[Finding]
+    words: list[Word]
+    next_due_ms: int | None
+    intake: list[Entry] = field(default_factory=list)
+
+
+def detect(
+    work: Work,
+    *,
+    rulebook: Rulebook,
+    engine: Engine,
+    states: Mapping[str, UnitState],
+    time_passed: bool,
+) -> Detected:
+    """Run the engine over the tick. `states`: of the units in it, and of all that a passing of time concerns."""
+    items: list[Item] = []
+    intake: list[Entry] = []
+    forked: list[Finding] = []
+    for piece in work.pieces:
+        _add(piece, items, intake, forked, rulebook)
+    for unit_id, received_ms in work.heard.items():
+        items.append(Heard(unit=unit_id, received_ms=received_ms))
+        intake.append((unit_id, (IN_HEARD, work.units[unit_id].unit_no, received_ms)))
+    if time_passed:
+        items.append(TimePassed(now_ms=work.now_ms))
+        intake.append(("", (IN_TIME, work.now_ms)))
+    detected = (
+        run_items(rulebook, engine, states, items)
+        if items
+        else Detected(states={}, findings=[], words=[], next_due_ms=None)
+    )
+    detected.findings = [*forked, *detected.findings]
+    detected.intake = intake
+    return detected
+
+
+def run_items(
+    rulebook: Rulebook, engine: Engine, states: Mapping[str, UnitState], items: Sequence[Item]
+) -> Detected:
+    """The engine over items of a tick; alone by unit and then by batch where it fails an assert."""
+    try:
+        return _of(engine(rulebook, states, Tick(items=tuple(items))))
+    except AssertionError:
+        return _one_by_one(rulebook, engine, states, items)
+
+
+def _one_by_one(
+    rulebook: Rulebook, engine: Engine, states: Mapping[str, UnitState], items: Sequence[Item]
+) -> Detected:
+    after: dict[str, UnitState] = {}
+    whole = Detected(states=after, findings=[], words=[], next_due_ms=None)
+    for item in items:
+        known = {**states, **after}
+        try:
+            part = _of(engine(rulebook, known, Tick(items=(item,))))
+        except AssertionError:
+            whole.findings += _set_aside(item)
+            continue
+        after.update(part.states)
+        whole.findings += part.findings
+        whole.words += part.words
+        whole.next_due_ms = _earliest((whole.next_due_ms, part.next_due_ms))
+    return whole
+
+
+def _set_aside(item: Item) -> list[Finding]:
+    assert isinstance(item, Batch | EarlyCopy), f"the engine cannot take a {type(item).__name__}"
+    batch = item if isinstance(item, Batch) else item.batch
+    received_ms = batch.received_ms if batch.received_ms is not None else batch.sealed_ms
+    return [oddities.of_undecidable(batch.unit, batch.chain, batch.first_seq, received_ms)]
+
+
+def _add(
+    piece: Piece,
+    items: list[Item],
+    intake: list[Entry],
+    forked: list[Finding],
+    rulebook: Rulebook,
+) -> None:
+    """What the engine is given of a piece; nothing, if its records are not used and nobody waits for them."""
+    step, unit_id, unit_no = piece.step, piece.held.unit_id, piece.held.unit_no
+    if isinstance(step, Closed):
+        hole = step.hole
+        first = None if hole is None else hole.first_seq
+        items.append(
+            ChainHole(unit=unit_id, chain=step.chain_id, first=first, last=None, why=step.why)
+        )
+        intake.append((unit_id, (IN_HOLE, unit_no, step.chain_id, first, None, step.why)))
+        return
+    arrival, sheet = step.arrival, piece.sheet
+    assert sheet is not None
+    key = (unit_no, arrival.chain_id, arrival.batch_no)
+    reason = step.reason if isinstance(step, Settled) else arrival.reason
+    if reason is not None:
+        if isinstance(step, Settled) and step.slot is Slot.IN_ORDER:
+            last = arrival.first_seq + arrival.count - 1
+            items.append(
+                ChainHole(
+                    unit=unit_id,
+                    chain=arrival.chain_id,
+                    first=arrival.first_seq,
+                    last=last,
+                    why=reason.value,
+                )
+            )
+            entry = (IN_HOLE, unit_no, arrival.chain_id, arrival.first_seq, last, reason.value)
+            intake.append((unit_id, entry))
+        return
+    batch = batch_of(sheet, received_ms=piece.rx_ms, early_ms=piece.early_ms)
+    match step:
+        case Settled(slot=Slot.IN_ORDER):
+            items.append(batch)
+            intake.append((unit_id, (IN_BATCH, *key, piece.rx_ms, piece.early_ms)))
+        case Settled() | Parked():
+            if sheet.events:
+                items.append(EarlyCopy(batch=replace(batch, early_ms=None)))
+                intake.append((unit_id, (IN_EARLY, *key, piece.rx_ms)))
+        case Forked():
+            if sheet.events:
+                forked += judge_forked(rulebook, batch)
+                intake.append((unit_id, (IN_FORKED, *key, arrival.head, piece.rx_ms)))
+
+
+def judge_forked(rulebook: Rulebook, batch: Batch) -> list[Finding]:
+    """Urgent events of a second branch are shown, marked; its records reach no track (WIRE section 9)."""
+    try:
+        found = judge(rulebook, batch)
+    except AssertionError:
+        return _set_aside(EarlyCopy(batch=batch))
+    return [replace(finding, data={**finding.data, "forked": 1}) for finding in found]
+
+
+def _of(result: Result) -> Detected:
+    return Detected(
+        states=dict(result.states),
+        findings=list(result.findings),
+        words=list(result.settled),
+        next_due_ms=result.next_due_ms,
+    )
+
+
+def _earliest(times: Iterable[int | None]) -> int | None:
+    return min((time for time in times if time is not None), default=None)

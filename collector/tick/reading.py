@@ -1,0 +1,142 @@
+"""From a message to what its bytes say, as far as no chain is needed (WIRE section 8).
+
+Law: a body is read once, and only if its batch is new.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from collector.detect.track import LAT_E7, LON_E7, T_MS, Batch, IntArray, read_body
+from collector.ingest import Arrival, Confession, Why
+from wire import Reason, Refused
+from wire.batch import Genesis, Header, Linked, inflate, read_genesis
+from wire.columns import COLUMNS, Event
+from wire.records import EventKind
+
+_U32 = (1 << 32) - 1
+_NO_FIXES: IntArray = np.empty((COLUMNS, 0), np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sheet:
+    """The records of a batch; none of them if it was refused with its link kept."""
+
+    header: Header
+    fixes: IntArray
+    events: tuple[Event, ...]
+    reason: Reason | None
+    genesis: Genesis | None
+
+
+def read_sheet(header: Header) -> Sheet | Refused:
+    """What the body says: rows 12 to 18 of WIRE section 8. Refused is BAD_GENESIS only: such a batch takes no place at all."""
+    raw = inflate(header)
+    if isinstance(raw, Refused):
+        return _unused(header, raw.reason)
+    # numpy's reader for all: 82 us against 204 us for 60 fixes, 41 us against 37 us for one
+    body = read_body(raw, first_seq=header.first_seq, count=header.count, batch_no=header.batch_no)
+    if isinstance(body, Refused):
+        return _unused(header, body.reason)
+    fixes, events = body
+    genesis = None
+    if header.batch_no == 0:
+        read = read_genesis(events)
+        if isinstance(read, Refused):
+            return read
+        genesis = read
+    return Sheet(header=header, fixes=fixes, events=events, reason=None, genesis=genesis)
+
+
+def arrival_of(linked: Linked, sheet: Sheet, *, is_early: bool) -> Arrival:
+    """The batch as the chains see it."""
+    header = linked.header
+    return Arrival(
+        chain_id=header.chain_id,
+        batch_no=header.batch_no,
+        head=linked.head,
+        prev=header.prev,
+        first_seq=header.first_seq,
+        count=header.count,
+        sealed_ms=header.sealed_ms,
+        time_quality=header.time_quality,
+        boot_no=header.boot_no,
+        sealed_mono_ms=header.sealed_mono_ms,
+        size_bytes=len(linked.envelope),
+        is_early=is_early,
+        reason=sheet.reason,
+        genesis=sheet.genesis,
+        confessions=tuple(_confessions(header.chain_id, sheet.events)) if sheet.events else (),
+    )
+
+
+def batch_of(sheet: Sheet, *, received_ms: int, early_ms: int | None) -> Batch:
+    """The batch as the detectors see it."""
+    header = sheet.header
+    return Batch(
+        unit=header.unit_id,
+        chain=header.chain_id,
+        batch_no=header.batch_no,
+        first_seq=header.first_seq,
+        count=header.count,
+        fixes=sheet.fixes,
+        events=sheet.events,
+        received_ms=received_ms,
+        early_ms=early_ms,
+        sealed_ms=header.sealed_ms,
+        sealed_mono_ms=header.sealed_mono_ms,
+        time_quality=header.time_quality,
+    )
+
+
+def bounds_of(fixes: IntArray) -> tuple[int | None, ...]:
+    """t0, t1, and the box of the fixes: what finds a batch again. All None without fixes."""
+    if fixes.shape[1] == 0:
+        return (None,) * 6
+    span = fixes[T_MS : LON_E7 + 1]
+    least: list[int] = span.min(axis=1).tolist()
+    most: list[int] = span.max(axis=1).tolist()
+    lat, lon = LAT_E7 - T_MS, LON_E7 - T_MS
+    return least[0], most[0], least[lat], most[lat], least[lon], most[lon]
+
+
+def results_of(events: tuple[Event, ...]) -> list[tuple[bytes, int, str]]:
+    """(order_id, result, detail) of the order_results among `events` (WIRE section 6, kind 9)."""
+    found = []
+    for event in events:
+        if event.kind == EventKind.ORDER_RESULT and len(event.data) >= 5:
+            order_id, _, _, result, detail = event.data[:5]
+            if isinstance(order_id, bytes) and isinstance(result, int):
+                found.append((order_id, result, detail if isinstance(detail, str) else ""))
+    return found
+
+
+def _unused(header: Header, reason: Reason) -> Sheet:
+    return Sheet(header=header, fixes=_NO_FIXES, events=(), reason=reason, genesis=None)
+
+
+def _confessions(chain_id: bytes, events: tuple[Event, ...]) -> list[Confession]:
+    found = []
+    for event in events:
+        if event.kind != EventKind.DROPPED or len(event.data) < 9:
+            continue
+        first_no, last_no, _, _, last_head, *_, named = event.data[:9]
+        if (
+            isinstance(first_no, int)
+            and isinstance(last_no, int)
+            and 0 <= first_no <= last_no <= _U32
+            and (last_head is None or (isinstance(last_head, bytes) and len(last_head) == 32))
+            and (named is None or (isinstance(named, bytes) and len(named) == 16))
+        ):
+            assert named is None or isinstance(named, bytes)
+            assert last_head is None or isinstance(last_head, bytes)
+            found.append(
+                Confession(
+                    chain_id=chain_id if named is None else named,
+                    first_no=first_no,
+                    last_no=last_no,
+                    last_head=last_head,
+                    why=Why.DROPPED,
+                )
+            )
+    return found

@@ -1,0 +1,432 @@
+"""The tick itself: from messages to a commit, and to what may be said after it.
+
+Law: after any failure all that is held in memory is forgotten; the messages come again.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from collector.detect.engine import FRESH, UnitState, run as run_engine
+from collector.detect.rules import Rulebook, Rules
+from collector.ingest.hello import places_of
+from collector.ingest.pace import Bucket, draw, resend_due_ms
+from collector.store import QuarantineRow, TickWrite, UnitWrite
+from collector.store.commit import Committed
+from collector.store.database import Store
+from collector.tick import Message, Outgoing, TickResult, oddities
+from collector.tick.answering import Signing, orders_due, receipt_for, resend_from
+from collector.tick.detecting import Detected, Engine, detect
+from collector.tick.held import Held
+from collector.tick.judging import apply, finish, take_batch, take_hello, wanted, watch_gaps
+from collector.tick.reading import Sheet, read_sheet
+from collector.tick.work import Body, Work
+from wire import Reason, Refused
+from wire.batch import Linked, judge_link
+from wire.envelope import Key
+from wire.hello import SoundHello, judge as judge_hello
+from wire.topics import Up, parse_up
+
+TICK_MS = 10_000  # one `Tick` each 10 s (DETECTION section 2)
+DUE_MS_MAX = 1_000  # new orders are looked for so often
+KEYS_AGAIN_MS = 1_000  # a unit that was enrolled just now is known a second later
+KEYS_OLD_MS = 10_000  # a key that was revoked is refused after that at the latest
+FLOOD_OVER_MS = 60_000  # a flood has ended when nothing was throttled for so long
+ONLINE_MS = 600_000  # who was silent for so long is not asked to send again: its hello will come
+UNITS_HELD_MAX = 20_000  # ~10 KiB each with their states: 200 MiB
+BUCKETS_MAX = 100_000  # 120 bytes each; a bucket that is forgotten is full again
+MESSAGE_KEPT_BYTES_MAX = 33_000  # of a refused one: longer than that none is ours
+
+Keys = Mapping[bytes, Key]  # by kid
+Read = Linked | SoundHello | Refused
+
+
+@dataclass(slots=True, kw_only=True)
+class _Said:
+    """A message, its speaker by the topic, and what its bytes are worth so far."""
+
+    message: Message
+    what: Up
+    read: Read
+    sheet: Sheet | None = None  # read already, because its genesis names a place
+
+
+class Ticker:
+    """One worker's ticks. `run` is called by one loop; calls wait for each other."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        receipt_key: Signing,
+        order_key: Signing,
+        rulebook: Rulebook | None = None,
+        engine: Engine = run_engine,
+    ) -> None:
+        self._store = store
+        self._receipt_key, self._order_key = receipt_key, order_key
+        self.rulebook = rulebook or Rulebook(versions=(Rules(version=0),))  # swapped as a whole
+        self._engine = engine
+        self._held: OrderedDict[str, Held] = OrderedDict()
+        self._unfinished: set[str] = set()  # whose parked batches go on settling
+        self._gapped: set[str] = set()
+        self._keys: Keys = {}
+        self._keys_ms: int | None = None
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._floods: dict[str, tuple[int, int]] = {}  # when last throttled, n of the begin
+        self._ticked_ms: int | None = None
+        self._engine_due_ms: int | None = None
+        self._lock = asyncio.Lock()
+
+    def forget(self) -> None:
+        """Hold nothing of any unit: the next tick reads all from the store."""
+        self._held.clear()
+        self._unfinished.clear()
+        self._gapped.clear()
+        self._keys_ms = None
+
+    async def run(self, messages: Sequence[Message], now_ms: int) -> TickResult:
+        """Judge, detect and commit these messages, and whatever else is due at `now_ms`.
+
+        Raises what the store raises; then nothing is committed, and the messages are to be given again.
+        """
+        async with self._lock:
+            try:
+                return await self._run(messages, now_ms)
+            except BaseException:
+                self.forget()
+                raise
+
+    async def _run(self, messages: Sequence[Message], now_ms: int) -> TickResult:
+        work = Work(now_ms=now_ms)
+        said = await self._read(work, messages)
+        time_passed = self._is_time(now_ms)
+        await self._hold(work, said, time_passed=time_passed)
+        await self._bring_heads(work, said)
+        self._judge(work, said)
+        finish(work, await self._store.parked(wanted(work)))
+        watch_gaps(work)
+        await self._watch_floods(work)
+        detected = detect(
+            work,
+            rulebook=self.rulebook,
+            engine=self._engine,
+            states=self._states(work),
+            time_passed=time_passed,
+        )
+        committed = await self._commit(work, detected, time_passed=time_passed)
+        if time_passed:
+            self._ticked_ms, self._engine_due_ms = now_ms, detected.next_due_ms
+        return await self._answer(work, messages, committed)
+
+    # reading
+
+    async def _read(self, work: Work, messages: Sequence[Message]) -> list[_Said]:
+        if self._keys_ms is None or work.now_ms - self._keys_ms >= KEYS_OLD_MS:
+            await self._load_keys(work.now_ms)
+        said = [
+            entry for message in messages if (entry := self._read_one(work, message)) is not None
+        ]
+        unknown = [entry for entry in said if _is_unknown(entry.read)]
+        assert self._keys_ms is not None
+        if unknown and work.now_ms - self._keys_ms >= KEYS_AGAIN_MS:
+            await self._load_keys(work.now_ms)
+            for entry in unknown:
+                entry.read = self._judge_bytes(entry.message, entry.what)
+        for entry in said:
+            if isinstance(entry.read, Refused):
+                _refuse(work, entry.message, entry.read)
+        return [entry for entry in said if not isinstance(entry.read, Refused)]
+
+    async def _load_keys(self, now_ms: int) -> None:
+        self._keys = await self._store.keys()
+        self._keys_ms = now_ms
+
+    def _read_one(self, work: Work, message: Message) -> _Said | None:
+        """None: not judged, not kept, only counted."""
+        spoken = parse_up(message.topic)
+        if isinstance(spoken, Refused) or spoken[1] is Up.STATE:
+            work.verdicts[Reason.BAD_TOPIC.value] += 1
+            return None
+        unit_id, what = spoken
+        bucket = draw(self._buckets.get(unit_id, Bucket()), message.received_ms)
+        if bucket is None:
+            work.verdicts[Reason.THROTTLED.value] += 1
+            _, n = self._floods.get(unit_id, (0, -1))
+            self._floods[unit_id] = (message.received_ms, n)
+            return None
+        self._buckets[unit_id] = bucket
+        self._buckets.move_to_end(unit_id)
+        if len(self._buckets) > BUCKETS_MAX:
+            self._buckets.popitem(last=False)
+        return _Said(message=message, what=what, read=self._judge_bytes(message, what))
+
+    def _judge_bytes(self, message: Message, what: Up) -> Read:
+        if what is Up.HELLO:
+            return judge_hello(message.payload, message.topic, self._keys.get)
+        return judge_link(message.payload, message.topic, self._keys.get)
+
+    # units
+
+    async def _hold(self, work: Work, said: Sequence[_Said], *, time_passed: bool) -> None:
+        """Bring the units of this tick into memory, and let go of those that were quiet for longest."""
+        spoke = dict.fromkeys(_unit_of(entry.read) for entry in said)
+        asked = [
+            unit_id
+            for unit_id in self._gapped
+            if (held := self._held.get(unit_id)) is not None and _asks(held, work.now_ms)
+        ]
+        unit_ids = list(dict.fromkeys([*spoke, *self._unfinished, *asked]))
+        watched = self._watched(work.now_ms) if time_passed else []
+        missing = [name for name in dict.fromkeys([*unit_ids, *watched]) if name not in self._held]
+        for unit_id, load in (await self._store.load_units(missing)).items() if missing else ():
+            self._held[unit_id] = Held(load)
+        for unit_id in unit_ids:
+            held = self._held[unit_id]
+            self._held.move_to_end(unit_id)
+            work.units[unit_id] = held
+        for unit_id in watched:
+            if unit_id in self._held:
+                work.units[unit_id] = self._held[unit_id]
+        for held in work.units.values():
+            held.begin_tick()
+        while len(self._held) > max(UNITS_HELD_MAX, len(work.units)):
+            unit_id, _ = self._held.popitem(last=False)
+            self._gapped.discard(unit_id)
+            self._unfinished.discard(unit_id)
+
+    def _watched(self, now_ms: int) -> list[str]:
+        """Units that a passing of time concerns: those on a journey."""
+        book = self.rulebook
+        return [unit_id for unit_id in book.journeys if book.journey(unit_id, now_ms) is not None]
+
+    async def _bring_heads(self, work: Work, said: Sequence[_Said]) -> None:
+        """One query for all stored heads that the tick's verdicts will look at."""
+        places: set[tuple[int, int, int]] = set()
+        chain_of: dict[tuple[int, int], bytes] = {}
+        for entry in said:
+            held = work.units[_unit_of(entry.read)]
+            for chain_id, batch_no in _places(entry, held):
+                chain = held.chains.chains.get(chain_id)
+                if chain is not None and batch_no <= chain.through:
+                    places.add((held.unit_no, chain.ordinal, batch_no))
+                    chain_of[(held.unit_no, chain.ordinal)] = chain_id
+        heads: dict[int, dict[tuple[bytes, int], bytes]] = {}
+        for (unit_no, ordinal, batch_no), head in (await self._store.heads(sorted(places))).items():
+            place = (chain_of[(unit_no, ordinal)], batch_no)
+            heads.setdefault(unit_no, {})[place] = head
+        for held in work.units.values():
+            held.chains.begin_tick(heads.get(held.unit_no, {}))
+
+    # judging
+
+    def _judge(self, work: Work, said: Sequence[_Said]) -> None:
+        for unit_id in sorted(self._unfinished):
+            held = work.units[unit_id]
+            apply(work, held, held.chains.go_on())
+        for entry in said:
+            held, message = work.units[_unit_of(entry.read)], entry.message
+            if isinstance(entry.read, SoundHello):
+                take_hello(work, held, entry.read, message.received_ms)
+                continue
+            assert isinstance(entry.read, Linked)
+            body = Body(
+                linked=entry.read,
+                rx_ms=message.received_ms,
+                is_early=entry.what is Up.EARLY,
+                sheet=entry.sheet,
+            )
+            refused = take_batch(work, held, body)
+            if refused is not None:
+                _refuse(work, message, refused)
+
+    async def _watch_floods(self, work: Work) -> None:
+        """A flood begins with the first message that is throttled, and ends a minute after the last."""
+        for unit_id, (last_ms, n) in list(self._floods.items()):
+            if n < 0:
+                fresh = 1 + await self._store.newest_n(oddities.flood_id(unit_id))
+                self._floods[unit_id] = (last_ms, fresh)
+                work.findings.append(oddities.of_flood(unit_id, fresh, last_ms, is_over=False))
+            elif work.now_ms - last_ms >= FLOOD_OVER_MS:
+                del self._floods[unit_id]
+                work.findings.append(oddities.of_flood(unit_id, n + 1, work.now_ms, is_over=True))
+
+    # the engine and the commit
+
+    def _is_time(self, now_ms: int) -> bool:
+        if self._engine_due_ms is not None and now_ms >= self._engine_due_ms:
+            return True
+        return self._ticked_ms is None or now_ms - self._ticked_ms >= TICK_MS
+
+    def _states(self, work: Work) -> dict[str, UnitState]:
+        return {
+            unit_id: held.state
+            for unit_id, held in work.units.items()
+            if held.state is not FRESH  # the engine's word for a unit never heard of
+        }
+
+    async def _commit(
+        self, work: Work, detected: Detected, *, time_passed: bool
+    ) -> Committed | None:
+        for unit_id, state in detected.states.items():
+            work.units[unit_id].keep_state(state)
+        writes: list[UnitWrite] = []
+        for held in work.units.values():
+            write = held.written()
+            if write is not None:
+                writes.append(write)
+        findings = [*work.findings, *detected.findings]
+        tick = TickWrite(
+            now_ms=work.now_ms,
+            rules_version=self.rulebook.versions[-1].version,
+            intake=tuple(detected.intake),
+            units=tuple(writes),
+            findings=tuple(findings),
+            settled=tuple(
+                (word.finding.unit, word.id, word.outcome.value) for word in detected.words
+            ),
+            quarantine=tuple(work.quarantine),
+            counters=_counters(work),
+        )
+        is_empty = not (writes or findings or tick.settled or tick.quarantine or tick.counters)
+        if is_empty and not time_passed:
+            return None
+        return await self._store.commit(tick)
+
+    # after the commit
+
+    async def _answer(
+        self, work: Work, messages: Sequence[Message], committed: Committed | None
+    ) -> TickResult:
+        lost = frozenset[str]() if committed is None else committed.lost
+        for unit_id in lost:
+            self._held.pop(unit_id, None)
+        self._unfinished = {
+            unit_id
+            for unit_id, held in work.units.items()
+            if held.chains.has_more and unit_id not in lost
+        }
+        for unit_id, held in work.units.items():
+            if held.gap is not None and unit_id not in lost:
+                self._gapped.add(unit_id)
+            else:
+                self._gapped.discard(unit_id)
+        outgoing = [*self._receipts(work, lost), *self._resends(work, lost)]
+        orders, sent = orders_due(
+            await self._store.open_orders(work.now_ms), work.greeted, work.now_ms
+        )
+        if sent:
+            await self._store.orders_sent(sent, work.now_ms)
+        return TickResult(
+            tick_no=None if committed is None else committed.tick_no,
+            outgoing=(*outgoing, *orders),
+            findings=() if committed is None else committed.findings,
+            alerts=() if committed is None else committed.feed,
+            acks=tuple(
+                message.token for message in messages if _speaker(message.topic) not in lost
+            ),
+            lost=lost,
+            verdicts=dict(work.verdicts),
+            next_due_ms=self._next_due_ms(work.now_ms),
+        )
+
+    def _receipts(self, work: Work, lost: frozenset[str]) -> Iterable[Outgoing]:
+        for unit_id, chain_id in sorted(work.receipts):
+            if unit_id in lost:
+                continue
+            held = work.units[unit_id]
+            receipt = receipt_for(held, chain_id, self._receipt_key, work.now_ms)
+            if receipt is not None:
+                held.receipted_ms = work.now_ms
+                yield receipt
+
+    def _resends(self, work: Work, lost: frozenset[str]) -> Iterable[Outgoing]:
+        wanted_from = dict(work.resends)
+        for unit_id, held in work.units.items():
+            if held.gap is not None and _asks(held, work.now_ms):
+                held.gap = replace(held.gap, asked_ms=work.now_ms)
+                wanted_from.setdefault((unit_id, held.gap.chain_id), held.gap.first_no)
+        for (unit_id, chain_id), batch_no in sorted(wanted_from.items()):
+            if unit_id not in lost:
+                yield resend_from(unit_id, chain_id, batch_no, self._order_key, work.now_ms)
+
+    def _next_due_ms(self, now_ms: int) -> int:
+        if self._unfinished:
+            return now_ms
+        dues = [now_ms + DUE_MS_MAX]
+        if self._engine_due_ms is not None:
+            dues.append(self._engine_due_ms)
+        for unit_id in self._gapped:
+            gap = self._held[unit_id].gap if unit_id in self._held else None
+            due_ms = None if gap is None else resend_due_ms(gap)
+            if due_ms is not None:
+                dues.append(due_ms)
+        return max(now_ms, min(dues))
+
+
+def _unit_of(read: Read) -> str:
+    """The unit of a message whose signature holds."""
+    match read:
+        case Linked():
+            return read.header.unit_id
+        case SoundHello():
+            return read.hello.unit_id
+        case Refused():
+            raise AssertionError("a refused message speaks for nobody")
+
+
+def _places(entry: _Said, held: Held) -> list[tuple[bytes, int]]:
+    """The numbers whose stored heads the verdict on a message may look at."""
+    if isinstance(entry.read, SoundHello):
+        return places_of(entry.read.hello)
+    assert isinstance(entry.read, Linked)
+    header = entry.read.header
+    places = [(header.chain_id, header.batch_no)]
+    if header.batch_no == 0 and header.chain_id not in held.chains.chains:
+        sheet = read_sheet(header)
+        if not isinstance(sheet, Refused):
+            entry.sheet = sheet
+            genesis = sheet.genesis
+            if genesis is not None and genesis.prev_chain is not None:
+                assert genesis.prev_batch_no is not None
+                places.append((genesis.prev_chain, genesis.prev_batch_no))
+    return places
+
+
+def _is_unknown(read: Read) -> bool:
+    return isinstance(read, Refused) and read.reason is Reason.UNKNOWN_KEY
+
+
+def _asks(held: Held, now_ms: int) -> bool:
+    """True if the unit is there and it is time to ask it for what is missing."""
+    due_ms = None if held.gap is None else resend_due_ms(held.gap)
+    if due_ms is None or now_ms < due_ms or held.now is None:
+        return False
+    return now_ms - held.now.heard_ms < ONLINE_MS
+
+
+def _refuse(work: Work, message: Message, refused: Refused) -> None:
+    work.verdicts[refused.reason.value] += 1
+    work.quarantine.append(
+        QuarantineRow(
+            rx_ms=message.received_ms,
+            topic=message.topic,
+            reason=refused.reason.value,
+            detail=refused.detail,
+            size_bytes=len(message.payload),
+            message=message.payload[:MESSAGE_KEPT_BYTES_MAX],
+        )
+    )
+
+
+def _counters(work: Work) -> dict[str, int]:
+    counters = {f"verdict.{name}": count for name, count in work.verdicts.items()}
+    if work.positions:
+        counters["positions"] = work.positions
+    return counters
+
+
+def _speaker(topic: str) -> str:
+    spoken = parse_up(topic)
+    return "" if isinstance(spoken, Refused) else spoken[0]
