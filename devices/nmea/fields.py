@@ -12,11 +12,13 @@ __all__ = [
     "Measure",
     "Place",
     "WrongFieldError",
+    "believed_hdop",
     "half_up",
     "read_date",
     "read_number",
     "read_place",
     "read_time",
+    "real_day",
 ]
 
 DAY_MS = 86_400_000
@@ -70,6 +72,11 @@ def read_number(
     if not low * one <= digits <= high * one:
         return None
     return Measure(half_up(digits * multiply, divide * one), text)
+
+
+def believed_hdop(hdop: Measure | None) -> Measure | None:
+    """None for 0.00 and for 99.99, which is what receivers print when they know none."""
+    return hdop if hdop is not None and 0 < hdop.scaled < 9_900 else None
 
 
 def read_time(text: str) -> int | None:

@@ -142,7 +142,7 @@ class NmeaReader:
     def _on_sentence(self, sentence: Sentence, now_ms: int) -> list[Fact]:
         body = sentence.body
         if body.count(b",") >= FIELDS_MAX:
-            return self._refuse("bad_field", body, now_ms)
+            return self._count_bad_fields(1, body, now_ms)
         address = body[: body.find(b",")] if b"," in body else body
         if sentence.encapsulated or address.startswith(b"P"):
             return self._on_proprietary(address, body, now_ms)
@@ -174,7 +174,7 @@ class NmeaReader:
             return []
         state = sky.read_pstm_antenna(body.split(b","))
         if state is None:
-            return self._refuse("bad_field", body, now_ms)
+            return self._count_bad_fields(1, body, now_ms)
         return [*self._sky.antenna(state, now_ms)]
 
     def _on_gsv(self, talker: bytes, body: bytes, now_ms: int) -> list[Fact]:
@@ -194,11 +194,11 @@ class NmeaReader:
         if not bad_fields:
             return []
         self.counters["bad_field"] += bad_fields - 1
-        return self._refuse("bad_field", body, now_ms)
+        return self._refuse("bad_field", b"$" + body, now_ms)
 
     def _on_said(self, said: Said | None, body: bytes, now_ms: int) -> list[Fact]:
         if said is None:
-            return self._refuse("bad_field", body, now_ms)
+            return self._count_bad_fields(1, body, now_ms)
         facts = self._count_bad_fields(said.bad_fields, body, now_ms)
         self.counters["bad_date"] += said.bad_day
         if said.kind in sentences.TIMED:
@@ -206,8 +206,9 @@ class NmeaReader:
         if said.kind == "TXT" and (state := sky.antenna_in_text(said.text)) is not None:
             facts += self._sky.antenna(state, now_ms)
         epoch = self._epoch
-        # GST and GBS join only the epoch whose time they bear; VTG and TXT bear none.
-        if epoch is not None and said.tod_ms in (None, epoch.tod_ms):
+        timeless = said.kind in ("VTG", "TXT")
+        # GST and GBS join only the epoch whose time they bear.
+        if epoch is not None and (timeless or said.tod_ms == epoch.tod_ms):
             epoch.join(said, now_ms)
         return facts
 

@@ -142,9 +142,7 @@ class _Fields:
         return self.number("altitude", low=-1_000, high=50_000, multiply=10)
 
     def hdop(self, name: str) -> Measure | None:
-        hdop = self.number(name, low=0, high=9_999, multiply=100)
-        # 0.00 and 99.99 are what receivers print when they know none.
-        return hdop if hdop is not None and 0 < hdop.scaled < 9_900 else None
+        return fields.believed_hdop(self.number(name, low=0, high=9_999, multiply=100))
 
 
 def read(kind: str, body: bytes) -> Said | None:

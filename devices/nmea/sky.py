@@ -20,6 +20,7 @@ __all__ = ["SATELLITE_TALKERS", "Gsa", "Sky", "antenna_in_text", "read_gsa", "re
 STATUS_EVERY_MS = 10_000
 SKY_MS_MAX = 15_000  # a satellite not spoken of for this long is no longer in view; some speak of it every 10 s only
 SIGNALS_MAX = 24  # six systems with four signals each: more is noise
+PART_SATELLITES_MAX = 4  # of one GSV
 STRONG_DBHZ = 25
 
 _GP_SYSTEMS = (  # NMEA 0183 4.11 and receivers' manuals: how satellites are numbered without a system
@@ -64,7 +65,7 @@ class Gsa:
 
     mode: int | None  # 2 or 3
     hdop: Measure | None
-    used: tuple[tuple[str, int], ...]  # (system, satellite number)
+    used: tuple[tuple[str, int], ...]  # (system, satellite number); none without a solution
     bad_fields: int
 
 
@@ -85,7 +86,7 @@ def read_gsa(talker: bytes, parts: list[bytes]) -> Gsa:
         system = _GSA_SYSTEMS.get(parts[18], system)
     used = []
     for text in parts[3:15]:
-        if not text:
+        if not text.strip(b"0"):  # empty, or 00 for no satellite
             continue
         number = _satellite(text)
         if number is None:
@@ -95,8 +96,9 @@ def read_gsa(talker: bytes, parts: list[bytes]) -> Gsa:
     dilution = parts[16].decode("ascii") if len(parts) > 16 else ""
     hdop = fields.read_number(dilution, low=0, high=9_999, multiply=100) if dilution else None
     bad += bool(dilution) and hdop is None
-    believed = hdop if hdop is not None and 0 < hdop.scaled < 9_900 else None
-    return Gsa(int(mode) if mode in (b"2", b"3") else None, believed, tuple(used), bad)
+    if mode not in (b"2", b"3"):
+        return Gsa(None, fields.believed_hdop(hdop), (), bad)
+    return Gsa(int(mode), fields.believed_hdop(hdop), tuple(used), bad)
 
 
 class Sky:
@@ -107,8 +109,8 @@ class Sky:
         self._views: dict[tuple[bytes, bytes], tuple[int, array[int]]] = {}
         # The same for sets whose last part is still to come: next part, parts in all.
         self._begun: dict[tuple[bytes, bytes], tuple[int, int, array[int]]] = {}
-        self._using: dict[str, int] = {}  # of the open epoch: system -> satellite numbers as bits
-        self._used: dict[str, int] = {}  # of the last epoch that said so
+        self._using: dict[str, int] | None = None  # of the open epoch: system -> numbers as bits
+        self._used: dict[str, int] | None = None  # of the last epoch that said so
         self._sats: int | None = None
         self._antenna: str | None = None
         self._radio: ubx.RadioHealth | None = None
@@ -121,8 +123,8 @@ class Sky:
         if len(parts) < 4 or not (_is_part(parts[1]) and _is_part(parts[2])):
             return 1
         total, part = int(parts[1]), int(parts[2])
-        # Since NMEA 4.1 one more field names the signal.
-        key = (talker, parts[-1] if len(parts) % 4 == 1 else b"")
+        # Since NMEA 4.1 one more field, a hexadecimal digit, names the signal.
+        key = (talker, parts[-1][:1] if len(parts) % 4 == 1 else b"")
         if part > 1 and key not in self._begun:
             # Quectel LC79D numbers the parts of all signals of a system through.
             key = next((begun for begun in reversed(self._begun) if begun[0] == talker), key)
@@ -142,6 +144,8 @@ class Sky:
 
     def gsa(self, gsa: Gsa) -> None:
         """Satellites that the solution of this instant rests on."""
+        if self._using is None:
+            self._using = {}
         for system, number in gsa.used:
             self._using[system] = self._using.get(system, 0) | 1 << number
 
@@ -165,16 +169,16 @@ class Sky:
 
     def epoch_closed(self, *, has_fix: bool, sats: int | None, now_ms: int) -> list[GnssStatus]:
         """An instant is over: tell if the fix was lost or found, or if it is time."""
-        if self._using:
-            self._used, self._using = self._using, {}
+        if self._using is not None:
+            self._used, self._using = self._using, None
         self._sats = sats
         changed, self._has_fix = has_fix != self._has_fix, has_fix
         due = self._told_ms is None or now_ms - self._told_ms >= STATUS_EVERY_MS
         return [self._tell(now_ms)] if (changed or due) and self._knows_anything() else []
 
     def _knows_anything(self) -> bool:
-        said = (self._antenna, self._radio, self._spoof_state, self._sats)
-        return bool(self._views or self._used) or any(each is not None for each in said)
+        said = (self._used, self._antenna, self._radio, self._spoof_state, self._sats)
+        return bool(self._views) or any(each is not None for each in said)
 
     def _tell(self, now_ms: int) -> GnssStatus:
         self._told_ms = now_ms
@@ -183,7 +187,7 @@ class Sky:
             system: sum(level > 0 for level in levels.values())
             for system, levels in strengths.items()
         }
-        used = {system: bits.bit_count() for system, bits in self._used.items()}
+        used = {system: bits.bit_count() for system, bits in (self._used or {}).items()}
         levels = sorted(
             (level for by_number in strengths.values() for level in by_number.values() if level),
             reverse=True,
@@ -194,7 +198,7 @@ class Sky:
             at_ms=now_ms,
             in_view=sum(map(len, strengths.values())) if self._views else None,
             tracked=len(levels) if self._views else None,
-            used=sum(used.values()) if used else self._sats,
+            used=self._sats if self._used is None else sum(used.values()),
             systems=tuple(
                 (
                     system,
@@ -237,8 +241,8 @@ def read_pstm_antenna(parts: list[bytes]) -> str | None:
 def _collect(parts: list[bytes], seen: "array[int]") -> int:
     """Add the satellites of one part to `seen`; the answer is the number of wrong fields."""
     bad = 0
-    for at in range(4, len(parts) - 3, 4):
-        if not parts[at]:
+    for at in range(4, min(len(parts) - 3, 4 + 4 * PART_SATELLITES_MAX), 4):
+        if not parts[at].strip(b"0"):
             continue
         number = _satellite(parts[at])
         strength = parts[at + 3]
