@@ -79,14 +79,14 @@ def at_wrong_rate(data: bytes, said_baud: int, heard_baud: int) -> bytes:
     """What a UART at `heard_baud` makes of `data` sent at `said_baud`, 8N1 both: garbage, and not as many bytes."""
     if said_baud == heard_baud:
         return data
-    levels = [bit for byte in data for bit in _bits(byte)]
+    levels = [1, *(bit for byte in data for bit in _bits(byte))]  # idle before the first
     step = said_baud / heard_baud  # of the listener's bit, in the speaker's
     heard = bytearray()
     place = 0.0
     while (start := _falling(levels, int(place))) is not None:
         samples = [_level(levels, start + (number + 0.5) * step) for number in range(1, 10)]
         heard.append(sum(bit << index for index, bit in enumerate(samples[:8])))
-        place = start + 9.5 * step if samples[8] else start + 10 * step
+        place = start + 9.5 * step
     return bytes(heard)
 
 
@@ -95,8 +95,9 @@ def _bits(byte: int) -> list[int]:
 
 
 def _falling(levels: list[int], place: int) -> int | None:
+    """Where the line falls next: a listener that finds it low waits until it was high."""
     try:
-        return levels.index(0, place)
+        return levels.index(0, levels.index(1, place))
     except ValueError:
         return None
 

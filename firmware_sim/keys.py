@@ -78,10 +78,12 @@ class Keys:
         return value
 
     def choice_of(self, key: str, default: int, numbers: tuple[int, ...]) -> int:
-        value = self.whole(key, default, min(numbers), max(numbers))
-        if value not in numbers:
-            self.fault(key, f"one of {', '.join(map(str, numbers))}; is {value!r}")
-        return value
+        value = self._take(key, default)
+        for number in numbers:
+            if value == number and not isinstance(value, bool):
+                return number
+        self.fault(key, f"one of {', '.join(map(str, numbers))}; is {value!r}")
+        return default
 
     def baud(self, usual: int) -> int:
         return self.choice_of("baud", usual, BAUDS)
