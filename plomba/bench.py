@@ -65,7 +65,7 @@ def drill(
     units: Annotated[int, typer.Option(min=1, max=50, help="Trucks.")] = 5,
     seed: Annotated[int, typer.Option(help="The same seed makes the same plan.")] = 1,
     directory: Annotated[
-        Path | None, typer.Option(help="Where the files of the run lie meanwhile.")
+        Path | None, typer.Option("--dir", help="Keep all files of the run in this new folder.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -18,7 +18,7 @@ from bench.accounts import Accounts, read_findings, read_store, read_unit, settl
 from bench.drill.issuer import Truck
 from bench.drill.oracle import Judgement, Truth, judge
 from bench.machine import machine
-from bench.site import Site, SiteError, Unit, end, free_ports, kill
+from bench.site import Site, SiteError, Unit, end, free_ports, kill, tail
 
 PEACE_S_MAX = 120.0  # EDGE section 12: within this after the faults everything owed is there
 LIVENESS_S_MAX = 5.0
@@ -60,8 +60,11 @@ Say = Callable[[str], None]
 
 
 def run(plan: Plan, folder: Path | None, say: Say) -> dict[str, object]:
-    """Play the plan and give everything that was found, with `sound` true or false."""
-    with tempfile.TemporaryDirectory(prefix="plomba-drill-", dir=folder) as made:
+    """Play the plan and give everything that was found, with `sound` true or false. `folder`: keep all files there."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _Drill(plan, folder, say).play()
+    with tempfile.TemporaryDirectory(prefix="plomba-drill-") as made:
         return _Drill(plan, Path(made), say).play()
 
 
@@ -180,6 +183,11 @@ class _Drill:
 
     def _restart_due(self) -> None:
         """Start agents whose time has come, and those that died at their named point."""
+        collector = self._site.collector
+        if collector is not None and collector.poll() is not None:
+            raise SiteError(
+                f"the collector ended by itself, exit {collector.returncode}:\n{tail(self._site.collector_log)}"
+            )
         for unit in self._site.units:
             waits = any(other is unit for _, other in self._due)
             if unit.process is not None and unit.process.poll() is not None and not waits:

@@ -198,7 +198,7 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
 def judge(rules: Rulebook, batch: Batch) -> tuple[Finding, ...]:
     """What a batch says alone, without state: opening, tamper, door, panic (DETECTION section 2, Early)."""
     came_ms = batch.received_ms if batch.early_ms is None else batch.early_ms
-    places = [_place(row, row[0]) for row in batch.fixes[_ROW].T.tolist() if row[2] or row[3]]
+    places = [_place(row, row[0]) for row in batch.fixes[list(_ROW)].T.tolist() if row[2] or row[3]]
     state = seals.State()
     findings: list[Finding] = []
     for event in batch.events:

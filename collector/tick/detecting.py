@@ -73,13 +73,18 @@ def detect(
     return detected
 
 
+# What a mistake of ours looks like. One unit's odd history may not keep everybody else's alarms waiting: it is tried once
+# more alone and then set aside, told as `undecidable` (DETECTION section 10).
+FAILURES = (AssertionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
 def run_items(
     rulebook: Rulebook, engine: Engine, states: Mapping[str, UnitState], items: Sequence[Item]
 ) -> Detected:
     """The engine over items of a tick; alone by unit and then by batch where it fails an assert."""
     try:
         return _of(engine(rulebook, states, Tick(items=tuple(items))))
-    except AssertionError:
+    except FAILURES:
         return _one_by_one(rulebook, engine, states, items)
 
 
@@ -92,7 +97,7 @@ def _one_by_one(
         known = {**states, **after}
         try:
             part = _of(engine(rulebook, known, Tick(items=(item,))))
-        except AssertionError:
+        except FAILURES:
             whole.findings += _set_aside(item)
             continue
         after.update(part.states)
@@ -164,7 +169,7 @@ def judge_forked(rulebook: Rulebook, batch: Batch) -> list[Finding]:
     """Urgent events of a second branch are shown, marked; its records reach no track (WIRE section 9)."""
     try:
         found = judge(rulebook, batch)
-    except AssertionError:
+    except FAILURES:
         return _set_aside(EarlyCopy(batch=batch))
     return [replace(finding, data={**finding.data, "forked": 1}) for finding in found]
 
