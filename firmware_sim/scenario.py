@@ -22,7 +22,19 @@ from firmware_sim.world import Track, Vertex
 __all__ = ["Scenario", "read_scenario"]
 
 EVENTS_MAX = 10_000
-EPOCH_BYTES = 640  # RMC GGA VTG, GSA and GSV of fourteen satellites, measured
+LINE_BYTES = {  # the longest that each takes in an epoch, with fourteen satellites
+    "RMC": 80,
+    "GGA": 82,
+    "GSA": 136,
+    "VTG": 50,
+    "GLL": 56,
+    "GNS": 80,
+    "ZDA": 38,
+    "GST": 62,
+    "TXT": 0,
+}
+SKY_BYTES = 290  # GSV, once a second
+UBX_BYTES = 36
 FAR_PLACE = (41.3, 69.25)  # a receiver or seal without a track stands in Tashkent
 
 
@@ -146,12 +158,9 @@ class _Reading:
             keys.fault(
                 "exact", "needs a recording: track = { file = ... } with a column time, or GPX"
             )
-        room = spec.baud / FRAME_BITS
-        need = EPOCH_BYTES if exact else EPOCH_BYTES + (spec.hz - 1) * EPOCH_BYTES * 0.5
+        room, need = spec.baud // FRAME_BITS, _bytes_a_second(spec)
         if need > room and not exact:
-            keys.fault(
-                "baud", f"{spec.baud} carries {room:.0f} bytes/s, {need:.0f} are said; raise it"
-            )
+            keys.fault("baud", f"{spec.baud} carries {room} bytes/s, {need} are said; raise it")
         return spec
 
     def _seal(self) -> SealSpec | None:
@@ -302,7 +311,7 @@ def _at_ms(keys: Keys, start_ms: int | None, end_ms: int) -> int:
         return 0
     else:
         at_ms = _unix_ms(at) - start_ms
-    if not 0 <= at_ms <= end_ms:
+    if not 0 <= at_ms < end_ms:
         keys.fault("at_s", f"{at_ms / 1000:g} lies outside the play, 0 to {end_ms / 1000:g}")
     return at_ms
 
@@ -325,6 +334,12 @@ def _sentences(keys: Keys, usual: tuple[str, ...]) -> tuple[str, ...]:
         if name not in SENTENCES:
             keys.fault("sentences", f"some of {', '.join(SENTENCES)}; one is {name!r}")
     return tuple(map(str, names))
+
+
+def _bytes_a_second(spec: ReceiverSpec) -> int:
+    sky = SKY_BYTES if "GSV" in spec.sentences else 0
+    each = sum(LINE_BYTES.get(name, 0) for name in spec.sentences)
+    return each * spec.hz + sky + (UBX_BYTES if spec.ubx else 0)
 
 
 def _fences(keys: Keys, faults: list[Fault]) -> list[Fence]:

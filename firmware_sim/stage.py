@@ -100,7 +100,7 @@ class Stage:
 
     def advance(self, to_ms: int) -> list[Out]:
         """Let time run to `to_ms`; what came of it, in order. Past the end only the cables run empty."""
-        self._run(min(to_ms, self.scenario.end_ms))
+        self._run(min(to_ms, self.scenario.end_ms - 1))  # what is due at the end is not played
         if to_ms >= self.scenario.end_ms:
             self._ended = True
             self._run(to_ms)
