@@ -22,6 +22,7 @@ from bench.site import Site, SiteError, Unit, end, free_ports, kill, tail
 
 PEACE_S_MAX = 120.0  # EDGE section 12: within this after the faults everything owed is there
 LIVENESS_S_MAX = 5.0
+RESERVED_S = 6.0  # an agent that shall die at a named point gets so long to come there
 RESTART_S = (0.0, 0.6)  # how long a killed agent stays away
 
 TARGETS = {
@@ -82,7 +83,8 @@ class _Drill:
         self._site = Site(folder=folder, mqtt_port=mqtt_port, api_port=api_port)
         self._trucks: list[Truck] = []
         self._due: list[tuple[float, Unit]] = []  # agents to start again, and when
-        self._armed: dict[str, str] = {}  # by unit: the named point at which its agent will die
+        # By unit: the named point at which its agent will die, and until when nobody else may kill it.
+        self._armed: dict[str, tuple[str, float]] = {}
 
     def play(self) -> dict[str, object]:
         try:
@@ -152,7 +154,7 @@ class _Drill:
         return done
 
     def _kill_agent(self, unit: Unit) -> bool:
-        if not kill(unit.process):
+        if self._is_reserved(unit) or not kill(unit.process):
             return False
         self._armed.pop(unit.unit_id, None)
         self._due.append((time.monotonic() + self._rng.uniform(*RESTART_S), unit))
@@ -160,13 +162,18 @@ class _Drill:
 
     def _arm(self, unit: Unit) -> bool:
         """Kill the agent now, and let the next one die by its own hand at a named point."""
-        if not kill(unit.process):
+        if self._is_reserved(unit) or not kill(unit.process):
             return False
         point = self._rng.choice(POINTS)
-        self._armed[unit.unit_id] = point
+        self._armed[unit.unit_id] = (point, time.monotonic() + RESERVED_S)
         self._kills["agent"] += 1
         self._site.start_unit(unit, "--kill-at", f"{point}:{self._rng.randint(1, 8)}")
         return True
+
+    def _is_reserved(self, unit: Unit) -> bool:
+        """True while the unit's agent is on its way to the named point at which it will die."""
+        armed = self._armed.get(unit.unit_id)
+        return armed is not None and time.monotonic() < armed[1]
 
     def _kill_broker(self, *, wipe: bool) -> bool:
         pid = self._site.broker_pid()
@@ -191,7 +198,7 @@ class _Drill:
         for unit in self._site.units:
             waits = any(other is unit for _, other in self._due)
             if unit.process is not None and unit.process.poll() is not None and not waits:
-                point = self._armed.pop(unit.unit_id, None)
+                point, _ = self._armed.pop(unit.unit_id, (None, 0.0))
                 if point is None or unit.process.returncode != -signal.SIGKILL:
                     raise SiteError(
                         f"{unit.unit_id} ended by itself, exit {unit.process.returncode}: {unit.log}"
