@@ -1,0 +1,147 @@
+"""What the API says, field by field. Unknown is null, never a zero; times are RFC 3339 in UTC with milliseconds."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """Frozen, and no field that is not named here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Chain(Answer):
+    """How much of the unit's current chain is here."""
+
+    id: str = Field(description="32 hex digits")
+    through: int = Field(description="newest batch settled in order; -1: none")
+
+
+class UnitKey(Answer):
+    kid: str = Field(description="16 hex digits")
+    fingerprint: str = Field(
+        description="first 16 hex digits of SHA-256 of the key, in four groups"
+    )
+    revoked: bool
+
+
+class Unit(Answer):
+    """A unit and its newest good position in event time; all of the position is null if none was ever received."""
+
+    unit: str
+    at: str | None = Field(description="when it was there")
+    age_s: int | None = Field(description="seconds since `at`, by the collector's clock")
+    old: bool | None = Field(description="over 15 minutes: where it was, not where it is")
+    lat: float | None
+    lon: float | None
+    speed_m_s: float | None
+    course_deg: float | None
+    heard_at: str | None = Field(description="when anything with a good signature came last")
+    heard_age_s: int | None
+    link: str | None = Field(
+        description="up or down as the broker says; an unsigned hint; null: it said nothing"
+    )
+    alerts_open: int
+
+
+class UnitDetail(Unit):
+    chain: Chain | None
+    batches_parked: int = Field(description="came ahead of a gap and wait for it to close")
+    batches_owed: int = Field(description="that the unit said it holds and that are not settled")
+    keys: list[UnitKey]
+
+
+class Units(Answer):
+    units: list[Unit]
+    more: str | None = Field(description="`after` of the next page; null: that was all")
+
+
+class TrackPoint(Answer):
+    at: str
+    chain: str
+    seq: int
+    lat: float
+    lon: float
+    speed_m_s: float | None
+    course_deg: float | None
+    hdop: float | None
+    alt_m: float | None
+    sats: int | None
+
+
+class Track(Answer):
+    unit: str
+    begin: str
+    end: str
+    points: list[TrackPoint]
+    left_out: int = Field(description="points between those shown, left out because of points_max")
+
+
+class Alert(Answer):
+    id: str = Field(description="32 hex digits, from the evidence")
+    code: str
+    priority: str
+    state: str
+    unit: str
+    at: str = Field(description="when it happened")
+    raised_at: str | None = Field(description="when the collector received the proof")
+    changed_at: str
+    late: bool | None = Field(description="came out of a backlog")
+    count: int
+    lat: float | None
+    lon: float | None
+    zone: str | None
+    route: str | None
+    seal: str | None
+    value: int | float | str | None
+    phase: str
+
+
+class Alerts(Answer):
+    alerts: list[Alert]
+    more: str | None
+
+
+class Broker(Answer):
+    kind: str = Field(description="embedded or mqtt")
+    connected: bool
+    since: str | None = Field(description="when that began")
+
+
+class Health(Answer):
+    ok: bool = Field(description="the way in is open and the store answers")
+    build: str
+    now: str
+    started: str
+    broker: Broker
+    ingest_age_s: int | None = Field(
+        description="seconds since the newest batch of any unit; null: none ever"
+    )
+    units: int
+    alerts_open: int
+    refused: dict[str, int] = Field(description="messages refused since the start, by reason")
+    counts: dict[str, int] = Field(description="since the start")
+
+
+class Refusal(Answer):
+    """A message in quarantine: kept as it came, with the reason against it."""
+
+    number: int
+    at: str
+    topic: str
+    reason: str = Field(description="a name of WIRE section 8")
+    detail: str
+    size_bytes: int
+
+
+class Refusals(Answer):
+    refusals: list[Refusal] = Field(description="the newest first")
+
+
+class Problem(Answer):
+    """application/problem+json (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str

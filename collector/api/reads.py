@@ -1,0 +1,364 @@
+"""What the routes ask, read from the store: one short read transaction an answer.
+
+Law: never writes, and what it says of time it says by the clock that it was given.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from collector.alerts import State
+from collector.api.models import (
+    Alert,
+    Alerts,
+    Broker,
+    Chain,
+    Health,
+    Refusal,
+    Refusals,
+    Track,
+    TrackPoint,
+    Unit,
+    UnitDetail,
+    UnitKey,
+    Units,
+)
+from collector.store import schema, spell
+from wire import Refused
+from wire.batch import read_body, read_payload
+from wire.columns import Columns
+from wire.envelope import Aad, open_envelope
+from wire.hello import State as Hint
+
+OLD_S = 900  # CONSOLE section 6: a position of 15 minutes ago is no answer to "where is it"
+TRACK_MS = 86_400_000  # without a beginning
+TRACK_BATCHES_MAX = 10_000  # a week at one a minute; decoded in 0.3 s
+
+_LATE_MS = (
+    86_400_000  # a batch spans less than this, so what overlaps a time is found by its t0 and t1
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Live:
+    """What the loops know and no table holds. Written by `app`, read here."""
+
+    build: str
+    broker_kind: str
+    started_ms: int
+    connected: bool = False
+    since_ms: int | None = None
+    hints: dict[str, Hint] = field(default_factory=dict)
+
+    def hear(self, unit_id: str, hint: Hint) -> None:
+        """Take a hint, unless it is the stale will of an earlier connection (WIRE section 11)."""
+        known = self.hints.get(unit_id)
+        if not hint.up and known is not None and known.up and known.connection != hint.connection:
+            return
+        self.hints[unit_id] = hint
+
+
+class StoreReads:
+    """`service.Reads` over the store's tables."""
+
+    def __init__(self, engine: AsyncEngine, live: Live, now_ms: Callable[[], int]) -> None:
+        self._engine = engine
+        self._live = live
+        self._now_ms = now_ms
+
+    async def health(self) -> Health:
+        now_ms, live = self._now_ms(), self._live
+        heard_ms = (await self._one(select(func.max(schema.unit_now.c.heard_ms))))[0]
+        refused = select(schema.quarantine.c.reason, func.count()).group_by(
+            schema.quarantine.c.reason
+        )
+        counts = select(schema.counter.c.name, schema.counter.c.value)
+        return Health(
+            ok=live.connected,
+            build=live.build,
+            now=_rfc3339(now_ms),
+            started=_rfc3339(live.started_ms),
+            broker=Broker(
+                kind=live.broker_kind, connected=live.connected, since=_maybe(live.since_ms)
+            ),
+            ingest_age_s=None if heard_ms is None else _age_s(now_ms, heard_ms),
+            units=(await self._one(select(func.count()).select_from(schema.unit)))[0],
+            alerts_open=(await self._one(select(func.count()).where(_is_open())))[0],
+            refused={row[0]: row[1] for row in await self._all(refused)},
+            counts={row[0]: row[1] for row in await self._all(counts)},
+        )
+
+    async def units(self, *, q: str, after: str, limit: int) -> Units:
+        statement = _units().where(schema.unit.c.unit_id > after)
+        if q:
+            statement = statement.where(schema.unit.c.unit_id.contains(q, autoescape=True))
+        rows = await self._all(statement.order_by(schema.unit.c.unit_id).limit(limit + 1))
+        now_ms = self._now_ms()
+        return Units(
+            units=[Unit(**self._unit(row, now_ms)) for row in rows[:limit]],
+            more=rows[limit - 1].unit_id if len(rows) > limit else None,
+        )
+
+    async def unit(self, unit_id: str) -> UnitDetail | None:
+        rows = await self._all(_units().where(schema.unit.c.unit_id == unit_id))
+        if not rows:
+            return None
+        row = rows[0]
+        of_unit = schema.chain.c.unit_no == row.number
+        chains = await self._all(
+            select(schema.chain.c.chain_id, schema.chain.c.through)
+            .where(of_unit)
+            .order_by(schema.chain.c.ordinal.desc())
+            .limit(1)
+        )
+        parked = select(func.count()).where(schema.parked.c.unit_no == row.number)
+        keys = select(schema.unit_key).where(schema.unit_key.c.unit_no == row.number)
+        return UnitDetail(
+            **self._unit(row, self._now_ms()),
+            chain=Chain(id=chains[0].chain_id.hex(), through=chains[0].through) if chains else None,
+            batches_parked=(await self._one(parked))[0],
+            batches_owed=row.owes or 0,
+            keys=[_key(key) for key in await self._all(keys.order_by(schema.unit_key.c.added_ms))],
+        )
+
+    async def track(
+        self, unit_id: str, *, begin_ms: int | None, end_ms: int | None, points_max: int
+    ) -> Track | None:
+        found = await self._all(
+            select(schema.unit.c.number).where(schema.unit.c.unit_id == unit_id)
+        )
+        if not found:
+            return None
+        end_ms = self._now_ms() if end_ms is None else end_ms
+        begin_ms = end_ms - TRACK_MS if begin_ms is None else begin_ms
+        rows = await self._all(_batches(found[0].number, begin_ms, end_ms))
+        points = [
+            point
+            for row in rows
+            for point in _points(row.envelope, row.chain_id)
+            if begin_ms <= point[0] <= end_ms
+        ]
+        shown = _thinned(points, points_max)
+        return Track(
+            unit=unit_id,
+            begin=_rfc3339(begin_ms),
+            end=_rfc3339(end_ms),
+            points=[point for _, point in shown],
+            left_out=len(points) - len(shown),
+        )
+
+    async def alerts(self, *, view: str, unit: str, after: str, limit: int) -> Alerts:
+        alert, finding = schema.alert, schema.finding
+        statement = (
+            select(
+                *(column for column in alert.c if column.name != "count"),
+                alert.c["count"].label("times"),  # a row has a method of that name
+                *(finding.c[name] for name in _OF_FINDING),
+            )
+            .outerjoin(finding, and_(finding.c.id == alert.c.id, finding.c.n == alert.c.last_n))
+            .order_by(alert.c.at_ms.desc(), alert.c.id.desc())
+            .limit(limit + 1)
+        )
+        if view == "active":
+            statement = statement.where(_is_open())
+        if unit:
+            statement = statement.where(alert.c.unit == unit)
+        at_ms, _, last = after.partition(".")
+        if at_ms.isdecimal() and len(last) == 32:
+            statement = statement.where(
+                or_(
+                    alert.c.at_ms < int(at_ms),
+                    and_(alert.c.at_ms == int(at_ms), alert.c.id < _id(last)),
+                )
+            )
+        rows = await self._all(statement)
+        more = rows[limit - 1] if len(rows) > limit else None
+        return Alerts(
+            alerts=[_alert(row) for row in rows[:limit]],
+            more=None if more is None else f"{more.at_ms}.{more.id.hex()}",
+        )
+
+    async def refusals(self, *, limit: int) -> Refusals:
+        rows = await self._all(
+            select(schema.quarantine).order_by(schema.quarantine.c.number.desc()).limit(limit)
+        )
+        return Refusals(
+            refusals=[
+                Refusal(
+                    number=row.number,
+                    at=_rfc3339(row.rx_ms),
+                    topic=row.topic,
+                    reason=row.reason,
+                    detail=row.detail,
+                    size_bytes=row.size_bytes,
+                )
+                for row in rows
+            ]
+        )
+
+    def _unit(self, row: Row[Any], now_ms: int) -> dict[str, Any]:
+        age_s = None if row.t_ms is None else _age_s(now_ms, row.t_ms)
+        hint = self._live.hints.get(row.unit_id)
+        return {
+            "unit": row.unit_id,
+            "at": _maybe(row.t_ms),
+            "age_s": age_s,
+            "old": None if age_s is None else age_s > OLD_S,
+            "lat": _degrees(row.lat_e7),
+            "lon": _degrees(row.lon_e7),
+            "speed_m_s": _scaled(row.speed_cm_s, 100),
+            "course_deg": _scaled(row.course_cdeg, 100),
+            "heard_at": _maybe(row.heard_ms),
+            "heard_age_s": None if row.heard_ms is None else _age_s(now_ms, row.heard_ms),
+            "link": None if hint is None else ("up" if hint.up else "down"),
+            "alerts_open": row.alerts_open,
+        }
+
+    async def _all(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        async with self._engine.connect() as connection:
+            return (await connection.execute(statement)).all()
+
+    async def _one(self, statement: Select[Any]) -> Row[Any]:
+        return (await self._all(statement))[0]
+
+
+_OF_FINDING = ("phase", "late", "lat_e7", "lon_e7", "zone", "route", "seal", "detail")
+
+
+def _is_open() -> ColumnElement[bool]:
+    return schema.alert.c.state != State.CLOSED.value
+
+
+def _units() -> Select[Any]:
+    now = schema.unit_now
+    is_open = (
+        select(func.count())
+        .where(schema.alert.c.unit == schema.unit.c.unit_id, _is_open())
+        .scalar_subquery()
+    )
+    return select(
+        schema.unit.c.number, schema.unit.c.unit_id, now, is_open.label("alerts_open")
+    ).outerjoin(now, now.c.unit_no == schema.unit.c.number)
+
+
+def _batches(unit_no: int, begin_ms: int, end_ms: int) -> Select[Any]:
+    batch, chain = schema.batch, schema.chain
+    return (
+        select(batch.c.envelope, chain.c.chain_id)
+        .join(chain, and_(chain.c.unit_no == batch.c.unit_no, chain.c.ordinal == batch.c.chain))
+        .where(
+            batch.c.unit_no == unit_no,
+            batch.c.reason.is_(None),  # refused with its link kept: its records are not used
+            batch.c.t0_ms <= end_ms,
+            batch.c.t1_ms >= begin_ms,
+        )
+        .order_by(batch.c.chain, batch.c.batch_no)
+        .limit(TRACK_BATCHES_MAX)
+    )
+
+
+def _points(envelope: bytes, chain_id: bytes) -> list[tuple[int, TrackPoint]]:
+    """The fixes of a stored batch with their times; the store holds the evidence, so it is read as it came."""
+    opened = open_envelope(envelope, Aad.BATCH)
+    assert not isinstance(opened, Refused), "the store holds what ingest accepted"
+    header = read_payload(opened.payload)
+    assert not isinstance(header, Refused), "the store holds what ingest accepted"
+    body = read_body(header)
+    assert not isinstance(body, Refused), "the store holds what ingest accepted"
+    fixes, chain = body.fixes, chain_id.hex()
+    return [(fixes.t_ms[row], _point(fixes, row, chain)) for row in range(len(fixes))]
+
+
+def _point(fixes: Columns, row: int, chain: str) -> TrackPoint:
+    return TrackPoint(
+        at=_rfc3339(fixes.t_ms[row]),
+        chain=chain,
+        seq=fixes.seq[row],
+        lat=fixes.lat_e7[row] / 1e7,
+        lon=fixes.lon_e7[row] / 1e7,
+        speed_m_s=_scaled(fixes.speed_cm_s[row], 100),
+        course_deg=_scaled(fixes.course_cdeg[row], 100),
+        hdop=_scaled(fixes.hdop_centi[row], 100),
+        alt_m=_scaled(fixes.alt_dm[row], 10),
+        sats=fixes.sats[row],
+    )
+
+
+def _thinned(
+    points: Sequence[tuple[int, TrackPoint]], points_max: int
+) -> Sequence[tuple[int, TrackPoint]]:
+    """At most `points_max` of them, evenly, the first and the last always."""
+    if len(points) <= points_max:
+        return points
+    last = len(points) - 1
+    return [points[step * last // (points_max - 1)] for step in range(points_max)]
+
+
+def _alert(row: Row[Any]) -> Alert:
+    return Alert(
+        id=row.id.hex(),
+        code=row.code,
+        priority=row.priority,
+        state=row.state,
+        unit=row.unit,
+        at=_rfc3339(row.at_ms),
+        raised_at=_rfc3339(row.begun_ms),
+        changed_at=_rfc3339(row.changed_ms),
+        late=row.late,
+        count=row.times,
+        lat=_degrees(row.lat_e7),
+        lon=_degrees(row.lon_e7),
+        zone=row.zone,
+        route=row.route,
+        seal=row.seal,
+        value=_value(row.detail),
+        phase=row.phase,
+    )
+
+
+def _value(detail: bytes | None) -> int | float | str | None:
+    return None if detail is None else spell.read(detail)[0]
+
+
+def _key(row: Row[Any]) -> UnitKey:
+    digits = sha256(row.public_key).hexdigest()[:16]
+    return UnitKey(
+        kid=row.kid.hex(),
+        fingerprint=" ".join(digits[at : at + 4] for at in range(0, 16, 4)),
+        revoked=row.revoked_ms is not None,
+    )
+
+
+def _id(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
+
+
+def _rfc3339(at_ms: int) -> str:
+    # By parts: a float of seconds would lose the last millisecond of late years.
+    moment = datetime.fromtimestamp(at_ms // 1_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1_000:03}Z"
+
+
+def _maybe(at_ms: int | None) -> str | None:
+    return None if at_ms is None else _rfc3339(at_ms)
+
+
+def _age_s(now_ms: int, at_ms: int) -> int:
+    """Never below 0: a unit's clock may run ahead of ours."""
+    return max(0, (now_ms - at_ms) // 1_000)
+
+
+def _degrees(value_e7: int | None) -> float | None:
+    return None if value_e7 is None else value_e7 / 1e7
+
+
+def _scaled(value: int | None, parts: int) -> float | None:
+    return None if value is None else value / parts

@@ -1,1 +1,0 @@
-"""The collector's loops, in one TaskGroup: broker, ways in, ticks, receipts, API."""

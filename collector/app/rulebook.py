@@ -1,0 +1,192 @@
+"""From the imported texts to the rules that the detectors run with (DETECTION section 3).
+
+Law: all or nothing, built beside the running rules. No rule reaches into the past, so older versions stay.
+"""
+
+import asyncio
+import json
+import logging
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, pairwise
+from pathlib import Path
+
+from collector.app import StartError
+from collector.detect.geo import RouteLine
+from collector.detect.geo.geojson import read_zones
+from collector.detect.rules import (
+    Journey,
+    Rulebook,
+    Rules,
+    RulesError,
+    build,
+    epochs,
+    thresholds_from,
+)
+from collector.store import JourneyRow, RulesRow
+from collector.store.database import Store
+
+VERSIONS_MAX = 32  # kept ready for late facts; each costs its shapes in memory
+EMPTY = '{"type":"FeatureCollection","features":[]}'
+
+# What holds before the first import, and for facts that are older than it: nothing is watched but the unit itself.
+FIRST = Rules(version=0)
+
+log = logging.getLogger(__name__)
+
+
+class Watched:
+    """The rulebook as the store has it; `refresh` notices what other processes have written."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._rows: tuple[RulesRow, ...] = ()
+        self._rules: dict[int, tuple[Rules, ...]] = {}
+        self._journeys: tuple[JourneyRow, ...] = ()
+        self.rulebook = Rulebook(versions=(FIRST,), journeys=Journeys((), ()))
+
+    async def refresh(self) -> bool:
+        """Read what is new; True if `rulebook` is another one now."""
+        newest = self._rows[-1].version if self._rows else 0
+        rows = await self._store.rules(above=newest)
+        journeys = await self._store.journeys()
+        if not rows and journeys == self._journeys:
+            return False
+        self._rows = (*self._rows, *rows)[-VERSIONS_MAX:]
+        for row in self._rows:
+            if row.version not in self._rules:
+                # Seconds for large borders: in a thread, so that ticks go on with the rules of before.
+                self._rules[row.version] = await asyncio.to_thread(rules_of, row)
+                log.info("rules version %d is in force", row.version)
+        self._journeys = journeys
+        versions = in_succession(self._rules[row.version] for row in self._rows)
+        self.rulebook = Rulebook(
+            versions=versions,
+            journeys=Journeys(journeys, versions[-1].routes.values()),
+        )
+        return True
+
+
+def rules_of(row: RulesRow) -> tuple[Rules, ...]:
+    """One imported version, prepared; more than one value if shapes in it are valid from or until some time."""
+    features = [*_features(row.zones), *_features(row.routes)]
+    shapes = read_zones(
+        {"type": "FeatureCollection", "features": features},
+        known_zones=frozenset(
+            _named(features)
+        ),  # zones may be replaced under a route that names them
+    )
+    # The import has read these texts already; a fault now means that this program is older than the one that wrote them.
+    assert not isinstance(shapes, tuple), f"rules version {row.version}: {shapes}"
+    rules = build(
+        shapes,
+        version=row.version,
+        valid_from_ms=row.valid_from_ms,
+        thresholds=thresholds_from(tomllib.loads(row.thresholds)),
+    )
+    return epochs(rules)
+
+
+def in_succession(versions: Iterable[tuple[Rules, ...]]) -> tuple[Rules, ...]:
+    """All of them, rising in time: what a version plans for later ends where the next version begins."""
+    rising = [(FIRST,), *versions]
+    kept = [
+        rules
+        for these, after in pairwise(rising)
+        for rules in these
+        if rules.valid_from_ms < after[0].valid_from_ms or rules is these[0]
+    ]
+    return (*kept, *rising[-1])
+
+
+async def keep_thresholds(store: Store, file: Path | None, now_ms: int) -> None:
+    """Make the thresholds of `file` a new version of the rules if they differ from the newest; StartError for a bad file."""
+    text = "" if file is None else _read(file)
+    rows = await store.rules()
+    before = rows[-1].thresholds if rows else ""
+    if _table(text) == _table(before):
+        return
+    version = await store.import_rules(
+        zones=rows[-1].zones if rows else EMPTY,
+        routes=rows[-1].routes if rows else EMPTY,
+        thresholds=text,
+        now_ms=now_ms,
+    )
+    log.info("thresholds of %s are version %d of the rules", file or "the program", version)
+
+
+def _read(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8")
+        thresholds_from(_table(text))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StartError(f"detect.rules_file: {file}: {error}") from error
+    except RulesError as error:
+        raise StartError(f"detect.rules_file: {file}: {error.key}: {error.hint}") from error
+    return text
+
+
+def _table(text: str) -> dict[str, object]:
+    return tomllib.loads(text)
+
+
+def _features(text: str) -> list[dict[str, object]]:
+    features: list[dict[str, object]] = json.loads(text or EMPTY)["features"]
+    return features
+
+
+def _named(features: list[dict[str, object]]) -> Iterable[str]:
+    for feature in features:
+        properties = feature.get("properties")
+        if not isinstance(properties, dict):
+            continue
+        for key in ("from", "to", "stops", "checkpoints"):
+            value = properties.get(key)
+            names = value if isinstance(value, list) else [value]
+            yield from (name for name in names if isinstance(name, str))
+
+
+class Journeys(Mapping[str, tuple[Journey, ...]]):
+    """Journeys by unit. A unit that has none is on one sealed journey in transit, on the route that names it.
+
+    So it is in a replay (DETECTION section 15). CUSTOMS will say it of each unit; until then no seal is left unwatched.
+    """
+
+    def __init__(self, rows: Iterable[JourneyRow], routes: Iterable[RouteLine]) -> None:
+        self._said = {
+            unit: tuple(map(_journey, of_unit))
+            for unit, of_unit in groupby(rows, key=lambda row: row.unit_id)
+        }
+        self._routes: dict[str, str | None] = {}
+        for route in routes:
+            if route.unit is not None:
+                # Two routes for one unit: which one it is on is for a journey to say.
+                self._routes[route.unit] = None if route.unit in self._routes else route.id
+        self._assumed: dict[str, tuple[Journey, ...]] = {}
+
+    def __getitem__(self, unit: str) -> tuple[Journey, ...]:
+        said = self._said.get(unit) or self._assumed.get(unit)
+        if said is None:
+            said = (Journey(id=unit, unit=unit, since_ms=0, route=self._routes.get(unit)),)
+            self._assumed[unit] = said
+        return said
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._said.keys() | self._assumed.keys())
+
+    def __len__(self) -> int:
+        return len(self._said.keys() | self._assumed.keys())
+
+
+def _journey(row: JourneyRow) -> Journey:
+    return Journey(
+        id=row.id,
+        unit=row.unit_id,
+        since_ms=row.since_ms,
+        state=row.state,
+        sealed=row.sealed,
+        seals=row.seals,
+        tags=row.tags,
+        route=row.route,
+        limit_ms=row.limit_ms,
+    )

@@ -1,0 +1,219 @@
+"""Start, main and end of the collector: one TaskGroup, each task by its name.
+
+Law: a task that dies takes the program with it; systemd starts it clean.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import uvicorn
+
+from collector.api.models import Refusal
+from collector.api.reads import Live, StoreReads
+from collector.api.service import build_api
+from collector.app import StartError
+from collector.app.intake import Intake
+from collector.app.rulebook import Watched, keep_thresholds
+from collector.config import Config, ConfigError, read
+from collector.io import WayIn, clock, folder, jetstream, mqtt
+from collector.io.broker import Broker, BrokerError
+from collector.io.jetstream import StreamSettings
+from collector.io.key import KeyFileError, SigningKey, load_or_make
+from collector.store import StoreError
+from collector.store.database import Store
+from collector.tick.answering import Signing
+from collector.tick.ticker import Ticker
+
+CHANGE_S = 1  # how soon rules and journeys that other processes wrote are in force
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What the collector signs with: two keys, so that who steals one cannot do the other's harm."""
+
+    receipt: SigningKey
+    order: SigningKey
+
+
+def keys_of(data_dir: Path) -> Keys:
+    """The collector's keys, made once in its data directory; raises KeyFileError."""
+    return Keys(
+        receipt=load_or_make(data_dir / "receipt.key"), order=load_or_make(data_dir / "order.key")
+    )
+
+
+def main() -> int:
+    """The collector with its defaults; the exit code."""
+    try:
+        start(read())
+    except (ConfigError, StartError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2 if isinstance(error, ConfigError) else 1
+    return 0
+
+
+def start(config: Config) -> None:
+    """Be the collector until SIGTERM or SIGINT. Raises StartError."""
+    logging.basicConfig(
+        level=config.log.level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+    )
+    for chatty in ("nats", "uvicorn.error", "alembic", "aiosqlite"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        asyncio.run(_run(config))
+    except* (BrokerError, folder.FolderError, KeyFileError, StoreError, StartError) as group:
+        raise StartError(str(_first(group))) from group
+
+
+async def _run(config: Config) -> None:
+    folder.make(config.data_dir)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder.hold(config.data_dir))
+        keys = keys_of(config.data_dir)
+        listener = stack.enter_context(_listen(config.api.host, config.api.port))
+        store = await Store.open(config.store_url)
+        stack.push_async_callback(store.close)
+        await keep_thresholds(store, config.detect.rules_file, clock.now_ms())
+        await _serve(config, keys, store, listener)
+
+
+async def _serve(config: Config, keys: Keys, store: Store, listener: socket.socket) -> None:
+    stopped = _signals()
+    live = Live(
+        build=_build(),
+        broker_kind="embedded" if config.broker.embedded else "mqtt",
+        started_ms=clock.now_ms(),
+    )
+    reads = StoreReads(store.readers, live, clock.now_ms)
+    watched = Watched(store)
+    await watched.refresh()
+    ticker = Ticker(
+        store=store,
+        receipt_key=Signing(kid=keys.receipt.kid, sign=keys.receipt.sign),
+        order_key=Signing(kid=keys.order.kid, sign=keys.order.sign),
+        rulebook=watched.rulebook,
+    )
+    broker = Broker(config.broker, config.data_dir / "broker") if config.broker.embedded else None
+
+    async def newest_refusals(count: int) -> Sequence[Refusal]:
+        return (await reads.refusals(limit=count)).refusals
+
+    intake = Intake(
+        open_way=lambda: _open_way(config, broker),
+        ticker=ticker,
+        live=live,
+        read_refusals=newest_refusals,
+    )
+    api = _Api(
+        uvicorn.Config(
+            build_api(reads, build=live.build),
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(intake.serve(), name="intake"),
+            tasks.create_task(intake.keep_time(), name="time"),
+            tasks.create_task(_notice(watched, ticker), name="rules"),
+        ]
+        if broker is not None:
+            running.append(tasks.create_task(broker.run(), name="broker"))
+        serving = tasks.create_task(api.serve(sockets=[listener]), name="api")
+        folder.tell(config.data_dir, _url(config))
+        log.info("collector %s, data in %s, API at %s", live.build, config.data_dir, _url(config))
+        await stopped.wait()
+        log.info("stopping")
+        for task in running:
+            task.cancel()
+        api.should_exit = True
+        await serving
+
+
+async def _notice(watched: Watched, ticker: Ticker) -> None:
+    """Put in force what other processes have written: rules and journeys. The ticker itself looks for units."""
+    while True:
+        await asyncio.sleep(CHANGE_S)
+        if await watched.refresh():
+            ticker.rulebook = watched.rulebook
+
+
+@contextlib.asynccontextmanager
+async def _open_way(config: Config, broker: Broker | None) -> AsyncIterator[WayIn]:
+    if broker is None:
+        async with mqtt.connect(config.mqtt, config.ingest) as way:
+            yield way
+        return
+    settings = StreamSettings(
+        partitions=config.broker.partitions,
+        bytes_max=config.broker.stream_bytes_max,
+        age_s_max=config.broker.stream_age_s_max,
+        bounds=config.ingest,
+    )
+    async with jetstream.connect(await broker.url(), settings) as stream:
+        yield stream
+
+
+def _signals() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT; a second one ends the process at once, as in a power cut."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        stopped.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    return stopped
+
+
+class _Api(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals are ours: it would end us in its own order
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"api.port: {host}:{port}: {error.strerror}; choose another --api-port"
+        ) from error
+    return listener
+
+
+def _url(config: Config) -> str:
+    host = f"[{config.api.host}]" if ":" in config.api.host else config.api.host
+    return f"http://{host}:{config.api.port}"
+
+
+def _build() -> str:
+    try:
+        return version("plomba")
+    except PackageNotFoundError:
+        return "checkout"
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

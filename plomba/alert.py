@@ -1,0 +1,80 @@
+"""`plomba alert`: what is wrong, as the collector shows it (DETECTION section 8)."""
+
+from typing import Annotated
+
+import typer
+
+from plomba.centre import (
+    DATA,
+    ApiOption,
+    Centre,
+    DataOption,
+    JsonOption,
+    Row,
+    each_second,
+    place,
+    say_json,
+    say_table,
+    watch_table,
+)
+
+COLUMNS = ("", "code", "unit", "at", "state", "times", "late", "where", "value")
+
+ViewOption = Annotated[str, typer.Option("--view", help="active, or all with the closed ones.")]
+UnitOption = Annotated[str, typer.Option("--unit", help="Only of this unit.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="Rows at most.")]
+
+
+def list_alerts(
+    view: ViewOption = "active",
+    unit: UnitOption = "",
+    limit: LimitOption = 200,
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+    api: ApiOption = "",
+) -> None:
+    """List alerts, the newest first."""
+    rows = _rows(Centre(data_dir, api), view, unit, limit)
+    if as_json:
+        say_json(rows)
+    else:
+        say_table(COLUMNS, map(_cells, rows))
+
+
+def watch(
+    view: ViewOption = "active",
+    unit: UnitOption = "",
+    limit: LimitOption = 40,
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+    api: ApiOption = "",
+) -> None:
+    """Show alerts as they come and change, until Ctrl-C. With --json: a line for each that is new or changed."""
+    centre = Centre(data_dir, api)
+    if not as_json:
+        watch_table(COLUMNS, lambda: map(_cells, _rows(centre, view, unit, limit)))
+        return
+    seen: dict[object, Row] = {}
+    for _ in each_second():
+        rows = _rows(centre, view, unit, limit)
+        say_json(row for row in reversed(rows) if seen.get(row["id"]) != row)
+        seen = {row["id"]: row for row in rows}
+
+
+def _rows(centre: Centre, view: str, unit: str, limit: int) -> list[Row]:
+    return centre.pages("/alerts", "alerts", rows_max=limit, view=view, unit=unit)
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    subject = row["zone"] or row["route"] or row["seal"]
+    return (
+        row["priority"],
+        row["code"],
+        row["unit"],
+        row["at"],
+        row["state"],
+        row["count"],
+        "late" if row["late"] else "",
+        subject if subject is not None else place(row),
+        row["value"],
+    )

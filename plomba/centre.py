@@ -1,0 +1,192 @@
+"""How the operator's commands reach the collector: reading asks its API over loopback, writing goes to its store.
+
+Law: reading never opens the database of a running collector, and nothing here decides what is true.
+"""
+
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import ProxyHandler, build_opener
+
+import typer
+
+from plomba import exits
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from collector.store.database import Store
+
+T = TypeVar("T")
+
+ANSWER_BYTES_MAX = 16 << 20  # 5,000 points of a track are 1 MiB
+ANSWER_S_MAX = 10
+WATCH_S = 1.0
+DATA = Path("plomba-data")
+
+Row = dict[str, object]
+DataOption = Annotated[
+    Path,
+    typer.Option("--data", envvar="PLOMBA_DATA", help="The collector's data directory."),
+]
+ApiOption = Annotated[
+    str,
+    typer.Option(
+        "--api", envvar="PLOMBA_API", help="Where its API is, if not what the directory says."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+class Centre:
+    """A running collector, as far as its API shows it."""
+
+    def __init__(self, data_dir: Path, api_url: str = "") -> None:
+        from collector.io.folder import running
+
+        there = None if api_url else running(data_dir)
+        if not api_url and there is None:
+            fail(
+                exits.UNREACHABLE,
+                f"no collector runs on {data_dir}; start one with: plomba collector run --data {data_dir}"
+                " (or name another directory with --data, or its API with --api)",
+            )
+        self.url = (api_url or (there.api_url if there else "")).rstrip("/")
+
+    def get(self, path: str, **query: object) -> Row:
+        """The answer to GET `path`; ends the command with 3 for a 404, 5 if nobody answers, 1 for the rest."""
+        asked = {key: value for key, value in query.items() if value not in (None, "")}
+        url = f"{self.url}/api/v1{path}" + (f"?{urlencode(asked)}" if asked else "")
+        try:
+            # No proxy of the environment stands between us and our own loopback.
+            with build_opener(ProxyHandler({})).open(url, timeout=ANSWER_S_MAX) as answer:
+                found = json.loads(answer.read(ANSWER_BYTES_MAX))
+        except HTTPError as error:
+            fail(
+                exits.NOT_FOUND if error.code == 404 else exits.FAILED,
+                _detail(error.read(ANSWER_BYTES_MAX)) or f"{url}: {error.code}",
+            )
+        except (URLError, OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            fail(
+                exits.UNREACHABLE,
+                f"{self.url} does not answer ({reason}); is it running? plomba collector run",
+            )
+        assert isinstance(found, dict)
+        return found
+
+    def pages(self, path: str, name: str, *, rows_max: int, **query: object) -> list[Row]:
+        """The rows under `name` of all pages, at most `rows_max`."""
+        rows: list[Row] = []
+        after: object = ""
+        while after is not None and len(rows) < rows_max:
+            page = self.get(path, after=after, limit=min(200, rows_max - len(rows)), **query)
+            found = page[name]
+            assert isinstance(found, list)
+            rows += found
+            after = page["more"]
+        return rows
+
+
+def write_store(data_dir: Path, write: "Callable[[Store, int], Awaitable[T]]") -> T:
+    """What `write(store, now_ms)` gives, done in the store beside a running collector, which notices within a second.
+
+    The API is read only, and SQLite lets a second process write between two ticks; it waits for at most one commit.
+    """
+    import asyncio
+
+    from collector.io import clock
+    from collector.io.folder import FolderError, make
+    from collector.store import StoreError
+    from collector.store.database import Store
+
+    async def act() -> T:
+        store = await Store.open(f"sqlite:///{data_dir.absolute() / 'collector.db'}")
+        try:
+            return await write(store, clock.now_ms())
+        finally:
+            await store.close()
+
+    try:
+        make(data_dir)
+        return asyncio.run(act())
+    except (FolderError, StoreError) as error:
+        fail(exits.FAILED, str(error))
+
+
+def say_json(rows: Iterable[Row]) -> None:
+    for row in rows:
+        typer.echo(json.dumps(row, ensure_ascii=False))
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    from rich.console import Console
+
+    Console().print(table_of(columns, rows))
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":
+    """A table for people; None is shown as a dash, since an empty cell looks like nothing to report."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text("-" if cell is None else str(cell)) for cell in row))
+    return table
+
+
+def age(seconds: object) -> str | None:
+    """`5 s`, `12 min`, `3 h`, `4 d`; None stays None: unknown is no age."""
+    if not isinstance(seconds, int):
+        return None
+    for size, word in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {word}"
+    return f"{seconds} s"
+
+
+def place(row: Row) -> str | None:
+    """`41.311081, 69.240562`, or None where there is none."""
+    lat, lon = row.get("lat"), row.get("lon")
+    if not isinstance(lat, int | float) or not isinstance(lon, int | float):
+        return None
+    return f"{lat:.6f}, {lon:.6f}"
+
+
+def each_second() -> Iterator[None]:
+    """Yield now and once a second until Ctrl-C, which is how a watch ends well."""
+    pause = threading.Event()
+    try:
+        while True:
+            yield
+            pause.wait(WATCH_S)
+    except KeyboardInterrupt:
+        raise typer.Exit(exits.OK) from None
+
+
+def watch_table(columns: Sequence[str], look: Callable[[], Iterable[Sequence[object]]]) -> None:
+    """Draw the table anew each second, in place."""
+    from rich.live import Live
+
+    with Live(auto_refresh=False) as live:
+        for _ in each_second():
+            live.update(table_of(columns, look()), refresh=True)
+
+
+def fail(code: int, text: str) -> NoReturn:
+    """Say why on standard error and end the command."""
+    typer.echo(text, err=True)
+    raise typer.Exit(code)
+
+
+def _detail(body: bytes) -> str:
+    try:
+        problem = json.loads(body)
+        return str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,62 @@
+"""`plomba collector`: run the centre on this machine, and show the keys that units must pin."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plomba import exits
+from plomba.centre import DATA, DataOption, JsonOption, fail, say_json
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="A TOML file; without one the defaults are a whole collector."),
+]
+
+
+def run(
+    config_file: ConfigOption = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", envvar="PLOMBA_DATA", help="Data directory, instead of the file's data_dir."
+        ),
+    ] = None,
+    mqtt_port: Annotated[
+        int | None, typer.Option(help="Where units connect, instead of broker.mqtt_port.")
+    ] = None,
+    api_port: Annotated[
+        int | None, typer.Option(help="Where the API listens, instead of api.port.")
+    ] = None,
+) -> None:
+    """Run broker, intake, detectors, store and API until SIGTERM. Exit 2 for a wrong setting, 1 if it cannot start."""
+    from collector.app import StartError
+    from collector.app.run import start
+    from collector.config import ConfigError, read
+
+    try:
+        config = read(config_file, data_dir=data_dir, mqtt_port=mqtt_port, api_port=api_port)
+        start(config)
+    except ConfigError as error:
+        fail(exits.USAGE, str(error))
+    except StartError as error:
+        fail(exits.FAILED, str(error))
+
+
+def keys(as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
+    """Show the public halves of the receipt key and the order key, which units pin; makes the keys if there are none."""
+    from collector.app.run import keys_of
+    from collector.io.folder import FolderError, make
+    from collector.io.key import KeyFileError
+
+    try:
+        make(data_dir)
+        found = keys_of(data_dir)
+    except (FolderError, KeyFileError) as error:
+        fail(exits.NOT_ALLOWED, str(error))
+    pairs = {"receipt_key": found.receipt, "order_key": found.order}
+    if as_json:
+        say_json([{name: pair.public_key.hex() for name, pair in pairs.items()}])
+        return
+    for name, pair in pairs.items():
+        typer.echo(f"{name:<12} {pair.public_key.hex()}  kid {pair.kid.hex()}")

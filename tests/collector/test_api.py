@@ -1,0 +1,314 @@
+"""The API in one process over a real store: what is unknown is null, what is old says so, errors are problems."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from collector.api.reads import OLD_S, Live, StoreReads
+from collector.api.service import build_api
+from collector.store.database import Store
+from tests.collector.fleet import T0_MS, Centre, FleetUnit, event, fix
+from wire.hello import State
+from wire.records import EventKind
+from wire.topics import Up
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Asked:
+    """A collector's store and its API, asked by `get`."""
+
+    centre: Centre
+    live: Live
+    client: httpx.AsyncClient
+
+    async def get(self, path: str, **query: object) -> Json:
+        answer = await self.client.get(path, params=_words(query))
+        assert answer.status_code == 200, answer.text
+        found: Json = answer.json()
+        return found
+
+    async def problem(self, path: str, status: int, **query: object) -> Json:
+        answer = await self.client.get(path, params=_words(query))
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        found: Json = answer.json()
+        assert set(found) == {"type", "title", "status", "detail", "code"}
+        assert found["status"] == status
+        return found
+
+
+def _words(query: Mapping[str, object]) -> dict[str, str] | None:
+    return {key: str(value) for key, value in query.items()} or None  # {} would cut the path's own
+
+
+@pytest.fixture
+async def asked() -> AsyncIterator[Asked]:
+    store = await Store.open("sqlite://")
+    centre = Centre(store)
+    live = Live(build="7", broker_kind="embedded", started_ms=T0_MS)
+    api = build_api(StoreReads(store.readers, live, lambda: centre.now_ms), build="7")
+    transport = httpx.ASGITransport(app=api)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        yield Asked(centre, live, client)
+    await store.close()
+
+
+async def enrolled(asked: Asked, *names: str) -> list[FleetUnit]:
+    units = [FleetUnit(unit_id=name) for name in names]
+    for unit in units:
+        await asked.centre.enrol(unit)
+    return units
+
+
+async def test_a_unit_that_never_spoke_is_unknown_and_not_at_zero(asked: Asked) -> None:
+    await enrolled(asked, "uz-0001")
+    row = await asked.get("/api/v1/units/uz-0001")
+    unknown = (
+        "at",
+        "age_s",
+        "old",
+        "lat",
+        "lon",
+        "speed_m_s",
+        "course_deg",
+        "heard_at",
+        "link",
+        "chain",
+    )
+    assert {name: row[name] for name in unknown} == dict.fromkeys(unknown)
+    assert (row["batches_parked"], row["batches_owed"], row["alerts_open"]) == (0, 0, 0)
+    assert [key["revoked"] for key in row["keys"]] == [False]
+
+
+async def test_a_position_is_shown_with_its_age_and_as_old_when_it_is(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    await asked.centre.hear(unit, unit.begin().envelope, unit.seal([fix(T0_MS + 500)]).envelope)
+    row = (await asked.get("/api/v1/units"))["units"][0]
+    assert (row["lat"], row["lon"]) == (41.3111, 69.2797)
+    assert (row["speed_m_s"], row["course_deg"]) == (13.9, 87.0)
+    assert row["at"] == "2026-11-22T06:46:40.500Z"
+    assert (row["age_s"], row["old"], row["heard_age_s"]) == (2, False, 0)
+    asked.centre.now_ms += OLD_S * 1_000
+    row = (await asked.get("/api/v1/units"))["units"][0]
+    assert (row["age_s"], row["old"]) == (OLD_S + 2, True)
+
+
+async def test_a_clock_that_runs_ahead_gives_no_negative_age(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    await asked.centre.hear(unit, unit.begin().envelope, unit.seal([fix(T0_MS + 60_000)]).envelope)
+    assert (await asked.get("/api/v1/units/uz-0001"))["age_s"] == 0
+
+
+async def test_units_come_by_name_in_pages_and_by_part_of_a_name(asked: Asked) -> None:
+    await enrolled(asked, *(f"uz-{number:04}" for number in range(5)), "kz-0001")
+    names = []
+    after: str | None = ""
+    while after is not None:
+        page = await asked.get("/api/v1/units", limit=2, after=after)
+        names += [row["unit"] for row in page["units"]]
+        after = page["more"]
+    assert names == ["kz-0001", *(f"uz-{number:04}" for number in range(5))]
+    found = await asked.get("/api/v1/units", q="0001")
+    assert [row["unit"] for row in found["units"]] == ["kz-0001", "uz-0001"]
+    assert (await asked.get("/api/v1/units", q="%"))["units"] == []
+
+
+async def test_the_chain_and_what_waits_behind_a_gap_are_shown(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    first, lost, ahead = unit.begin(), unit.seal(), unit.seal()
+    await asked.centre.hear(unit, first.envelope, ahead.envelope)
+    await asked.centre.hear(unit, unit.hello(), what=Up.HELLO)
+    row = await asked.get("/api/v1/units/uz-0001")
+    assert row["chain"] == {"id": first.chain_id.hex(), "through": 0}
+    assert (row["batches_parked"], row["batches_owed"]) == (1, 2)
+    await asked.centre.hear(unit, lost.envelope)
+    row = await asked.get("/api/v1/units/uz-0001")
+    assert (row["chain"]["through"], row["batches_parked"]) == (2, 0)
+
+
+async def test_a_track_is_in_order_cut_by_time_and_thinned_evenly(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    first = unit.begin()
+    fixes = [fix(T0_MS + 1_000 * second, 413_000_000 + 10 * second) for second in range(60)]
+    later = [fix(T0_MS + 1_000 * second, 413_000_000 + 10 * second) for second in range(60, 100)]
+    await asked.centre.hear(
+        unit, first.envelope, unit.seal(fixes).envelope, unit.seal(later).envelope
+    )
+    path = "/api/v1/units/uz-0001/track"
+    span = {"from": T0_MS, "to": T0_MS + 99_000}
+    whole = await asked.get(path, **span)
+    assert [point["seq"] for point in whole["points"]] == list(range(1, 101))
+    assert whole["left_out"] == 0
+    cut = await asked.get(path, **{"from": T0_MS + 50_000, "to": "2026-11-22T06:47:50.000Z"})
+    assert [point["seq"] for point in cut["points"]] == list(range(51, 72))
+    thin = await asked.get(path, points_max=5, **span)
+    assert [point["seq"] for point in thin["points"]] == [1, 25, 50, 75, 100]
+    assert thin["left_out"] == 95
+    assert thin["points"][0] == {
+        "at": "2026-11-22T06:46:40.000Z",
+        "chain": first.chain_id.hex(),
+        "seq": 1,
+        "lat": 41.3,
+        "lon": 69.2797,
+        "speed_m_s": 13.9,
+        "course_deg": 87.0,
+        "hdop": 0.8,
+        "alt_m": 455.0,
+        "sats": 12,
+    }
+
+
+async def test_a_batch_whose_records_are_not_used_is_in_no_track(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    await asked.centre.hear(unit, unit.begin().envelope, unit.seal(raw=b"\xc0").envelope)
+    found = await asked.get("/api/v1/units/uz-0001/track", **{"from": 0, "to": T0_MS * 2})
+    assert found["points"] == []
+
+
+async def test_alerts_come_newest_first_in_pages_and_by_unit(asked: Asked) -> None:
+    units = await enrolled(asked, "uz-0001", "uz-0002", "uz-0003")
+    for unit in units:  # each breaks its history: LOG_INTEGRITY
+        await asked.centre.hear(unit, unit.begin().envelope)
+        await asked.centre.hear(unit, unit.begin(forgets=True).envelope)
+    rows: list[Json] = []
+    after: str | None = ""
+    while after is not None:
+        page = await asked.get("/api/v1/alerts", limit=2, after=after)
+        rows += page["alerts"]
+        after = page["more"]
+    assert len(rows) == 3
+    assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)
+    alert = next(row for row in rows if row["unit"] == "uz-0001")
+    assert (alert["code"], alert["priority"], alert["state"]) == ("LOG_INTEGRITY", "P1", "UNACKED")
+    assert (alert["value"], alert["count"], alert["lat"]) == ("ChainBreak", 1, None)
+    assert len(alert["id"]) == 32
+    one = await asked.get("/api/v1/alerts", unit="uz-0002", view="all")
+    assert [row["unit"] for row in one["alerts"]] == ["uz-0002"]
+    assert (await asked.get("/api/v1/units/uz-0001"))["alerts_open"] == 1
+    assert (await asked.get("/api/v1/health"))["alerts_open"] == 3
+
+
+async def test_a_cursor_that_is_none_of_ours_begins_at_the_top(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    await asked.centre.hear(unit, unit.begin().envelope)
+    await asked.centre.hear(unit, unit.begin(forgets=True).envelope)
+    for cursor in ("x", "1.2", "-1." + "0" * 32, "9." + "z" * 32):
+        await asked.get("/api/v1/alerts", after=cursor)
+
+
+async def test_what_was_refused_is_shown_with_its_reason(asked: Asked) -> None:
+    stranger = FleetUnit(unit_id="uz-0009")
+    await asked.centre.hear(stranger, stranger.begin().envelope, b"noise")
+    rows = (await asked.get("/api/v1/refusals"))["refusals"]
+    assert {row["reason"] for row in rows} == {"UnknownKey", "BadEnvelope"}
+    assert all(row["topic"] == "plomba/1/up/uz-0009/batch" for row in rows)
+    health = await asked.get("/api/v1/health")
+    assert health["refused"] == {"UnknownKey": 1, "BadEnvelope": 1}
+
+
+async def test_health_is_ok_while_the_way_in_is_open(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    health = await asked.get("/healthz")
+    assert (health["ok"], health["ingest_age_s"], health["units"]) == (False, None, 1)
+    asked.live.connected, asked.live.since_ms = True, T0_MS
+    await asked.centre.hear(unit, unit.begin().envelope)
+    asked.centre.now_ms += 7_000
+    health = await asked.get("/api/v1/health")
+    assert (health["ok"], health["ingest_age_s"], health["build"]) == (True, 7, "7")
+    assert health["broker"] == {
+        "kind": "embedded",
+        "connected": True,
+        "since": "2026-11-22T06:46:40.000Z",
+    }
+
+
+async def test_a_hint_is_shown_and_the_stale_will_of_an_earlier_connection_is_not(
+    asked: Asked,
+) -> None:
+    await enrolled(asked, "uz-0001")
+
+    def say(connection: int, *, up: bool) -> None:
+        state = State(up=up, boot_no=1, connection=bytes([connection]) * 8, at_ms=T0_MS)
+        asked.live.hear("uz-0001", state)
+
+    for connection, up, shown in [
+        (1, True, "up"),
+        (2, True, "up"),
+        (1, False, "up"),
+        (2, False, "down"),
+    ]:
+        say(connection, up=up)
+        assert (await asked.get("/api/v1/units/uz-0001"))["link"] == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/api/v1/units/uz-0404", 404, "no_such_unit"),
+        ("/api/v1/units/uz-0404/track", 404, "no_such_unit"),
+        ("/api/v1/units/No_Unit", 422, "bad_parameter"),
+        ("/api/v1/units?limit=0", 422, "bad_parameter"),
+        ("/api/v1/alerts?view=mine", 422, "bad_parameter"),
+        ("/api/v1/units/uz-0404/track?from=yesterday", 422, "bad_time"),
+        ("/api/v1/units/uz-0404/track?to=2026-01-01T00:00:00", 422, "bad_time"),
+        ("/api/v1/nothing", 404, "no_such_route"),
+        ("/docs", 404, "no_such_route"),
+    ],
+)
+async def test_an_answer_that_is_none_is_a_problem_with_a_code(
+    asked: Asked, path: str, status: int, code: str
+) -> None:
+    assert (await asked.problem(path, status))["code"] == code
+
+
+async def test_a_unit_that_is_not_enrolled_says_how_to_enrol_it(asked: Asked) -> None:
+    problem = await asked.problem("/api/v1/units/uz-0404", 404)
+    assert problem["detail"] == "uz-0404 is not enrolled: plomba unit add uz-0404 --public-key HEX"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_nothing_can_be_written(asked: Asked, method: str) -> None:
+    answer = await asked.client.request(method, "/api/v1/units")
+    assert answer.status_code == 405
+    assert answer.json()["code"] == "read_only"
+
+
+async def test_a_page_that_asks_under_a_name_of_its_own_gets_nothing(asked: Asked) -> None:
+    answer = await asked.client.get("/api/v1/units", headers={"host": "evil.example:8480"})
+    assert answer.status_code == 421
+    assert answer.json()["code"] == "wrong_host"
+    for host in ("localhost:8480", "127.0.0.1:8480", "[::1]:8480"):
+        answer = await asked.client.get("/api/v1/units", headers={"host": host})
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "no-store"
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_every_route_and_field_is_in_the_openapi_page(asked: Asked) -> None:
+    page = await asked.get("/api/v1/openapi.json")
+    assert page["info"]["title"] == "Plomba collector"
+    assert set(page["paths"]) == {
+        "/healthz",
+        "/api/v1/health",
+        "/api/v1/units",
+        "/api/v1/units/{unit_id}",
+        "/api/v1/units/{unit_id}/track",
+        "/api/v1/alerts",
+        "/api/v1/refusals",
+    }
+    for path in page["paths"].values():
+        assert list(path) == ["get"]
+        assert path["get"]["summary"]
+
+
+async def test_an_order_result_that_came_is_no_position(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    stop = event(EventKind.STOP, (1,))
+    await asked.centre.hear(unit, unit.begin(more=[stop]).envelope)
+    row = await asked.get("/api/v1/units/uz-0001")
+    assert (row["lat"], row["heard_age_s"]) == (None, 0)

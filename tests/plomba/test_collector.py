@@ -1,0 +1,83 @@
+"""`plomba collector`: what does not start says why; the keys to pin are always at hand."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from collector.io.folder import hold
+from plomba.collector import keys, run
+
+APP = Typer()
+APP.command("run")(run)
+APP.command("keys")(keys)
+RUNNER = CliRunner()
+
+
+def test_keys_are_made_once_and_shown(tmp_path: Path) -> None:
+    data = ["--data", str(tmp_path / "data")]
+    first = RUNNER.invoke(APP, ["keys", "--json", *data])
+    assert first.exit_code == 0
+    shown = json.loads(first.stdout)
+    assert set(shown) == {"receipt_key", "order_key"}
+    assert shown["receipt_key"] != shown["order_key"]
+    assert all(len(bytes.fromhex(word)) == 32 for word in shown.values())
+    assert json.loads(RUNNER.invoke(APP, ["keys", "--json", *data]).stdout) == shown
+    people = RUNNER.invoke(APP, ["keys", *data]).stdout
+    assert all(word in people for word in shown.values())
+
+
+def test_keys_that_others_can_read_are_not_shown(tmp_path: Path) -> None:
+    RUNNER.invoke(APP, ["keys", "--data", str(tmp_path)])
+    (tmp_path / "order.key").chmod(0o644)
+    result = RUNNER.invoke(APP, ["keys", "--data", str(tmp_path)])
+    assert result.exit_code == 4
+    assert "others can read it" in result.stderr
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[broker]\nmqtt_port = 0\n")
+    result = RUNNER.invoke(APP, ["run", "--config", str(file)])
+    assert (result.exit_code, result.stderr) == (2, "broker.mqtt_port: 1 to 65535, is 0\n")
+
+
+def test_a_second_collector_on_a_directory_does_not_start(tmp_path: Path) -> None:
+    with hold(tmp_path):
+        result = RUNNER.invoke(APP, ["run", "--data", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "another collector runs on" in result.stderr
+
+
+def test_a_taken_api_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        result = RUNNER.invoke(APP, ["run", "--data", str(tmp_path), "--api-port", port])
+    assert result.exit_code == 1
+    assert f"api.port: 127.0.0.1:{port}" in result.stderr
+    assert "--api-port" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("late_x = 1\n", "late_x: is no threshold"),
+        ("late_s = \n", "rules_file"),
+        ("late_s = -1\n", "late_s: a number"),
+    ],
+)
+def test_bad_thresholds_are_named(tmp_path: Path, text: str, words: str) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(text)
+    file = tmp_path / "c.toml"
+    file.write_text(f'[detect]\nrules_file = "{rules}"\n')
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    result = RUNNER.invoke(
+        APP, ["run", "--config", str(file), "--data", str(tmp_path / "d"), "--api-port", str(port)]
+    )
+    assert result.exit_code == 1
+    assert words in result.stderr
