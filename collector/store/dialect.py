@@ -28,6 +28,9 @@ def open_engine(url: str, *, is_writer: bool) -> AsyncEngine:
         raise StoreError(
             f"store.url {url.split(':', 1)[0]}: SQLite is the only store yet, write sqlite:////absolute/path.db"
         )
+    folder = Path(url.removeprefix("sqlite:///")).parent
+    if not is_memory(url) and not folder.is_dir():  # a driver thread that fails to open outlives us
+        raise StoreError(f"store.url: there is no directory {folder}: make it, or name another one")
     driver_url = url.replace("sqlite://", "sqlite+aiosqlite://", 1)
     pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0} if is_writer else {"pool_size": 4}
     if is_memory(url):
