@@ -1,6 +1,7 @@
 """The demo: its script is held against what was found, its screen says old and unknown, its link can be cut."""
 
 import asyncio
+import contextlib
 import io
 import tomllib
 from pathlib import Path
@@ -105,12 +106,15 @@ async def ended(reader: asyncio.StreamReader) -> bool:
 
 async def test_a_link_relays_until_it_is_cut_and_again_when_it_is_mended() -> None:
     heard: list[bytes] = []
+    gone = asyncio.Semaphore(0)
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(100):
-            heard.append(data)
-            writer.write(data)
+        with contextlib.suppress(OSError):
+            while data := await reader.read(100):
+                heard.append(data)
+                writer.write(data)
         writer.close()
+        gone.release()
 
     far = await asyncio.start_server(echo, "127.0.0.1", 0)
     near = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
@@ -137,4 +141,7 @@ async def test_a_link_relays_until_it_is_cut_and_again_when_it_is_mended() -> No
     assert heard == [b"one", b"two"]
     again.close()
     await link.cut()
+    for _ in range(2):  # both conversations have ended at the far end too
+        await asyncio.wait_for(gone.acquire(), 5)
     far.close()
+    await asyncio.sleep(0)
