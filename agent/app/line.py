@@ -384,7 +384,7 @@ class Line:
             return []
         self.receipt_mono_ms = self._moment().mono_ms
         waited = await self._hear_word(receipt)
-        if reason is Reason.AHEAD and not waited:
+        if reason is Reason.AHEAD and not waited and self._is_in_force(receipt.chain_id):
             say("collector_is_ahead", through=receipt.through_batch_no)
             await self._outbox.found_again(receipt, self._moment())
             await self._synchronise()
@@ -398,9 +398,15 @@ class Line:
         wishes = self.uplink.receipt(
             event.connection, receipt.chain_id, receipt.through_batch_no, self._moment().mono_ms
         )
-        if reason is Reason.STALE:
+        if (
+            reason is not None
+        ):  # genuine, so it is an answer; but it covers nothing that we may forget
             wishes = [wish for wish in wishes if not isinstance(wish, Covered)]
         return wishes
+
+    def _is_in_force(self, chain_id: bytes) -> bool:
+        """The chain that grows. Of a closed one the collector may know more for ever: we have lost its end."""
+        return self._outbox.chains()[-1].chain_id == chain_id
 
     async def _hear_word(self, receipt: Receipt | None) -> bool:
         """Whether a chain waited for the collector's word; it has come now."""

@@ -85,7 +85,7 @@ class View:
             "chain": None if current is None else current.chain_id.hex(),
             "batch_no": None if current is None else current.batch_no,
             "chains": len(stats.chains),
-            "at_home": self._outbox.at_home is not None,
+            "at_home": self._line.uplink.home is not None,
             "batches_waiting": stats.waiting,
             "oldest_waiting_s": None if age_ms is None else max(age_ms, 0) // 1000,
             "urgent_waiting": stats.urgent,
