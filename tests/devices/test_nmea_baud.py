@@ -19,7 +19,7 @@ def play(hunt: BaudHunt, script: str) -> list[str]:
 
 def noise(hunt: BaudHunt, changes: int) -> list[Rate]:
     """Every rate that the hunt goes to while nothing but noise comes."""
-    found = []
+    found: list[Rate] = []
     now_ms = 0
     while len(found) < changes:
         now_ms += 100
@@ -47,10 +47,12 @@ def test_after_a_full_round_comes_one_with_7n2_and_then_8n1_for_good() -> None:
 
 def test_two_good_sentences_win() -> None:
     hunt = BaudHunt(None)
-    assert play(hunt, "0 0 10\n 1 1 300\n 2 0 300") == []
-    assert not hunt.found
-    assert play(hunt, "2.5 1 300\n 20 5 5000") == []
-    assert hunt.found
+    script = "0 0 10\n 1 1 300\n 2 0 300\n 2.5 1 300\n 20 5 5000"
+    found = []
+    for row in script.splitlines():
+        assert play(hunt, row) == []
+        found.append(hunt.found)
+    assert found == [False, False, False, True, True]
     assert hunt.rate == Rate(baud=9_600)
 
 

@@ -3,7 +3,7 @@
 import gc
 import random
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, strategies as st
@@ -267,7 +267,7 @@ def test_random_bytes_are_no_fix(data: bytes) -> None:
 
 def hostile(kind: str, rng: random.Random) -> bytes:
     """64 KiB of one kind of input that wants to be kept."""
-    made = {
+    made: dict[str, Callable[[], bytes]] = {
         "noise": lambda: rng.randbytes(512),
         "dollars": lambda: b"$" * 512,
         "a line without end": lambda: b"x" * 512,
@@ -282,10 +282,10 @@ def hostile(kind: str, rng: random.Random) -> bytes:
         ),
         "epochs": lambda: line(rmc(time=f"{rng.randint(0, 23):02d}0010.{rng.randint(0, 999):03d}")),
         "names": lambda: line(f"{rng.choice('ABCD')}{rng.randint(0, 9)}X{rng.randint(10, 99)},1"),
-    }[kind]
+    }
     data = b""
     while len(data) < 65_536:
-        data += made()
+        data += made[kind]()
     return data
 
 

@@ -165,7 +165,8 @@ def test_a_sentence_cut_short_with_a_right_checksum_has_blank_fields() -> None:
     ],
 )
 def test_a_latitude_comes_from_its_digits_alone(lat: str, lat_e7: int) -> None:
-    place = read_place(*lat.split(","), "00000.0000", "E")
+    digits, north = lat.split(",")
+    place = read_place(digits, north, "00000.0000", "E")
     assert place is not None
     assert (place.lat_e7, place.lon_e7) == (lat_e7, 0)
 
