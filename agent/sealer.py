@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from agent import Kept, Moment, Weight
+from wire import LIM
 from wire.batch import make_payload
 from wire.canon import encode
 from wire.columns import encode_body
@@ -28,6 +29,9 @@ RECORDS_MAX = 300  # 3.1 bytes a position; beyond it a batch gains nothing
 EVENTS_MAX = 128
 OVERHEAD_BYTES = 288  # header 120, envelope 86, `seen` 39, heads of arrays, and the rest to spare
 FIX_BYTES_FIRST = 56  # the first of each column is the value itself
+UNWRITABLE_BYTES = (
+    1 << 30
+)  # a bend of LIM or more has no spelling (WIRE section 5): it begins another batch
 FLAGS_BYTES = 5  # of a difference of flags, at most
 BATCH_BYTES_MIN = 1_024  # no broker takes less
 
@@ -311,4 +315,4 @@ def _int_bytes(number: int) -> int:
     for size, least, limit in ((2, -128, 256), (3, -32_768, 65_536), (5, -(1 << 31), 1 << 32)):
         if least <= number < limit:
             return size
-    return 9
+    return 9 if abs(number) < LIM else UNWRITABLE_BYTES

@@ -9,8 +9,10 @@ from typing import TypeVar
 from agent import Boot, Identity, Moment, StoredBatch
 from agent.outbox.book import Chain
 from agent.outbox.forget import Held, carry_out
+from agent.outbox.reading import find, head_at, newest, read, waiting
 from agent.outbox.start import start
 from agent.outbox.transaction import Transaction
+from agent.outbox.word import found_again, hear, home_id_of
 from agent.outbox.words import (
     At,
     AtHome,
@@ -32,7 +34,19 @@ from wire.receipts import ChainKnown, Receipt, judge, read_payload
 NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
 JOBS_MAX = 16  # full: the sealer keeps its batch open
 OWN_NAMES = frozenset(
-    ("boot_id", "boot_no", "clean", "word", "r1", "r2", "seen", "starts", "evicted", "proven")
+    (
+        "boot_id",
+        "boot_no",
+        "clean",
+        "word",
+        "hold",
+        "r1",
+        "r2",
+        "seen",
+        "starts",
+        "evicted",
+        "proven",
+    )
 )
 
 T = TypeVar("T")
@@ -119,15 +133,15 @@ class Outbox:
 
     async def read(self, pos: int, moment: Moment) -> bytes | None:
         """The envelope at `pos`, its own signature checked. None: gone, or damaged, deleted and confessed."""
-        return await self._do(lambda: self._writer.read(pos, moment))
+        return await self._do(lambda: read(self._writer, pos, moment))
 
     async def waiting(self, after_pos: int = 0, count_max: int = 1_024) -> list[StoredBatch]:
         """Batches without receipt behind `after_pos`, in the order of sending."""
-        return await self._do(lambda: self._writer.waiting(after_pos, count_max))
+        return await self._do(lambda: waiting(self._writer, after_pos, count_max))
 
     async def newest(self) -> list[bytes]:
         """The newest envelopes that are still kept, receipted or not, oldest first, at most 64."""
-        return await self._do(self._writer.newest)
+        return await self._do(lambda: newest(self._writer))
 
     def urgent(self) -> list[StoredBatch]:
         """Urgent batches without receipt, oldest first."""
@@ -137,12 +151,12 @@ class Outbox:
 
     async def find(self, chain_id: bytes, batch_no: int) -> int | None:
         """Where the first kept batch of the chain from `batch_no` on lies: `resend_from`."""
-        row = await self._do(lambda: self._writer.find(chain_id, batch_no))
+        row = await self._do(lambda: find(self._writer, chain_id, batch_no))
         return None if row is None else row.pos
 
     async def head_at(self, chain_id: bytes, batch_no: int) -> bytes | None:
         """Head of that batch, if it is still known."""
-        return await self._do(lambda: self._writer.head_at(chain_id, batch_no))
+        return await self._do(lambda: head_at(self._writer, chain_id, batch_no))
 
     # The collector's words
 
@@ -202,11 +216,11 @@ class Outbox:
         `receipt` must be genuine (judged; UNKNOWN_CHAIN, STALE, AHEAD and HEAD_MISMATCH are no hindrance here).
         After FOUNDED_AGAIN every StoredBatch in other hands is void: ask `waiting` again.
         """
-        return await self._do(lambda: self._writer.word(receipt, moment))
+        return await self._do(lambda: hear(self._writer, receipt, moment))
 
     async def found_again(self, receipt: Receipt, moment: Moment) -> StoredBatch | None:
         """A new chain behind `receipt` (reason 4): AHEAD on a chain in force. Every StoredBatch in other hands is void."""
-        return await self._do(lambda: self._writer.found_again(receipt, moment))
+        return await self._do(lambda: found_again(self._writer, receipt, moment))
 
     # The state
 
@@ -248,7 +262,7 @@ class Outbox:
 
     def _state(self, chain: Chain) -> ChainState:
         writer = self._writer
-        home_id = writer.home_id()
+        home_id = home_id_of(writer.book)
         return ChainState(
             chain_id=chain.chain_id,
             covered=writer.through(chain),

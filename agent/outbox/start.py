@@ -21,7 +21,8 @@ from agent.outbox.rows import (
 )
 from agent.outbox.store import DamagedError, Store, blob, number
 from agent.outbox.transaction import COLUMNS, Transaction, row_of
-from agent.outbox.words import At, News, OutboxSettings, Trouble
+from agent.outbox.word import HOME_MS, hold, look_home
+from agent.outbox.words import At, AtHome, News, OutboxSettings, Trouble
 from agent.outbox.writer import Writer, count_of
 from agent.sealer import Closing, OpenBatch
 from wire.canon import encode
@@ -321,10 +322,24 @@ async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment) -> None:
             await writer.begin_chain(tx, fresh, moment, *said)
         else:
             await tx.append(OpenBatch(kept=tuple(said), sealed=moment, closing=Closing.START))
+        if not loaded.found.same_boot:
+            await _stay(tx, loaded, moment)
 
     tx = await writer.transact(moment, body)
     writer.start_pos = tx.stored[0].pos
-    await writer.look_home(moment)
+    await look_home(writer, moment)
+
+
+async def _stay(tx: Transaction, loaded: Loaded, moment: Moment) -> None:
+    """What a power cut could still take back stays at home for 30 s: a chain in doubt, and a chain that goes on.
+
+    That one too: were the marker of the clean stop back on the card, the next start would use these numbers again.
+    """
+    await tx.put("hold", None)
+    if loaded.found.newest is not None:
+        until_ms = moment.mono_ms + HOME_MS
+        pos = tx.book.newest_pos
+        await hold(tx, AtHome(from_pos=pos, ask_chain=b"", until_mono_ms=until_ms, spoken=True))
 
 
 async def _missing(tx: Transaction, loaded: Loaded, moment: Moment) -> list[Kept]:

@@ -1,31 +1,29 @@
-"""The one writer: owns the connection, and every method is a whole transaction (EDGE section 4).
+"""The one writer: owns the connection and all of the store's state (EDGE section 4).
 
-Law: called by one task at a time; what fails for space or damage is healed and tried again, and what cannot be healed is told.
+Law: its jobs are whole transactions, called by one task at a time; what fails for space or damage is healed and tried again, and what cannot be healed is told.
 """
 
-import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from agent import Boot, Identity, Kept, Moment, StoredBatch, Weight
-from agent.outbox.again import found_behind, genesis_data, hear_word
+from agent.outbox.again import genesis_data
 from agent.outbox.book import Begin, Book, Chain, Previous
 from agent.outbox.disk import Disk
 from agent.outbox.forget import (
-    DISK_DAMAGED,
     EVICT_RUNS_MAX,
     Held,
     carry_out,
-    drop,
     evict,
     lost_with_file,
     trim_spare,
 )
 from agent.outbox.room import ONLY_EVIDENCE, Room, limit_pages, pressure_of
-from agent.outbox.rows import Row, event, stored
+from agent.outbox.rows import event
 from agent.outbox.store import PAGE_BYTES, DamagedError, Store, StoreFullError
 from agent.outbox.transaction import Transaction
+from agent.outbox.word import home_id_of, look_home, new_chain_id
 from agent.outbox.words import (
     At,
     AtHome,
@@ -35,20 +33,17 @@ from agent.outbox.words import (
     OutboxFullError,
     OutboxSettings,
     Trouble,
-    Word,
 )
 from agent.sealer import FIX_BYTES_FIRST, OVERHEAD_BYTES, Closing, OpenBatch, event_bytes
 from wire.canon import decode, encode
-from wire.receipts import Receipt
 from wire.records import EventKind, EventRecord
 
 COVERED_BATCHES_MAX = 64  # receipts carried out in groups: 7,000 bytes a commit instead of 10,900
 COVERED_MS_MAX = 600_000
-HOME_MS = 30_000  # a lying card has flushed by then (EDGE section 4)
 TRIES_MAX = 3  # of one job: damaged, then full, then done
-BAD_RUN_MAX = 64  # damaged neighbours confessed together
 NEWS_MAX = 64  # the shell asks after every job
 
+_OF_THE_STORE = ("word", "clean", "hold")  # what a new store must not inherit
 Body = Callable[[Transaction], Awaitable[None]]
 
 
@@ -138,7 +133,7 @@ class Writer:
         raise self._full(weight)
 
     async def _try(self, body: Body) -> Transaction:
-        tx = self._transaction()
+        tx = self.transaction()
         self.at("store:begin")
         try:
             await tx.begin()
@@ -258,13 +253,11 @@ class Writer:
         self.at("aside:renamed")
         self.tell(Trouble.DAMAGED, f"{why}; kept as {name}")
         begin, chains, lost = self._after_damage(moment)
-        memory = {
-            key: value for key, value in self.book.memory.items() if key not in ("word", "clean")
-        }
+        memory = {key: value for key, value in self.book.memory.items() if key not in _OF_THE_STORE}
         self.store = await Store.open(self.disk.store, self.settings.bytes_max)
         self.book = Book(newest_pos=self.book.newest_pos)
         self.held = {}
-        tx = self._transaction()
+        tx = self.transaction()
         await tx.begin()
         for key, value in memory.items():
             await tx.put(key, value)
@@ -275,12 +268,12 @@ class Writer:
         self.start_pos = self.book.newest_pos
         self.generation += 1
         self.home = None
-        await self.look_home(moment)
+        await look_home(self, moment)
         self.at("aside:new")
 
     def _after_damage(self, moment: Moment) -> tuple[Begin, list[Chain], list[Kept]]:
         """The chain to begin, the chains that we still know, and what is lost with the file until it is salvaged."""
-        home_id = self.home_id()
+        home_id = home_id_of(self.book)
         chains: list[Chain] = []
         lost: list[Kept] = []
         for chain in self.book.chains.values():
@@ -301,34 +294,11 @@ class Writer:
 
     async def begin_chain(self, tx: Transaction, begin: Begin, moment: Moment, *more: Kept) -> None:
         """A chain, and its first batch: genesis, and what else is to be said at once."""
-        await tx.found(begin, _new_chain_id())
+        await tx.found(begin, new_chain_id())
         genesis = event(EventKind.GENESIS, moment, genesis_data(begin), Weight.EVIDENCE)
         await tx.append(OpenBatch(kept=(genesis, *more), sealed=moment, closing=Closing.START))
         if begin.doubted and "word" not in tx.book.memory:
             await tx.put("word", encode(tx.book.current.id))
-
-    async def drop_bad(self, bad: Row, moment: Moment) -> None:
-        """A row that fails its own signature goes, with its bad neighbours, and is confessed."""
-        generation = self.generation
-
-        async def body(tx: Transaction) -> None:
-            if self.generation != generation:  # the whole file was set aside meanwhile
-                return
-            run = [bad]
-            for ahead in (False, True):
-                while len(run) < BAD_RUN_MAX:
-                    near = await _neighbour(tx, run[-1] if ahead else run[0], ahead=ahead)
-                    if near is None or tx.open(near) is not None:
-                        break
-                    run = [*run, near] if ahead else [near, *run]
-            said = await drop(tx, run, moment, DISK_DAMAGED)
-            await tx.append(OpenBatch(kept=(said,), sealed=moment, closing=Closing.SIZE))
-            await tx.put("clean", None)
-            tx.news.append(
-                News(trouble=Trouble.ROW_BAD, detail=f"batches {run[0].no} to {run[-1].no}")
-            )
-
-        await self.transact(moment, body)
 
     # The collector's proofs
 
@@ -380,183 +350,11 @@ class Writer:
         await self.store.close()
         self.disk.release()
 
-    # Reading
-
-    async def read(self, pos: int, moment: Moment) -> bytes | None:
-        """The envelope at `pos`, if it is there and sound."""
-        row = await self._row(pos, moment)
-        if row is None:
-            return None
-        chain = self.book.chains.get(row.chain)
-        if chain is not None and self._transaction().open(row) is not None:
-            return row.envelope
-        await self.drop_bad(row, moment)
-        return None
-
-    async def _row(self, pos: int, moment: Moment) -> Row | None:
-        try:
-            rows = await self._transaction().rows("pos = ?", pos)
-        except DamagedError as error:
-            await self.set_aside(moment, str(error))
-            return None
-        return rows[0] if rows else None
-
-    async def newest(self) -> list[bytes]:
-        """Envelopes of the newest rows, oldest first, at most 64; what is damaged is left to whoever sends it."""
-        try:
-            rows = await self._transaction().rows("pos > ? ORDER BY pos DESC LIMIT 64", -1)
-        except DamagedError:
-            return []
-        return [row.envelope for row in reversed(rows)]
-
-    async def waiting(self, after_pos: int, count_max: int) -> list[StoredBatch]:
-        """Batches without receipt behind `after_pos`. Damaged ones are confessed and left out."""
-        moment = self.moment
-        assert moment is not None, "a start has stored its first batch"
-        found: list[StoredBatch] = []
-        pos = max(after_pos, self.book.covered_pos)
-        while len(found) < count_max:
-            try:
-                rows = await self._transaction().rows("pos > ? ORDER BY pos LIMIT 64", pos)
-            except DamagedError as error:
-                await self.set_aside(moment, str(error))
-                return []
-            for row in rows:
-                pos = row.pos
-                chain = self.book.chains.get(row.chain)
-                if chain is not None and row.no <= self.through(chain):
-                    continue
-                sealed = None if chain is None else self._transaction().open(row)
-                if sealed is None:
-                    await self.drop_bad(row, moment)
-                    continue
-                found.append(stored(row, sealed, self.boot_no))
-            if len(rows) < 64:
-                break
-        return found[:count_max]
-
-    async def find(self, chain_id: bytes, batch_no: int) -> Row | None:
-        """The first kept batch of the chain from that number on."""
-        chain = self.book.by_id(chain_id)
-        if chain is None or batch_no > chain.last_no:
-            return None
-        try:
-            rows = await self._transaction().rows(
-                "chain = ? AND no >= ? ORDER BY pos LIMIT 1", chain.id, batch_no
-            )
-        except DamagedError:
-            return None  # the next job that must not fail sets the file aside
-        return rows[0] if rows else None
-
-    async def head_at(self, chain_id: bytes, batch_no: int) -> bytes | None:
-        """Head of that batch, if we still know it."""
-        chain = self.book.by_id(chain_id)
-        if chain is None:
-            return None
-        if batch_no == chain.last_no:
-            return chain.last_head
-        row = await self.find(chain_id, batch_no)
-        if row is None or row.no != batch_no:
-            return None
-        sealed = self._transaction().open(row)
-        return None if sealed is None else sealed.head
-
-    def _transaction(self) -> Transaction:
+    def transaction(self) -> Transaction:
         """To begin; or, since we are alone, to read without BEGIN."""
         return Transaction(
             self.store, self.book, identity=self.identity, boot_no=self.boot_no, at=self.at
         )
-
-    # The word
-
-    def home_id(self) -> int | None:
-        """Id of the oldest chain that waits for the collector's word."""
-        cell = self.book.memory.get("word")
-        value = None if cell is None else decode(cell)
-        return value if isinstance(value, int) and value in self.book.chains else None
-
-    async def look_home(self, moment: Moment) -> None:
-        """Reckon anew what must stay at home."""
-        home_id = self.home_id()
-        if home_id is None:
-            self.home = None if self.home is None else replace(self.home, spoken=True)
-            return
-        asked = self.book.before(home_id)
-        rows = await self._transaction().rows("chain >= ? ORDER BY pos LIMIT 1", home_id)
-        self.home = AtHome(
-            from_pos=rows[0].pos if rows else self.book.newest_pos + 1,
-            ask_chain=b"" if asked is None else asked.chain_id,
-            until_mono_ms=moment.mono_ms + HOME_MS,
-            spoken=False,
-        )
-
-    async def word(self, said: Receipt | None, moment: Moment) -> Word:
-        """The collector has spoken."""
-        home_id = self.home_id()
-        if home_id is None:
-            return Word.NOT_ASKED
-        self.at("word:begin")
-        verdict = Word.CONFIRMED
-        if said is not None:
-            own = await self.head_at(said.chain_id, said.through_batch_no)
-            verdict = hear_word(said, list(self.book.chains.values()), home_id, own)
-        if verdict is Word.FOUNDED_AGAIN and said is not None:
-            await self._found_again(said, moment, home_id)
-            return verdict
-
-        async def body(tx: Transaction) -> None:
-            await tx.put("word", None)
-
-        await self.transact(moment, body)
-        await self.look_home(moment)
-        return verdict
-
-    async def found_again(self, said: Receipt, moment: Moment) -> StoredBatch | None:
-        """The collector holds more than we know. Gives the newest batch of the chain that begins."""
-        return await self._found_again(said, moment, self.home_id())
-
-    async def _found_again(
-        self, said: Receipt, moment: Moment, home_id: int | None
-    ) -> StoredBatch | None:
-        async def body(tx: Transaction) -> None:
-            named = tx.book.by_id(said.chain_id)
-            await found_behind(
-                tx,
-                said,
-                from_pos=await self._moves_from(tx, named, home_id),
-                moment=moment,
-                new_chain_id=_new_chain_id,
-            )
-            named = tx.book.by_id(said.chain_id)
-            if named is not None:  # what did not move is what the collector has
-                await carry_out(tx, {said.chain_id: Held(through=named.last_no)})
-            await tx.put("word", None)
-            await tx.put("clean", None)
-            tx.at("word:committing")
-
-        tx = await self.transact(moment, body)
-        self.at("word:committed")
-        self.generation += 1
-        self.home = AtHome(
-            from_pos=tx.stored[0].pos,
-            ask_chain=said.chain_id,
-            until_mono_ms=moment.mono_ms + HOME_MS,
-            spoken=True,
-        )
-        return tx.stored[-1]
-
-    async def _moves_from(self, tx: Transaction, named: Chain | None, home_id: int | None) -> int:
-        """The first batch that must not be sent as it is."""
-        nothing = tx.book.newest_pos + 1
-        if home_id is not None:
-            first = home_id if named is None else max(home_id, named.id + 1)
-            rows = await tx.rows("chain >= ? ORDER BY pos LIMIT 1", first)
-            return rows[0].pos if rows else nothing
-        # A chain in force that the collector knows further than we do: our numbers since the start are not ours.
-        rows = await tx.rows("pos >= ? ORDER BY pos LIMIT 1", self.start_pos)
-        if named is None or not rows or rows[0].chain != named.id:
-            return nothing
-        return rows[0].pos if rows[0].no > max(0, self.through(named)) else nothing
 
 
 def count_of(book: Book, name: str) -> int:
@@ -577,19 +375,6 @@ def _proven_of(book: Book) -> dict[bytes, int]:
             case _:
                 pass
     return found
-
-
-def _new_chain_id() -> bytes:
-    return secrets.token_bytes(16)
-
-
-async def _neighbour(tx: Transaction, row: Row, *, ahead: bool) -> Row | None:
-    rows = await tx.rows(
-        "pos > ? ORDER BY pos LIMIT 1" if ahead else "pos < ? ORDER BY pos DESC LIMIT 1", row.pos
-    )
-    step = 1 if ahead else -1
-    fits = rows and (rows[0].chain, rows[0].no) == (row.chain, row.no + step)
-    return rows[0] if fits else None
 
 
 def _previous(chain: Chain) -> Previous | None:

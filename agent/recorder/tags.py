@@ -14,9 +14,7 @@ from wire.records import EventKind
 GONE_MS = 60_000
 WHOLE_MS = 600_000
 GATHER_MS = 1_000  # a pallet's tags are read within a second: one event, not fifty
-TAGS_BYTES_MAX = (
-    20_480  # near at once, over all readers: 182 tags of 96 bits; the recorder has 64 KiB in all
-)
+TAGS_BYTES_MAX = 28_672  # near at once: 256 tags of 96 bits; the recorder has 64 KiB in all
 TAG_BYTES = 100  # what Python needs to remember one, besides its name
 READERS_MAX = 4
 EPC_BYTES_MAX = 62  # DEVICES section 5

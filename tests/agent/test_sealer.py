@@ -187,6 +187,17 @@ def test_size_closes_a_batch_before_what_would_not_fit() -> None:
     assert [len(batch.kept) for batch in one.add([frame, frame], at(99))] == [1, 1]
 
 
+def test_a_clock_that_leaps_to_and_fro_begins_another_batch() -> None:
+    leaps = [replace_time(fix(), t_ms) for t_ms in (1 << 41, 0, 1 << 41)]
+    one = sealer(sealed=False)
+    assert [len(batch.kept) for batch in one.add(leaps, at(0))] == [2]
+
+
+def replace_time(kept: Kept, t_ms: int) -> Kept:
+    assert isinstance(kept.record, FixRecord)
+    return Kept(record=replace(kept.record, t_ms=t_ms))
+
+
 def test_the_same_records_at_the_same_place_give_the_same_bytes() -> None:
     batch = OpenBatch(kept=(event(), fix(1), fix(2)), sealed=at(9_000), closing=Closing.AGE)
     header = read(batch)

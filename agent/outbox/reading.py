@@ -1,0 +1,140 @@
+"""Reading the store: one row, what waits, where a batch lies. A damaged row is found here, before it is sent.
+
+Law: what a row says counts only after our own signature on it was checked.
+"""
+
+from typing import TYPE_CHECKING
+
+from agent import Moment, StoredBatch
+from agent.outbox.forget import DISK_DAMAGED, drop
+from agent.outbox.rows import Row, stored
+from agent.outbox.store import DamagedError
+from agent.outbox.transaction import Transaction
+from agent.outbox.words import News, Trouble
+from agent.sealer import Closing, OpenBatch
+
+if TYPE_CHECKING:
+    from agent.outbox.writer import Writer
+
+BAD_RUN_MAX = 64  # damaged neighbours confessed together
+ROWS_AT_ONCE = 64
+
+
+async def read(writer: "Writer", pos: int, moment: Moment) -> bytes | None:
+    """The envelope at `pos`, if it is there and sound."""
+    row = await _row(writer, pos, moment)
+    if row is None:
+        return None
+    chain = writer.book.chains.get(row.chain)
+    if chain is not None and writer.transaction().open(row) is not None:
+        return row.envelope
+    await drop_bad(writer, row, moment)
+    return None
+
+
+async def _row(writer: "Writer", pos: int, moment: Moment) -> Row | None:
+    try:
+        rows = await writer.transaction().rows("pos = ?", pos)
+    except DamagedError as error:
+        await writer.set_aside(moment, str(error))
+        return None
+    return rows[0] if rows else None
+
+
+async def newest(writer: "Writer") -> list[bytes]:
+    """Envelopes of the newest rows, oldest first, at most 64; what is damaged is left to whoever sends it."""
+    try:
+        rows = await writer.transaction().rows(
+            "pos > ? ORDER BY pos DESC LIMIT ?", -1, ROWS_AT_ONCE
+        )
+    except DamagedError:
+        return []
+    return [row.envelope for row in reversed(rows)]
+
+
+async def waiting(writer: "Writer", after_pos: int, count_max: int) -> list[StoredBatch]:
+    """Batches without receipt behind `after_pos`. Damaged ones are confessed and left out."""
+    moment = writer.moment
+    assert moment is not None, "a start has stored its first batch"
+    found: list[StoredBatch] = []
+    pos = max(after_pos, writer.book.covered_pos)
+    while len(found) < count_max:
+        try:
+            rows = await writer.transaction().rows(
+                "pos > ? ORDER BY pos LIMIT ?", pos, ROWS_AT_ONCE
+            )
+        except DamagedError as error:
+            await writer.set_aside(moment, str(error))
+            return []
+        for row in rows:
+            pos = row.pos
+            chain = writer.book.chains.get(row.chain)
+            if chain is not None and row.no <= writer.through(chain):
+                continue
+            sealed = None if chain is None else writer.transaction().open(row)
+            if sealed is None:
+                await drop_bad(writer, row, moment)
+                continue
+            found.append(stored(row, sealed, writer.boot_no))
+        if len(rows) < ROWS_AT_ONCE:
+            break
+    return found[:count_max]
+
+
+async def find(writer: "Writer", chain_id: bytes, batch_no: int) -> Row | None:
+    """The first kept batch of the chain from that number on."""
+    chain = writer.book.by_id(chain_id)
+    if chain is None or batch_no > chain.last_no:
+        return None
+    try:
+        rows = await writer.transaction().rows(
+            "chain = ? AND no >= ? ORDER BY pos LIMIT 1", chain.id, batch_no
+        )
+    except DamagedError:
+        return None  # the next job that must not fail sets the file aside
+    return rows[0] if rows else None
+
+
+async def head_at(writer: "Writer", chain_id: bytes, batch_no: int) -> bytes | None:
+    """Head of that batch, if we still know it."""
+    chain = writer.book.by_id(chain_id)
+    if chain is None:
+        return None
+    if batch_no == chain.last_no:
+        return chain.last_head
+    row = await find(writer, chain_id, batch_no)
+    if row is None or row.no != batch_no:
+        return None
+    sealed = writer.transaction().open(row)
+    return None if sealed is None else sealed.head
+
+
+async def drop_bad(writer: "Writer", bad: Row, moment: Moment) -> None:
+    """A row that fails its own signature goes, with its bad neighbours, and is confessed."""
+    generation = writer.generation
+
+    async def body(tx: Transaction) -> None:
+        if writer.generation != generation:  # the whole file was set aside meanwhile
+            return
+        run = [bad]
+        for ahead in (False, True):
+            while len(run) < BAD_RUN_MAX:
+                near = await _neighbour(tx, run[-1] if ahead else run[0], ahead=ahead)
+                if near is None or tx.open(near) is not None:
+                    break
+                run = [*run, near] if ahead else [near, *run]
+        said = await drop(tx, run, moment, DISK_DAMAGED)
+        await tx.append(OpenBatch(kept=(said,), sealed=moment, closing=Closing.SIZE))
+        await tx.put("clean", None)
+        tx.news.append(News(trouble=Trouble.ROW_BAD, detail=f"batches {run[0].no} to {run[-1].no}"))
+
+    await writer.transact(moment, body)
+
+
+async def _neighbour(tx: Transaction, row: Row, *, ahead: bool) -> Row | None:
+    rows = await tx.rows(
+        "pos > ? ORDER BY pos LIMIT 1" if ahead else "pos < ? ORDER BY pos DESC LIMIT 1", row.pos
+    )
+    step = 1 if ahead else -1
+    fits = rows and (rows[0].chain, rows[0].no) == (row.chain, row.no + step)
+    return rows[0] if fits else None
