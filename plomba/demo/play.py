@@ -88,6 +88,7 @@ class Demo:
         self._say("enrolling three units ...")
         for number, port in enumerate(self._road_ports, 1):
             self._trucks.append(self._make_truck(number, port))
+            self._say(f"demo-{number} is enrolled")
         for truck in self._trucks:
             self._start_simulator(truck)
         for truck in self._trucks:
@@ -210,7 +211,7 @@ class Demo:
                 status is not None and status.get("batches_waiting") == 0 for status in statuses
             ):
                 return True
-            show(self._look("the trucks have stopped; waiting for the last receipts"))
+            show(self._look("the course is over; waiting for the last receipts"))
             time.sleep(LOOK_S)
         return False
 

@@ -65,7 +65,7 @@ def _trucks(view: View) -> Table:
         "waiting on the unit",
         "receipts",
         "place at the centre",
-        "heard",
+        "this place is",
     ):
         table.add_column(name, no_wrap=True)
     for truck in view.trucks:
@@ -145,5 +145,5 @@ def _waiting(value: int | None) -> Text:
 
 def _age(age_s: float | None) -> Text:
     if age_s is None:
-        return Text("never")
-    return Text(f"{age_s:.0f} s ago", style="bold yellow" if age_s > STALE_S else "")
+        return Text("unknown")
+    return Text(f"{age_s:.0f} s old", style="bold yellow" if age_s > STALE_S else "")
