@@ -390,6 +390,7 @@ class Agent:
         return bytes.fromhex(json.loads(made.stdout)["public_key"])
 
     def start(self, *more: str) -> None:
+        assert self._process is None or self._process.returncode is not None, "it runs already"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "agent", "--config", str(self.config), *more], stderr=log

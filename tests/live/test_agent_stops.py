@@ -1,5 +1,6 @@
 """TERM in each state ends the unit in five seconds, with a clean chain; twice, at once (EDGE section 9)."""
 
+import re
 import signal
 import socket
 import time
@@ -34,17 +35,23 @@ def deaf_port() -> Iterator[int]:
         yield port
 
 
-def test_while_down(tmp_path: Path) -> None:
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
     agent = Agent(tmp_path / "unit", free_port())
     agent.enrol()
+    yield agent
+    agent.kill()
+
+
+def test_while_down(agent: Agent) -> None:
     agent.start()
     until(lambda: uplink(agent) == "down")
     ends_well(agent)
 
 
-def test_while_dialling(tmp_path: Path, deaf_port: int) -> None:
-    agent = Agent(tmp_path / "unit", deaf_port)
-    agent.enrol()
+def test_while_dialling(agent: Agent, deaf_port: int) -> None:
+    config = re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{deaf_port}", agent.config.read_text())
+    agent.config.write_text(config)
     agent.start()
     until(lambda: uplink(agent) == "dialling")
     ends_well(agent)
@@ -85,9 +92,7 @@ def test_while_the_broker_hangs(tmp_path: Path) -> None:
         broker.resume()
 
 
-def test_a_second_term_ends_it_at_once(tmp_path: Path) -> None:
-    agent = Agent(tmp_path / "unit", free_port())
-    agent.enrol()
+def test_a_second_term_ends_it_at_once(agent: Agent) -> None:
     agent.start()
     until(lambda: uplink(agent) == "down")
     assert agent._process is not None
@@ -98,9 +103,7 @@ def test_a_second_term_ends_it_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - began < 2
 
 
-def test_a_second_agent_on_the_same_store_is_turned_away(tmp_path: Path) -> None:
-    agent = Agent(tmp_path / "unit", free_port())
-    agent.enrol()
+def test_a_second_agent_on_the_same_store_is_turned_away(agent: Agent) -> None:
     agent.start()
     until(lambda: uplink(agent) == "down")
     second = agent.run("--config", str(agent.config))
