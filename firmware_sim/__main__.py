@@ -46,7 +46,12 @@ def _run(scenario: Scenario, words: argparse.Namespace) -> int:
     truth: Path | None = words.truth
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with nullcontext() if truth is None else truth.open("w", encoding="utf-8") as sheet:
+        buffering = 1 if words.rate else -1  # by the line, for those who read along
+        with (
+            nullcontext()
+            if truth is None
+            else truth.open("w", buffering, encoding="utf-8") as sheet
+        ):
             options = Options(
                 folder=folder,
                 files=words.scenario.parent,

@@ -114,7 +114,13 @@ class _Player:
             return []
         if self._options.rate:
             return self._stage.advance(int(self._world_ms()))
-        return self._stage.advance(self._stage.now_ms + STEP_MS) if self._may_run() else []
+        if not self._may_run():
+            return []
+        # Where somebody waits for an answer, time goes in single steps, so that none is missed.
+        waits = any(self._is_awaited(name) for name in self._ports.ports)
+        return self._stage.advance(
+            self._stage.next_due_ms() if waits else self._stage.now_ms + STEP_MS
+        )
 
     def _pause_s(self) -> float | None:
         """How long nothing has to be done."""
@@ -137,15 +143,22 @@ class _Player:
         for name, port in self._ports.ports.items():
             if port.ready_in_s() != 0.0 or port.pending_bytes() > AHEAD_BYTES_MAX:
                 return False
-            if self._stage.devices[name].waits() and not self._waited(name):
-                return False
             if not self._stage.devices[name].waits():
                 self._patience.pop(name, None)
+            elif not (self._stage.on_cable(name) or self._waited(name)):
+                return False
         return True
+
+    def _is_awaited(self, name: str) -> bool:
+        """Whether `name` waits for its reader, and the reader is one who answers."""
+        given_up = (
+            self._patience.get(name, 0.0) is None or self._deaf.get(name, 0) >= DEAF_WAITS_MAX
+        )
+        return self._stage.devices[name].waits() and not given_up
 
     def _waited(self, name: str) -> bool:
         """Whether the world has waited long enough for an answer to `name`."""
-        if self._deaf.get(name, 0) >= DEAF_WAITS_MAX:
+        if not self._is_awaited(name):
             return True
         port = self._ports.ports[name]
         if name not in self._patience:

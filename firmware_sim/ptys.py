@@ -1,6 +1,6 @@
 """Ptys that behave like serial ports, and who has them open. Knows bytes and rates, no device and no world.
 
-Law: the slave side stays open here, so that openers may come and go; when the last one leaves, the port is as new. A rate that
+Law: the slave side stays open here, so that openers may come and go; when the last one leaves, its lock goes with it. A rate that
 the opener sets and the device does not speak makes garbage, both ways.
 """
 
@@ -65,7 +65,7 @@ class Port:
         self.master, self._slave = os.openpty()
         self.pty = os.ttyname(self._slave)
         os.set_blocking(self.master, False)
-        self._as_new()
+        self._set_up()
         fresh = link.with_name(f".{link.name}.{os.getpid()}")
         fresh.symlink_to(self.pty)
         fresh.replace(link)
@@ -79,7 +79,7 @@ class Port:
         self.openers = max(self.openers - 1, 0)
         if self.openers == 0:
             self._opened_s = None
-            self._as_new()
+            self._let_go()
 
     def ready_in_s(self) -> float | None:
         """How long until an opener has surely set it up; None while nobody has it open."""
@@ -147,12 +147,15 @@ class Port:
         speed = termios.tcgetattr(self._slave)[4]
         return SPEEDS.get(speed, 300)
 
-    def _as_new(self) -> None:
-        """As after the last close of a real port: raw, our rate, nobody's lock, nothing left to read."""
+    def _set_up(self) -> None:
+        """Raw, and at our rate, for openers that set neither."""
         tty.setraw(self._slave)
         settings = termios.tcgetattr(self._slave)
         settings[4] = settings[5] = CODES[self.baud]
         termios.tcsetattr(self._slave, termios.TCSANOW, settings)
+
+    def _let_go(self) -> None:
+        """What the last close of a real port does: nobody's lock, nothing left to read; the rate stays as it was set."""
         with suppress(OSError):
             fcntl.ioctl(self._slave, termios.TIOCNXCL)
         if self._paced:

@@ -89,9 +89,9 @@ class Stage:
     def baud(self, device: str) -> int:
         return self.devices[device].baud
 
-    def waits(self) -> bool:
-        """Whether some device waits for its reader's answer."""
-        return any(device.waits() for device in self.devices.values())
+    def on_cable(self, device: str) -> bool:
+        """Whether something that `device` has said is still on its way."""
+        return any(name == device for _, _, name, _, _ in self._under_way)
 
     def next_due_ms(self) -> int:
         """When something is due next; the end of the scenario is."""
