@@ -8,7 +8,10 @@ import pytest
 
 from devices import Fix, GnssStatus, NoFix
 from devices.nmea import NmeaReader
+from firmware_sim.scenario import Scenario, read_scenario
+from firmware_sim.stage import Bytes, Stage
 from tests.firmware_sim.acting import RECEIVER, START_MS, Act, scenario
+from tests.shared_data import shared
 
 DRIVE = "track = { points = [[41.0, 69.0], [41.05, 69.05]], speed_km_h = 72 }"
 
@@ -256,7 +259,6 @@ def test_a_recording_is_said_fix_by_fix_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "track.csv").write_text("\n".join(rows), encoding="utf-8")
     tables = ('track = { file = "track.csv" }', "receiver = { exact = true }")
     text = "\n".join(("scenario = { end_s = 62 }", *tables))
-    from firmware_sim.scenario import Scenario, read_scenario  # noqa: PLC0415 - a start of the recording's own
 
     play = read_scenario(text, tmp_path)
     assert isinstance(play, Scenario)
@@ -279,3 +281,35 @@ def test_minutes_never_print_as_sixty() -> None:
     play = Act(scenario(RECEIVER, "track = { points = [[40.99999999999, 68.99999999999]] }")).to(3)
     assert fields(play, "RMC", 3)[0] == "4100.00000"
     assert fields(play, "RMC", 5)[0] == "06900.00000"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [("barefoot", "x0001-001.csv"), ("truck_myanmar", "vehicle1-trip1.csv")],
+    ids=lambda parts: parts[0],
+)
+def test_a_recorded_drive_comes_through_the_reader_place_for_place(parts: tuple[str, str]) -> None:
+    folder = shared("traces", parts[0])
+    text = f'scenario = {{}}\ntrack = {{ file = "{parts[1]}" }}\nreceiver = {{ exact = true, baud = 115200 }}'
+    play = read_scenario(text, folder)
+    assert isinstance(play, Scenario)
+    assert play.start_ms is not None
+    recorded = {
+        play.start_ms + vertex.t_ms: vertex for vertex in play.track.vertices
+    }  # the last of a time
+    reader = NmeaReader(not_before=date(2009, 1, 1))
+    stage = Stage(play, start_ms=play.start_ms)
+    facts = []
+    while not stage.done:
+        outs = stage.advance(stage.now_ms + 60_000)
+        facts += reader.feed(b"".join(out.data for out in outs if isinstance(out, Bytes)), 0)
+    facts += reader.close(0)
+    fixes = [fact for fact in facts if isinstance(fact, Fix)]
+    assert [fix.time_ms for fix in fixes] == sorted(recorded)
+    for fix in fixes:
+        assert fix.time_ms is not None
+        vertex = recorded[fix.time_ms]
+        assert abs(fix.lat_e7 - vertex.lat * 1e7) <= 1
+        assert abs(fix.lon_e7 - vertex.lon * 1e7) <= 1
+        if vertex.speed_m_s is not None:
+            assert fix.speed_cm_s == pytest.approx(vertex.speed_m_s * 100, abs=1)
