@@ -3,9 +3,11 @@
 Law: a record is owed from the moment at which the unit has acknowledged it, and not before.
 """
 
+import fcntl
 import os
 import re
 import select
+import termios
 import threading
 import time
 import tty
@@ -87,19 +89,21 @@ class Truck:
             os.close(slave)
 
     def _receiver(self) -> None:
-        master, _ = self._masters[self.gps]
+        master, slave = self._masters[self.gps]
         second = int(time.time())
         while not self.stopping.is_set():
             second += 1
             if self.stopping.wait(max(0.0, second + 0.08 - time.time())):
                 return
+            _let_in(slave)
             _write(master, epoch(second, self.unit_no))
 
     def _lock(self) -> None:
-        master, _ = self._masters[self.seal]
+        master, slave = self._masters[self.seal]
         for number, (frame, is_cut) in enumerate(self._records()):
             if self.stopping.is_set() or (self.quiet.is_set() and number):
                 return
+            _let_in(slave)
             self.ledger.issued[frame] = number
             if not self._say_until_acknowledged(master, frame, number & 0xFF):
                 return
@@ -201,6 +205,11 @@ def _open_pty(path: Path) -> tuple[int, int]:
     path.unlink(missing_ok=True)
     path.symlink_to(os.ttyname(slave))
     return master, slave
+
+
+def _let_in(slave: int) -> None:
+    """A killed agent leaves its exclusive lock on the line, since our own end stays open: who comes next may open it."""
+    fcntl.ioctl(slave, termios.TIOCNXCL)
 
 
 def _write(master: int, data: bytes) -> None:
