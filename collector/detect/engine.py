@@ -5,10 +5,11 @@ as it is; what every row changes (last good fix, progress) is kept here, for all
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collector.detect import (
     PRIORITIES,
@@ -30,6 +31,7 @@ from collector.detect import (
 )
 from collector.detect.geo import BoolArray, IntArray, RouteLine
 from collector.detect.geo.index import touched
+from collector.detect.geo.line import Along, Whole, project_many
 from collector.detect.geo.lines import MARK_M, Progress, follow
 from collector.detect.geo.measure import HALF_TURN_E7, distances_m
 from collector.detect.rules import Rulebook, Rules
@@ -53,7 +55,10 @@ MotionState = motion.State
 ZoneState = zones.State
 RouteState = route.State
 SealState = seals.State
-Screening = Callable[[BoolArray], BoolArray]
+BitArray = NDArray[np.uint8]  # for each row, whom it may concern
+GATE, MOTION, ZONES, ROUTE, SEALS = (1 << bit for bit in range(5))
+ALL = GATE | MOTION | ZONES | ROUTE | SEALS
+Screening = Callable[[BitArray], BitArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,14 +149,14 @@ class Result:
     stepped: int = 0  # of them, for whoever measures
 
 
-def marked_rows(mask: BoolArray) -> BoolArray:
+def marked_rows(mask: BitArray) -> BitArray:
     """The usual screening: what a screen has marked."""
     return mask
 
 
-def every_row(mask: BoolArray) -> BoolArray:
-    """No screening: the oracle of law 2."""
-    return np.ones(len(mask), np.bool_)
+def every_row(mask: BitArray) -> BitArray:
+    """No screening: every row concerns everybody. The oracle of law 2."""
+    return np.full(len(mask), ALL, np.uint8)
 
 
 def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = marked_rows) -> Result:
@@ -287,9 +292,10 @@ class _Columns:
     track: Track
     starts: list[int]
     ends: list[int]
-    mask: BoolArray
+    mask: BitArray
     version: IntArray  # index into the rulebook's versions
     progress: Progress | None
+    lasts: list[list[int]]  # the last row of each unit, as `_cells` has it
     routes: list[RouteLine | None]  # of each unit
     all_rows: list[bool]  # units whose every row must be stepped: their route changes in this tick
 
@@ -302,13 +308,18 @@ def _columns(book: Rulebook, states: States, track: Track) -> _Columns:
     known = [states.get(unit, FRESH) for unit in track.units]
     version = _versions(book, track.t_ms)
     routes, all_rows = _routes(book, track, starts, ends, version)
+    lasts: list[list[int]] = []
+    if rows:
+        behind = np.maximum(track.ends - 1, 0)
+        lasts = np.stack([column[behind] for column in _cells(track)], axis=1).tolist()
     columns = _Columns(
         track=track,
         starts=starts,
         ends=ends,
-        mask=np.zeros(rows, np.bool_),
+        mask=np.zeros(rows, np.uint8),
         version=version,
         progress=None,
+        lasts=lasts,
         routes=routes,
         all_rows=all_rows,
     )
@@ -323,13 +334,12 @@ def _columns(book: Rulebook, states: States, track: Track) -> _Columns:
     before = _before(track, first, prevs)
     dt_ms = track.t_ms - before[0]
     mask = columns.mask
-    for at, state in zip(
-        first.tolist(),
-        (state for state, start, end in zip(known, starts, ends, strict=True) if start < end),
-        strict=True,
-    ):
-        mask[at] |= state.frame.prev is None or state.frame.version != _name_of(book, version[at])
-    mask[1:] |= version[1:] != version[:-1]
+    seen = [state for state, start, end in zip(known, starts, ends, strict=True) if start < end]
+    for at, state in zip(first.tolist(), seen, strict=True):
+        if state.frame.prev is None or state.frame.version != _name_of(book, version[at]):
+            mask[at] = ALL
+    if len(book.versions) > 1:
+        mask[1:][version[1:] != version[:-1]] = ALL
     progress: Progress | None = None
     for number in np.unique(version).tolist():
         rules = book.versions[number]
@@ -361,15 +371,29 @@ def _routes(
     """The route of each unit at its first row, and whether it is another one at a later row."""
     routes: list[RouteLine | None] = []
     changing: list[bool] = []
+    firsts = np.array([start for start, end in zip(starts, ends, strict=True) if start < end])
+    limits: Iterator[tuple[int, int, int, int, int]] = iter(())
+    if len(firsts):
+        limits = zip(
+            track.t_ms[firsts].tolist(),
+            np.minimum.reduceat(track.t_ms, firsts).tolist(),
+            np.maximum.reduceat(track.t_ms, firsts).tolist(),
+            np.minimum.reduceat(version, firsts).tolist(),
+            np.maximum.reduceat(version, firsts).tolist(),
+            strict=True,
+        )
     for unit, start, end in zip(track.units, starts, ends, strict=True):
-        if start == end or not book.journeys.get(unit):
+        if start == end:
             routes.append(None)
             changing.append(False)
             continue
-        least, most = int(track.t_ms[start:end].min()), int(track.t_ms[start:end].max())
-        routes.append(book.route(unit, int(track.t_ms[start])))
-        same_rules = version[start:end].min() == version[start:end].max()
-        changing.append(not same_rules or book.journey(unit, least) is not book.journey(unit, most))
+        first_ms, least_ms, most_ms, oldest, newest = next(limits)
+        journeys = book.journeys.get(unit, ())
+        routes.append(book.route(unit, first_ms) if journeys else None)
+        same = oldest == newest and (
+            not journeys or book.journey(unit, least_ms) is book.journey(unit, most_ms)
+        )
+        changing.append(not same)
     return routes, changing
 
 
@@ -407,7 +431,7 @@ def _screen_version(
         [UNKNOWN if batch.received_ms is None else batch.received_ms for batch in track.batches]
     )[track.batch[rows]]
     moved_m = distances_m(prev_lon, prev_lat, lon, lat)
-    marked = gnss.screen(
+    odd = gnss.screen(
         th,
         moved_m=moved_m,
         dt_ms=dt_ms,
@@ -417,15 +441,15 @@ def _screen_version(
         t_ms=t_ms,
         received_ms=received,
     )
-    marked |= _motion_marks(rules, known, track, rows, moved_m, dt_ms)
+    bits = np.where(odd, np.uint8(ALL), np.uint8(0))
+    bits[t_ms >= _dues(rules, known)[unit]] = ALL
+    bits[_motion_marks(rules, known, track, rows, moved_m, dt_ms)] |= MOTION
     gap_ms = max(th.gap_s, 3 * th.interval_s) * 1_000
-    marked |= dt_ms > gap_ms
-    marked |= t_ms >= _dues(rules, known)[unit]
-    marked |= np.abs(lon - prev_lon) > HALF_TURN_E7
-    asked = np.flatnonzero(~marked)
+    at_zones = (dt_ms > gap_ms) | (np.abs(lon - prev_lon) > HALF_TURN_E7)
+    asked = np.flatnonzero(~(at_zones | odd))
     if len(asked):
         allowed = _allowed(rules, track.units) if rules.for_units else None
-        marked[asked] |= touched(
+        at_zones[asked] = touched(
             rules.index,
             prev_lon[asked],
             prev_lat[asked],
@@ -436,8 +460,11 @@ def _screen_version(
         )
     progress = _follow(rules, known, columns, unit, t_ms, dt_ms, lat, lon)
     if progress is not None:
-        marked |= _route_marks(rules, known, columns, unit, dt_ms, progress)
-    columns.mask[rows] |= marked
+        at_route, by_route = _route_marks(rules, known, columns, unit, dt_ms, progress)
+        bits[at_route] |= ROUTE
+        at_zones |= by_route
+    bits[at_zones] |= ZONES
+    columns.mask[rows] |= bits
     return progress
 
 
@@ -547,19 +574,21 @@ def _route_marks(
     unit: IntArray,
     dt_ms: IntArray,
     progress: Progress,
-) -> BoolArray:
-    """What the route's screen marks, of units that are on it."""
+) -> tuple[BoolArray, BoolArray]:
+    """What the route's screen marks, of units that are on it; and where the way along it may meet a zone."""
     table, lines = rules.table, columns.routes
     is_on = np.array([route.followed(state.route) for state in known])[unit]
     number = np.array([table.numbers.get(line.id, 0) if line else 0 for line in lines])[unit]
-    half_m = table.half_width_m[number] / 2
     odd = (
         ~progress.sure
-        | (progress.d_m > half_m)
+        | (progress.d_m > table.half_width_m[number] / 2)
         | (progress.s_m < progress.top_before_m - route.FALL_M)
         | (progress.s_m >= table.total_m[number] - rules.thresholds.done_m)
     )
-    long = (dt_ms >= route.BY_ROUTE_MS) & is_on & ~odd
+    # of a place that is not sure, nothing is known: not even that no zone is near
+    long = (dt_ms >= route.BY_ROUTE_MS) & is_on
+    by_route = long & odd
+    long &= ~odd
     if long.any():  # the way along the route may meet a zone that the chord does not
         at = np.flatnonzero(long)
         base = table.base[number[at]]
@@ -569,9 +598,8 @@ def _route_marks(
             table.axis.searchsorted(base + progress.top_before_m[at], "right") - 1,
             progress.segment[at],
         )
-        odd[at] |= table.near_zone[high + 1] > table.near_zone[np.maximum(low, 0)]
-    marked: BoolArray = is_on & odd
-    return marked
+        by_route[at] = table.near_zone[high + 1] > table.near_zone[np.maximum(low, 0)]
+    return is_on & odd, by_route
 
 
 def _spread(so_far: Progress | None, here: Progress, at: IntArray, rows: int) -> Progress:
@@ -692,8 +720,6 @@ def _basis(book: Rulebook, state: UnitState) -> tuple[object, ...]:
     return (
         state.motion.anchor if standing else None,
         _due_ms(rules, state.motion, state.zones, state.seals),
-        state.route.route if route.followed(state.route) else None,
-        state.route.mark,
     )
 
 
@@ -711,12 +737,13 @@ class _Walk:
     ) -> None:
         self.book, self.unit = book, unit
         self.track, self.columns, self.screen = columns.track, columns, screen
-        self.mask = screen(columns.mask)
+        self.bits = screen(columns.mask)
         self.number = number
         self.begin = 0 if number is None else columns.starts[number]
         self.end = 0 if number is None else columns.ends[number]
         self.line = None if number is None else columns.routes[number]
         self.every = number is not None and columns.all_rows[number]
+        self.lasts = columns.lasts
         self.shift = 0  # between a row of the track and of `columns`, which may have been made anew
         frame = state.frame
         self.chains, self.chains_before = frame.chains, frame.chains_before
@@ -734,6 +761,7 @@ class _Walk:
         self.signals: list[Signal] = []
         self.stepped = 0
         self.rows: list[list[int]] | None = None
+        self.off_rows: tuple[RouteLine, int, Whole] | None = None
 
     def go(self, pieces: Iterable[Batch | ChainHole]) -> None:
         """All pieces, in order."""
@@ -789,50 +817,75 @@ class _Walk:
         self.route = route.broken(self.route)
 
     def _rows(self, row: int, end: int) -> None:
-        """The rows up to `end`: dull ones at once, the others one by one."""
+        """The rows up to `end`: dull ones at once, the others one by one, by whom they may concern."""
         while row < end:
-            if self._dull(row):
-                marked = self.mask[row - self.shift : end - self.shift]
-                dull = int(marked.argmax()) if marked.any() else end - row
+            if not self._as_screened(row):
+                self._step(row, ALL)
+                row += 1
+                continue
+            restless = self._restless(row)
+            if not restless:
+                marked = self.bits[row - self.shift : end - self.shift]
+                dull = int((marked != 0).argmax()) if marked.any() else end - row
                 if dull:
                     self._skip(row, row + dull)
                     row += dull
                     continue
-            self._step(row)
+            self._step(row, restless | int(self.bits[row - self.shift]))
             row += 1
 
-    def _dull(self, row: int) -> bool:
-        """Whether an unmarked row would change nothing but the frame."""
-        if self.every or not self.clean or self.broken or self.prev is None:
-            return False
-        if not (gnss.quiet(self.gate) and motion.quiet(self.motion)):
-            return False
+    def _restless(self, row: int) -> int:
+        """Those that a row concerns also if no screen has marked it."""
+        bits = 0
+        if not gnss.quiet(self.gate):
+            bits = GATE
+        if not motion.quiet(self.motion):
+            bits |= MOTION
         if not zones.quiet(self.zones, standing=motion.standing(self.motion)):
-            return False
-        if not (route.quiet(self.route) and seals.quiet(self.seals)):
-            return False
-        if self._as_screened(row):
-            return True
-        if self.end - row < RESCREEN_ROWS:
-            return False
-        self._screen_again(row)
-        return True
+            bits |= ZONES
+        if not route.quiet(self.route):
+            bits |= ROUTE | self._long(row)
+        elif not self._followed(row):
+            if self.end - row >= RESCREEN_ROWS:
+                self._screen_again(row)
+            else:
+                bits |= ROUTE | self._long(row)
+        if not seals.quiet(self.seals):
+            bits |= SEALS
+        return bits
 
     def _as_screened(self, row: int) -> bool:
-        """Whether the screens started from the state as it is now."""
-        if self.stale:
-            if self.basis is None:
-                self.basis = _basis(self.book, self.screened)
-            if _basis(self.book, self.state()) != self.basis:
+        """Whether the screens took this row as we come to it: the same fix before it, the same state."""
+        if self.every or not self.clean or self.broken or self.prev is None:
+            return False
+        if not self.stale:
+            return True
+        if self.basis is None:
+            self.basis = _basis(self.book, self.screened)
+        if _basis(self.book, self.state()) != self.basis:
+            if self.end - row < RESCREEN_ROWS:
                 return False
-            self.stale = False
-        line = self.line
-        if line is None or self.route.route != line.id or self.route.mark != line.mark:
-            return line is None and self.route.route is None
-        if self.route.mode is route.Mode.DONE:
+            self._screen_again(row)
+        self.stale = False
+        return True
+
+    def _followed(self, row: int) -> bool:
+        """Whether the screen followed the unit along the same route, from the same progress."""
+        line, state = self.line, self.route
+        if line is None or state.route != line.id or state.mark != line.mark:
+            return line is None and state.route is None
+        if state.mode is route.Mode.DONE:
             return True
         progress = self.columns.progress
-        return progress is not None and int(progress.top_before_m[row - self.shift]) == self.top_m
+        if progress is None or not route.followed(self.screened.route):
+            return False
+        return int(progress.top_before_m[row - self.shift]) == self.top_m
+
+    def _long(self, row: int) -> int:
+        """ZONES where the route may stand for the chord although no screen has asked along it."""
+        assert self.prev is not None
+        dt_ms = self._row(row)[1] - self.prev.t_ms
+        return ZONES if dt_ms >= route.BY_ROUTE_MS else 0
 
     def _screen_again(self, row: int) -> None:
         """The unit's rows from here on, from the state as it is now."""
@@ -858,9 +911,9 @@ class _Walk:
         )
         state = self.state()
         self.columns = _columns(self.book, {self.unit: state}, alone)
-        self.mask, self.shift = self.screen(self.columns.mask), row
+        self.bits, self.shift = self.screen(self.columns.mask), row
         self.line, self.every = self.columns.routes[0], self.columns.all_rows[0]
-        self.basis, self.stale = _basis(self.book, state), False
+        self.screened, self.basis, self.stale = state, None, False
 
     def _skip(self, row: int, end: int) -> None:
         """Dull rows: only the frame goes on."""
@@ -869,10 +922,10 @@ class _Walk:
             begin, behind = row - self.shift, end - self.shift
             top_m = int(progress.top_after_m[behind - 1])
             if top_m // MARK_M > self.top_m // MARK_M:
-                tops: list[int] = progress.top_after_m[begin:behind].tolist()
-                times: list[int] = self.track.t_ms[row:end].tolist()
-                for after_m, t_ms in zip(tops, times, strict=True):
-                    self._progress(after_m, t_ms)
+                marks = progress.top_after_m[begin:behind] // MARK_M
+                new = np.flatnonzero(np.diff(marks, prepend=self.top_m // MARK_M))
+                for at in new.tolist():
+                    self._progress(int(marks[at]) * MARK_M, int(self.track.t_ms[row + at]))
             self.top_m = top_m
         cells = self._row(end - 1)
         self.prev = _place(cells, self._coded(cells[0]))
@@ -886,6 +939,8 @@ class _Walk:
 
     def _row(self, row: int) -> list[int]:
         if self.rows is None:
+            if row == self.end - 1 and self.number is not None:  # all that a dull unit is asked for
+                return self.lasts[self.number]
             span = slice(self.begin, self.end)
             self.rows = np.stack([column[span] for column in _cells(self.track)], axis=1).tolist()
         return self.rows[row - self.begin]
@@ -894,9 +949,8 @@ class _Walk:
         """A seq that also knows its chain: findings may end in another one than they began in."""
         return (self.chains_before + len(self.chains) - 1) << SEQ_BITS | seq
 
-    def _step(self, row: int) -> None:
+    def _step(self, row: int, bits: int) -> None:
         self.stepped += 1
-        self.stale = True
         cells = self._row(row)
         place = _place(cells, self._coded(cells[0]))
         rules = self.book.versions[int(self.columns.version[row - self.shift])]
@@ -907,21 +961,80 @@ class _Walk:
             prev=self.prev,
             broken=self.broken,
         )
+        whole = self._whole(row) if self.route.mode is route.Mode.OFF else None
+        if not bits & GATE:
+            self._judge(rules, fix, place.t_ms, bits, whole)
+            return
         assert self.batch is not None
+        self.stale = True
         gated = gnss.step(rules.thresholds, self.gate, fix, self.batch.received_ms)
         self.gate = gated.state
         self._tell(gated.hits, place.t_ms)
-        for released in gated.released:
-            self._judge(rules, released, place.t_ms)
         self.clean = len(gated.released) == 1 and gated.released[0] is fix
+        for released in gated.released:
+            self._judge(rules, released, place.t_ms, bits, whole if self.clean else None)
 
-    def _judge(self, rules: Rules, fix: Fix, confirmed_ms: int) -> None:
+    def _whole(self, row: int) -> Along | None:
+        """The nearest place on the whole route, asked for all rows that are left together."""
+        if self.line is None or self.route.route != self.line.id:
+            return None
+        if self.off_rows is None or self.off_rows[0] is not self.line:
+            rest = slice(row, self.end)
+            lon, lat = self.track.lon_e7[rest], self.track.lat_e7[rest]
+            self.off_rows = (self.line, row, project_many(self.line, lon, lat))
+        line, begin, whole = self.off_rows
+        cells = self._row(row)
+        return whole.at(line, row - begin, cells[3], cells[2])
+
+    def _judge(
+        self, rules: Rules, fix: Fix, confirmed_ms: int, bits: int, whole: Along | None
+    ) -> None:
         """One good fix through motion, zones, route and seals, in this order."""
-        place = fix.place
-        self.motion, hits = motion.step(rules.thresholds, self.motion, fix)
-        self._tell(hits, confirmed_ms)
+        if bits & MOTION:
+            self.stale = True
+            before = motion.standing(self.motion)
+            self.motion, hits = motion.step(rules.thresholds, self.motion, fix)
+            self._tell(hits, confirmed_ms)
+            if motion.standing(self.motion) is not before:
+                bits |= ZONES | ROUTE  # both look at it
         standing = motion.standing(self.motion)
-        line = self.book.route(self.unit, place.t_ms, rules)
+        line = self.book.route(self.unit, fix.place.t_ms, rules)
+        if bits & ZONES:
+            before_inside = zones.inside(self.zones)
+            self._judge_zones(rules, fix, confirmed_ms, line, standing=standing)
+            if zones.inside(self.zones) != before_inside:
+                bits |= ROUTE  # in an allowed zone distance counts as 0
+        if bits & ROUTE and (line is not None or self.route.route is not None):
+            routed = route.step(
+                rules,
+                line,
+                self.route,
+                self.top_m,
+                fix,
+                inside=zones.inside(self.zones),
+                standing=standing,
+                whole=whole,
+            )
+            self.route = routed.state
+            self._progress(routed.top_m, fix.place.t_ms)
+            self._tell(routed.hits, confirmed_ms)
+        self.prev, self.broken = fix.place, False
+        if bits & SEALS and self.seals.seals:
+            self.stale = True
+            context = self._context(fix.place, None)
+            self.seals, hits = seals.step_fix(context, self.seals, fix.place)
+            self._tell(hits, confirmed_ms)
+
+    def _judge_zones(
+        self,
+        rules: Rules,
+        fix: Fix,
+        confirmed_ms: int,
+        line: RouteLine | None,
+        *,
+        standing: bool,
+    ) -> None:
+        self.stale = True
         here = (rules.version, rules.valid_from_ms)
         changed = None
         if self.version != here:
@@ -939,24 +1052,6 @@ class _Walk:
         )
         self.zones = zoned.state
         self._tell(zoned.hits, confirmed_ms)
-        if line is not None or self.route.route is not None:
-            routed = route.step(
-                rules,
-                line,
-                self.route,
-                self.top_m,
-                fix,
-                inside=zones.inside(self.zones),
-                standing=standing,
-            )
-            self.route = routed.state
-            self._progress(routed.top_m, place.t_ms)
-            self._tell(routed.hits, confirmed_ms)
-        self.prev, self.broken = place, False
-        if self.seals.seals:
-            context = self._context(place, None)
-            self.seals, hits = seals.step_fix(context, self.seals, place)
-            self._tell(hits, confirmed_ms)
 
     def _changed(self, rules: Rules) -> frozenset[str]:
         """The zones in which this version differs from the unit's last one."""

@@ -154,6 +154,7 @@ class _Work:
     allowed: bool  # in a zone where distance counts as 0
     inside: frozenset[str]
     standing: bool
+    whole: Along | None
     hits: list[Hit] = field(default_factory=list)
 
     @property
@@ -163,6 +164,12 @@ class _Work:
     @property
     def xy(self) -> tuple[int, int]:
         return self.fix.place.lon_e7, self.fix.place.lat_e7
+
+    def on_all(self) -> Along:
+        """The nearest place on the whole route."""
+        if self.whole is None:
+            self.whole = project_all(self.line, *self.xy)
+        return self.whole
 
     def counted(self, d_m: float) -> float:
         return 0.0 if self.allowed else d_m
@@ -243,8 +250,12 @@ def step(
     *,
     inside: frozenset[str],
     standing: bool,
+    whole: Along | None = None,
 ) -> Stepped:
-    """One good fix against the route that the unit's journey prescribes now."""
+    """One good fix against the route that the unit's journey prescribes now.
+
+    `whole`: what `project_all` says of the fix, if it was asked already.
+    """
     if line is None or state.route != line.id:
         ended = _end_all(state, fix)
         if line is None:
@@ -262,6 +273,7 @@ def step(
         allowed=_allowed(rules, line, inside),
         inside=inside,
         standing=standing,
+        whole=whole,
     )
     if state.mark != line.mark:
         state = _edited(work, state)
@@ -363,7 +375,7 @@ def unpack(packed: list[object]) -> State:
 def _before(work: _Work, state: State) -> State:
     """Not joined yet."""
     place, th, line = work.fix.place, work.th, work.line
-    all_of_it = project_all(line, *work.xy)
+    all_of_it = work.on_all()
     if work.counted(all_of_it.d_m) <= line.half_width_m / 2 and place.sharp:
         near = _nearer(state.near, place)
         if near.count < NEAR_FIXES:
@@ -449,7 +461,7 @@ def _window(line: RouteLine, top_m: int, dt_ms: int, s_m: int | None = None) -> 
 def _elsewhere(work: _Work, state: State, along: Along) -> Elsewhere | None:
     """The whole route is asked; a nearer part counts after three fixes that agree."""
     line, place = work.line, work.fix.place
-    whole = project_all(line, *work.xy)
+    whole = work.on_all()
     if whole.d_m > line.half_width_m / 2 or whole.d_m >= along.d_m or not place.sharp:
         return None
     s_m, before = math.floor(whole.s_m), state.elsewhere
@@ -580,79 +592,85 @@ def _off(work: _Work, state: State) -> State:
     """Away: how far and how long, until it is back."""
     line, fix, place, off = work.line, work.fix, work.fix.place, state.off
     assert off is not None
-    whole = project_all(line, *work.xy)
+    whole = work.on_all()
     d_m = work.counted(whole.d_m)
-    off = _driven(work, off, whole.d_m)
-    if d_m < line.half_width_m / 2 and place.sharp:
+    back = d_m < line.half_width_m / 2 and place.sharp
+    off = _watched(work, off, whole.d_m, d_m, counts=not back and place.sharp)
+    if back:
         near = _nearer(state.near, place)
         if near.count < NEAR_FIXES:
             return replace(state, off=off, near=near)
         return _rejoined(work, replace(state, off=off, near=near), whole)
-    state = replace(state, near=None)
-    if not place.sharp or fix.prev is None:
-        return replace(state, off=off)
-    off = _deviating(work, off, d_m)
-    off = replace(off, legal_far=off.legal_far + 1 if d_m > line.legal_m else 0)
     if off.legal_far >= LEGAL_FIXES and state.legal is None:
         work.tell(
-            "LEGAL_ROUTE_DEVIATION",
-            place,
-            seq=off.seq,
-            phase=Phase.BEGIN,
-            value=round(d_m, 1),
+            "LEGAL_ROUTE_DEVIATION", place, seq=off.seq, phase=Phase.BEGIN, value=round(d_m, 1)
         )
         state = replace(state, legal=LegalAlert(seq=off.seq))
-    return replace(state, off=replace(off, legal_far=min(off.legal_far, LEGAL_FIXES)))
-
-
-def _driven(work: _Work, off: Off, d_m: float) -> Off:
-    fix = work.fix
-    visited = off.visited
-    for bit, name in enumerate(work.line.checkpoints):
-        if name in work.inside:
-            visited |= 1 << bit
-    off = replace(off, visited=visited, max_d_m=max(off.max_d_m, round(d_m)))
-    if fix.prev is None or fix.broken or work.standing:
-        return off
-    moved_m = distance_m(fix.prev.lon_e7, fix.prev.lat_e7, *work.xy)
-    return replace(
-        off,
-        driven_dm=off.driven_dm + round(moved_m * 10),
-        moving_ms=off.moving_ms + fix.dt_ms,
+    if fix.prev is None and state.near is None:
+        return replace(state, off=off)
+    return State(
+        route=state.route,
+        mark=state.mark,
+        mode=Mode.OFF,
+        first_ms=state.first_ms,
+        off=off,
+        legal=state.legal,
     )
 
 
-def _deviating(work: _Work, off: Off, d_m: float) -> Off:
+def _watched(work: _Work, off: Off, away_m: float, d_m: float, *, counts: bool) -> Off:
+    """What goes on while a unit is off: made in one piece, for every fix of such a unit comes here."""
+    fix, place, line, th = work.fix, work.fix.place, work.line, work.th
+    visited, driven_dm, moving_ms = off.visited, off.driven_dm, off.moving_ms
+    for bit, name in enumerate(line.checkpoints):
+        if name in work.inside:
+            visited |= 1 << bit
+    if fix.prev is not None and not fix.broken and not work.standing:
+        moved_m = distance_m(fix.prev.lon_e7, fix.prev.lat_e7, *work.xy)
+        driven_dm += round(moved_m * 10)
+        moving_ms += fix.dt_ms
+    far, far_place, said, said_d_m = off.far, off.far_place, off.said, off.said_d_m
+    legal_far = off.legal_far
+    if counts:
+        legal_far = min(legal_far + 1, LEGAL_FIXES) if d_m > line.legal_m else 0
+        begin: Place | None = None
+        if said:
+            if d_m >= 2 * said_d_m:
+                _deviates(work, off, place, d_m, said)
+                said, said_d_m = said + 1, round(d_m)
+        elif d_m > line.alert_m + 2 * place.u_m:
+            far, far_place = min(far + 1, th.deviation_fixes), far_place or place
+            lasted_ms = place.t_ms - far_place.t_ms
+            if far >= th.deviation_fixes and lasted_ms >= th.deviation_s * 1_000:
+                begin = far_place
+        else:
+            far, far_place = 0, None
+        if not said and begin is None and moving_ms >= th.deviation_off_s * 1_000 and d_m > 0:
+            begin = place
+        if begin is not None:
+            _deviates(work, off, begin, d_m, 0)
+            said, said_d_m = 1, max(round(d_m), round(line.half_width_m))
+            far_place = None
+    return Off(
+        seq=off.seq,
+        left_ms=off.left_ms,
+        s_m=off.s_m,
+        driven_dm=driven_dm,
+        max_d_m=max(off.max_d_m, round(away_m)),
+        moving_ms=moving_ms,
+        far=far,
+        far_place=far_place,
+        said=said,
+        said_d_m=said_d_m,
+        legal_far=legal_far,
+        visited=visited,
+    )
+
+
+def _deviates(work: _Work, off: Off, place: Place, d_m: float, n: int) -> None:
     """ROUTE_DEVIATION: far for long, or away for very long; `change` at each doubling."""
-    place, th = work.fix.place, work.th
-    if off.said:
-        if d_m < 2 * off.said_d_m:
-            return off
-        work.tell(
-            "ROUTE_DEVIATION",
-            place,
-            seq=off.seq,
-            phase=Phase.CHANGE,
-            n=off.said,
-            value=round(d_m, 1),
-        )
-        return replace(off, said=off.said + 1, said_d_m=round(d_m))
-    first: Place | None = None
-    if d_m > work.line.alert_m + 2 * place.u_m:
-        far_place = off.far_place or place
-        off = replace(off, far=min(off.far + 1, th.deviation_fixes), far_place=far_place)
-        lasted_ms = place.t_ms - far_place.t_ms
-        if off.far >= th.deviation_fixes and lasted_ms >= th.deviation_s * 1_000:
-            first = far_place
-    else:
-        off = replace(off, far=0, far_place=None)
-    if first is None and off.moving_ms >= th.deviation_off_s * 1_000 and d_m > 0:
-        first = place
-    if first is None:
-        return off
-    work.tell("ROUTE_DEVIATION", first, seq=off.seq, phase=Phase.BEGIN, value=round(d_m, 1))
-    said_d_m = max(round(d_m), round(work.line.half_width_m))
-    return replace(off, said=1, said_d_m=said_d_m, far_place=None)
+    phase = Phase.CHANGE if n else Phase.BEGIN
+    work.tell("ROUTE_DEVIATION", place, seq=off.seq, phase=phase, n=n, value=round(d_m, 1))
 
 
 def _rejoined(work: _Work, state: State, whole: Along) -> State:
@@ -816,7 +834,7 @@ def _joining_s_m(work: _Work, whole: Along) -> int:
         return math.floor(whole.s_m)
     x, y = work.xy
     px, py = (x - line.x0) * line.kx, (y - line.y0) * line.ky
-    along = np.clip((px * line.ux + py * line.uy) / (line.len_m * line.len_m), 0.0, 1.0)
+    along = np.clip((px * line.ux + py * line.uy) * line.inv_m2, 0.0, 1.0)
     away = np.hypot(px - along * line.ux, py - along * line.uy)
     fits = away <= line.half_width_m / 2
     if fix.prev is not None and not fix.broken:

@@ -68,6 +68,7 @@ class RouteLine:
     ux: FloatArray  # the segment in metres
     uy: FloatArray
     len_m: FloatArray
+    inv_m2: FloatArray  # 1 / len_m squared
     s0_m: FloatArray  # where it begins along the route
     total_m: float
     twin: BoolArray  # another part of the route is within 2 half widths, over 500 m away along it

@@ -64,6 +64,7 @@ def prepare_line(
         ux=ux,
         uy=uy,
         len_m=len_m,
+        inv_m2=1.0 / (len_m * len_m),
         s0_m=s0_m,
         total_m=float(behind[-1]),
         twin=_twins(points, s0_m, len_m, 2 * half_width_m),
@@ -94,20 +95,8 @@ def segments_between(line: RouteLine, least_m: float, most_m: float) -> tuple[in
 
 def project(line: RouteLine, x: float, y: float, first: int, behind: int) -> Along:
     """The nearest place on segments first .. behind - 1; of equal ones the first."""
-    span = slice(first, behind)
-    ux, uy, len_m = line.ux[span], line.uy[span], line.len_m[span]
-    px = (x - line.x0[span]) * line.kx[span]
-    py = (y - line.y0[span]) * line.ky[span]
-    along = np.clip((px * ux + py * uy) / (len_m * len_m), 0.0, 1.0)
-    qx = px - along * ux
-    qy = py - along * uy
-    square = qx * qx + qy * qy
-    best = int(square.argmin())
-    return Along(
-        s_m=float(line.s0_m[first + best] + along[best] * len_m[best]),
-        d_m=math.sqrt(float(square[best])),
-        segment=first + best,
-    )
+    square, segment, s_m = _nearest(line, x, y, first, behind)
+    return Along(s_m=s_m, d_m=math.sqrt(square), segment=segment)
 
 
 def project_twin(
@@ -125,14 +114,14 @@ def project_twin(
     so that a unit which turns where the route turns goes on along it, and is not taken to drive back.
     """
     span = slice(first, behind)
-    ux, uy, len_m = line.ux[span], line.uy[span], line.len_m[span]
+    ux, uy = line.ux[span], line.uy[span]
     px = (x - line.x0[span]) * line.kx[span]
     py = (y - line.y0[span]) * line.ky[span]
-    along = np.clip((px * ux + py * uy) / (len_m * len_m), 0.0, 1.0)
+    along = np.minimum(np.maximum((px * ux + py * uy) * line.inv_m2[span], 0.0), 1.0)
     qx = px - along * ux
     qy = py - along * uy
     away = np.sqrt(qx * qx + qy * qy)
-    s = line.s0_m[span] + along * len_m
+    s = line.s0_m[span] + along * line.len_m[span]
     cost = away + 0.5 * np.abs(s - expected_m)
     if heading is not None:
         forth = heading[0] * line.kx[span] * ux + heading[1] * line.ky[span] * uy
@@ -154,12 +143,75 @@ def project_all(line: RouteLine, x: float, y: float) -> Along:
     nearest = int(least.argmin())
     best = _chunk(line, x, y, nearest)
     # the scale of latitude changes by under 1 % within 50 km, of longitude by under 2 %: 10 % is room enough
-    for chunk in np.flatnonzero(least * 0.81 <= best.d_m * best.d_m).tolist():
+    for chunk in np.flatnonzero(least * 0.81 <= best[0]).tolist():
         if chunk != nearest:
-            other = _chunk(line, x, y, chunk)
-            if (other.d_m, other.segment) < (best.d_m, best.segment):
-                best = other
-    return _corrected(line, x, y, best)
+            best = min(best, _chunk(line, x, y, chunk))
+    square, segment, s_m = best
+    return _corrected(line, x, y, Along(s_m=s_m, d_m=math.sqrt(square), segment=segment))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Whole:
+    """`project_all` of many places, as arrays; not yet corrected for what is far away."""
+
+    s_m: FloatArray
+    d_m: FloatArray
+    segment: IntArray
+
+    def at(self, line: RouteLine, number: int, x: float, y: float) -> Along:
+        """What `project_all` says of this place."""
+        along = Along(
+            s_m=float(self.s_m[number]),
+            d_m=float(self.d_m[number]),
+            segment=int(self.segment[number]),
+        )
+        return _corrected(line, x, y, along)
+
+
+def project_many(line: RouteLine, x: IntArray, y: IntArray) -> Whole:
+    """`project_all` of many places at once, to the bit: for units that are long off their route."""
+    bounds = line.chunk_bounds
+    k_lon, k_lat = scales(y.astype(np.float64))
+    dx = np.maximum(np.maximum(bounds[:, 0] - x[:, None], x[:, None] - bounds[:, 2]), 0.0)
+    dy = np.maximum(np.maximum(bounds[:, 1] - y[:, None], y[:, None] - bounds[:, 3]), 0.0)
+    least = (dx * k_lon[:, None]) ** 2 + (dy * k_lat[:, None]) ** 2
+    rows = np.arange(len(x))
+    nearest = least.argmin(axis=1)
+    _, square, _ = _in_chunks(line, x, y, nearest)
+    # a little more room than project_all takes: what is asked too much is farther away
+    row, chunk = np.nonzero(least * 0.8 <= square[:, None])
+    missing = np.setdiff1d(rows, row)
+    row, chunk = np.concatenate([row, missing]), np.concatenate([chunk, nearest[missing]])
+    order = np.lexsort((chunk, row))
+    row, chunk = row[order], chunk[order]
+    s_m, square, segment = _in_chunks(line, x[row], y[row], chunk)
+    begins = np.searchsorted(row, rows)
+    best = np.minimum.reduceat(square, begins)
+    first = np.flatnonzero(square == best[row])
+    first = first[np.searchsorted(row[first], rows)]
+    return Whole(s_m=s_m[first], d_m=np.sqrt(square[first]), segment=segment[first])
+
+
+def _in_chunks(
+    line: RouteLine, x: IntArray, y: IntArray, chunk: IntArray
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Of each place the nearest segment in one chunk: place, squared distance, segment."""
+    last = len(line.len_m) - 1
+    at = np.minimum(
+        chunk[:, None] * CHUNK + np.arange(CHUNK), last
+    )  # the last segment again: no nearer
+    ux, uy = line.ux[at], line.uy[at]
+    px = (x[:, None] - line.x0[at]) * line.kx[at]
+    py = (y[:, None] - line.y0[at]) * line.ky[at]
+    along = np.minimum(np.maximum((px * ux + py * uy) * line.inv_m2[at], 0.0), 1.0)
+    qx = px - along * ux
+    qy = py - along * uy
+    square = qx * qx + qy * qy
+    best = square.argmin(axis=1)
+    rows = np.arange(len(x))
+    segment = at[rows, best]
+    s_m = line.s0_m[segment] + along[rows, best] * line.len_m[segment]
+    return s_m, square[rows, best], segment
 
 
 def place_at(line: RouteLine, s_m: float) -> tuple[float, float]:
@@ -181,9 +233,27 @@ def points_between(line: RouteLine, from_m: float, to_m: float) -> IntArray:
     return between if from_m <= to_m else between[::-1]
 
 
-def _chunk(line: RouteLine, x: float, y: float, chunk: int) -> Along:
+def _chunk(line: RouteLine, x: float, y: float, chunk: int) -> tuple[float, int, float]:
     first = chunk * CHUNK
-    return project(line, x, y, first, min(first + CHUNK, len(line.len_m)))
+    return _nearest(line, x, y, first, min(first + CHUNK, len(line.len_m)))
+
+
+def _nearest(
+    line: RouteLine, x: float, y: float, first: int, behind: int
+) -> tuple[float, int, float]:
+    """Squared distance, segment and place of the nearest of some segments."""
+    span = slice(first, behind)
+    ux, uy = line.ux[span], line.uy[span]
+    px = (x - line.x0[span]) * line.kx[span]
+    py = (y - line.y0[span]) * line.ky[span]
+    along = np.minimum(np.maximum((px * ux + py * uy) * line.inv_m2[span], 0.0), 1.0)
+    qx = px - along * ux
+    qy = py - along * uy
+    square = qx * qx + qy * qy
+    best = int(square.argmin())
+    segment = first + best
+    s_m = line.s0_m[segment] + along[best] * line.len_m[segment]
+    return float(square[best]), segment, float(s_m)
 
 
 def _corrected(line: RouteLine, x: float, y: float, along: Along) -> Along:

@@ -22,9 +22,9 @@ AHEAD_M = 2_500.0
 FAST_M_S = 1.3 * 27.8  # no lorry goes faster along a route
 ROOM_M = TWIN_GAP_M + 200.0
 GAP_M = 1e7  # between two routes on the common axis: no window reaches over it
-SPAN_MAX = 96  # segments asked for a row; a row that needs more is stepped
+SPAN_MAX = 256  # segments asked for a slice of one unit; rows of one that needs more are stepped
 SLICE_ROWS = 4_096  # rows asked together: temporaries stay in the cache
-SLICE_LEAST = 8  # rows of one unit in a slice
+SLICE_LEAST, SLICE_MOST = 8, 64  # rows of one unit in a slice: its window grows with every one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,6 +44,7 @@ class RouteTable:
     ux: FloatArray
     uy: FloatArray
     len_m: FloatArray
+    inv_m2: FloatArray
     s0_m: FloatArray
     twin: BoolArray
     near_zone: IntArray  # (segments + 1,): how many before have a zone's edge near by
@@ -83,6 +84,7 @@ def build_table(routes: Sequence[RouteLine], index: ZoneIndex) -> RouteTable:
         ux=_joined([route.ux for route in routes]),
         uy=_joined([route.uy for route in routes]),
         len_m=_joined([route.len_m for route in routes]),
+        inv_m2=_joined([route.inv_m2 for route in routes]),
         s0_m=s0_m,
         twin=np.concatenate([route.twin for route in routes]) if routes else np.empty(0, np.bool_),
         near_zone=np.concatenate([[0], np.cumsum(np.concatenate(near))]).astype(np.int64)
@@ -108,31 +110,30 @@ def follow(
     s_m, d_m = np.zeros(rows), np.full(rows, np.inf)
     segment = np.full(rows, -1, np.int64)
     found = np.zeros(rows, np.bool_)
-    followed = route[unit] >= 0
-    anchor_s = top_m.astype(np.float64)
-    anchor_t = anchor_ms.copy()
     starts = np.searchsorted(unit, np.arange(len(route)))
-    place_in_unit = np.arange(rows) - starts[unit]
-    units = max(1, int((route >= 0).sum()))
-    size = max(SLICE_LEAST, SLICE_ROWS // units)
-    slices = int(place_in_unit.max(initial=-1)) // size + 1
-    of_slice = place_in_unit // size
-    for number in range(slices):
-        at = np.flatnonzero((of_slice == number) & followed)
-        if len(at) == 0:
-            continue
-        who = unit[at]
-        waited_s = np.maximum(t_ms[at] - anchor_t[who], 0) / 1_000
-        least = anchor_s[who] - ROOM_M
-        most = anchor_s[who] + ROOM_M + FAST_M_S * waited_s
-        s_m[at], d_m[at], segment[at], found[at] = _nearest(
+    ends = np.append(starts[1:], rows)
+    who = np.flatnonzero((route >= 0) & (ends > starts))
+    anchor_s, anchor_t = top_m[who].astype(np.float64), anchor_ms[who]
+    size = min(max(SLICE_LEAST, SLICE_ROWS // max(1, len(who))), SLICE_MOST)
+    longest = int((ends - starts)[who].max(initial=0))
+    for begin in range(0, longest, size):
+        at = starts[who][:, None] + np.arange(begin, min(begin + size, longest))
+        there = at < ends[who][:, None]
+        going = there[:, 0]
+        if not going.all():  # the shorter ones are over
+            who, at, there = who[going], at[going], there[going]
+            anchor_s, anchor_t = anchor_s[going], anchor_t[going]
+        at = np.minimum(at, ends[who][:, None] - 1)
+        waited_s = np.maximum(t_ms[at] - anchor_t[:, None], 0).max(axis=1) / 1_000
+        least, most = anchor_s - ROOM_M, anchor_s + ROOM_M + FAST_M_S * waited_s
+        s_m[at], d_m[at], segment[at], known = _nearest(
             table, route[who], lat_e7[at], lon_e7[at], least, most
         )
-        last = np.flatnonzero(np.append(who[1:] != who[:-1], True))
-        ends, ending = at[last], who[last]
-        known = found[ends]
-        anchor_s[ending[known]] = s_m[ends[known]]
-        anchor_t[ending[known]] = t_ms[ends[known]]
+        found[at] = known
+        last = at[:, -1]
+        sure = found[last] & (d_m[last] <= table.half_width_m[route[who]])
+        anchor_s = np.where(sure, s_m[last], anchor_s)
+        anchor_t = np.where(sure, t_ms[last], anchor_t)
     width = table.half_width_m[np.maximum(route, 0)][unit] if len(table.half_width_m) else d_m
     seen = found & (d_m <= width)
     if seen.any():
@@ -173,42 +174,51 @@ def _tops(
 
 def _nearest(
     table: RouteTable,
-    route: IntArray,
-    lat_e7: IntArray,
+    route: IntArray,  # (units,)
+    lat_e7: IntArray,  # (units, rows)
     lon_e7: IntArray,
-    least: FloatArray,
+    least: FloatArray,  # (units,)
     most: FloatArray,
 ) -> tuple[FloatArray, FloatArray, IntArray, BoolArray]:
     """Place, distance and segment on the asked stretch, and whether enough of the route around was asked."""
     begin, end = table.begins[route], table.begins[route + 1]
     base, total = table.base[route], table.total_m[route]
-    low = np.clip(least, 0.0, total) + base
-    high = np.clip(most, 0.0, total) + base
+    low = np.minimum(np.maximum(least, 0.0), total) + base
+    high = np.minimum(most, total) + base
     first = np.maximum(table.axis.searchsorted(low, "right") - 2, begin)
     behind = np.minimum(table.axis.searchsorted(high, "right") + 1, end)
     narrow = behind - first <= SPAN_MAX
-    span = int((behind - first)[narrow].max(initial=1))
-    at = first[:, None] + np.arange(span)
-    asked = at < behind[:, None]
+    behind = np.where(narrow, behind, first + 1)
+    at = first[:, None] + np.arange(int((behind - first).max()))
+    beyond = at >= behind[:, None]
     at = np.minimum(at, len(table.axis) - 1)
-    ux, uy, len_m = table.ux[at], table.uy[at], table.len_m[at]
-    px = (lon_e7[:, None] - table.x0[at]) * table.kx[at]
-    py = (lat_e7[:, None] - table.y0[at]) * table.ky[at]
-    along = np.clip((px * ux + py * uy) / (len_m * len_m), 0.0, 1.0)
-    qx = px - along * ux
-    qy = py - along * uy
-    square = np.where(asked, qx * qx + qy * qy, np.inf)
-    best = square.argmin(axis=1)
-    row = np.arange(len(route))
-    segment = first + best
-    s_m = table.s0_m[segment] + along[row, best] * table.len_m[segment]
+    ux, uy = table.ux[at][:, None, :], table.uy[at][:, None, :]
+    # the same operations in the same order as line.project: the same bits
+    px = (lon_e7[:, :, None] - table.x0[at][:, None, :]) * table.kx[at][:, None, :]
+    py = (lat_e7[:, :, None] - table.y0[at][:, None, :]) * table.ky[at][:, None, :]
+    along = (px * ux + py * uy) * table.inv_m2[at][:, None, :]
+    np.maximum(along, 0.0, out=along)
+    np.minimum(along, 1.0, out=along)
+    px -= along * ux
+    py -= along * uy
+    px *= px
+    py *= py
+    px += py
+    px[np.broadcast_to(beyond[:, None, :], px.shape)] = np.inf
+    best = px.argmin(axis=2)
+    unit, row = np.ogrid[: len(route), : lat_e7.shape[1]]
+    segment = first[:, None] + best
+    s_m = table.s0_m[segment] + along[unit, row, best] * table.len_m[segment]
     last = behind - 1
-    room_behind = (first == begin) | (table.s0_m[segment] - table.s0_m[first] >= TWIN_GAP_M)
-    room_ahead = (behind == end) | (
-        table.s0_m[last] + table.len_m[last] - table.s0_m[segment] - table.len_m[segment]
-        >= TWIN_GAP_M
+    room_behind = (first == begin)[:, None] | (
+        table.s0_m[segment] - table.s0_m[first][:, None] >= TWIN_GAP_M
     )
-    return s_m, np.sqrt(square[row, best]), segment, narrow & room_behind & room_ahead
+    ahead_m = (table.s0_m[last] + table.len_m[last])[:, None] - (
+        table.s0_m[segment] + table.len_m[segment]
+    )
+    room_ahead = (behind == end)[:, None] | (ahead_m >= TWIN_GAP_M)
+    known: BoolArray = narrow[:, None] & room_behind & room_ahead
+    return s_m, np.sqrt(px[unit, row, best]), segment, known
 
 
 def _near_zones(route: RouteLine, index: ZoneIndex) -> BoolArray:
