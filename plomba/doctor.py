@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from plomba import exits
+from plomba.centre import Centre
 
 if TYPE_CHECKING:
     from collector.config import Config
@@ -90,6 +91,7 @@ def examine(config: "Config") -> Iterator[Line]:
     if config.broker.embedded:
         yield from _binary(config)
     yield from _ports(config)
+    yield from _running(config.data_dir)
 
 
 def _python() -> Iterator[Line]:
@@ -245,6 +247,44 @@ def _ports(config: "Config") -> Iterator[Line]:
                 found=f"{host}:{port} is taken",
                 hint=f"stop who listens there, or choose another {option}",
             )
+
+
+def _running(folder: Path) -> Iterator[Line]:
+    """What a collector that runs here says of itself: its way in, and whom it refuses."""
+    from collector.io.folder import running
+
+    there = running(folder)
+    if there is None:
+        yield Line(check="collector", grade=Grade.OK, found="none runs here")
+        return
+    who = f"pid {there.pid}, {there.api_url}"
+    try:
+        health = Centre(folder).get("/health")
+    except typer.Exit:  # what went wrong stands on standard error
+        yield Line(
+            check="collector",
+            grade=Grade.BAD,
+            found=f"{who} does not answer",
+            hint="look into its log; if it hangs, kill -9 loses nothing",
+        )
+        return
+    yield Line(
+        check="collector",
+        grade=Grade.OK if health["ok"] else Grade.BAD,
+        found=who if health["ok"] else f"{who} has no broker",
+        hint="" if health["ok"] else "look into its log for `broker`",
+    )
+    refused = health["refused"]
+    assert isinstance(refused, dict)
+    told = ", ".join(f"{count} {reason}" for reason, count in sorted(refused.items()))
+    yield Line(
+        check="refused",
+        grade=Grade.WARN if refused else Grade.OK,
+        found=told or "nothing lies in quarantine",
+        hint=f"{there.api_url}/api/v1/refusals names them; OPERATING says what to do"
+        if refused
+        else "",
+    )
 
 
 def _first_existing(folder: Path) -> Path:

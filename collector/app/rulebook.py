@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from collector.app import StartError
 from collector.detect.geo import RouteLine
 from collector.detect.geo.geojson import read_zones
@@ -23,7 +25,7 @@ from collector.detect.rules import (
     epochs,
     thresholds_from,
 )
-from collector.store import JourneyRow, RulesRow
+from collector.store import JourneyRow, RulesRow, schema
 from collector.store.database import Store
 
 VERSIONS_MAX = 32  # kept ready for late facts; each costs its shapes in memory
@@ -43,28 +45,36 @@ class Watched:
         self._rows: tuple[RulesRow, ...] = ()
         self._rules: dict[int, tuple[Rules, ...]] = {}
         self._journeys: tuple[JourneyRow, ...] = ()
+        self._journey_no: int | None = None  # journeys are only ever added
         self.rulebook = Rulebook(versions=(FIRST,), journeys=Journeys((), ()))
 
     async def refresh(self) -> bool:
         """Read what is new; True if `rulebook` is another one now."""
         newest = self._rows[-1].version if self._rows else 0
         rows = await self._store.rules(above=newest)
-        journeys = await self._store.journeys()
-        if not rows and journeys == self._journeys:
+        newest_journey = await self._newest_journey()
+        if not rows and newest_journey == self._journey_no:
             return False
+        if newest_journey != self._journey_no:
+            self._journeys, self._journey_no = await self._store.journeys(), newest_journey
         self._rows = (*self._rows, *rows)[-VERSIONS_MAX:]
         for row in self._rows:
             if row.version not in self._rules:
                 # Seconds for large borders: in a thread, so that ticks go on with the rules of before.
                 self._rules[row.version] = await asyncio.to_thread(rules_of, row)
                 log.info("rules version %d is in force", row.version)
-        self._journeys = journeys
         versions = in_succession(self._rules[row.version] for row in self._rows)
         self.rulebook = Rulebook(
             versions=versions,
-            journeys=Journeys(journeys, versions[-1].routes.values()),
+            journeys=Journeys(self._journeys, versions[-1].routes.values()),
         )
         return True
+
+    async def _newest_journey(self) -> int | None:
+        async with self._store.read() as connection:
+            found = await connection.execute(select(func.max(schema.journey.c.number)))
+            newest: int | None = found.scalar_one()
+            return newest
 
 
 def rules_of(row: RulesRow) -> tuple[Rules, ...]:

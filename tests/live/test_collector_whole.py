@@ -287,6 +287,10 @@ async def test_a_stranger_is_named_and_is_let_in_while_the_collector_runs(tmp_pa
         await asyncio.sleep(1.2)  # a key is looked for once a second
         speaker.say(first.envelope)
         await until(lambda: speaker.covered() == 0)
+        _, told, _ = await site.plomba("doctor", "--json", "--api-port", str(site.api_port))
+        lines = {row["check"]: row for row in map(json.loads, told.splitlines())}
+        assert lines["collector"]["grade"] == "ok"
+        assert lines["refused"]["found"] == "1 UnknownKey"
 
 
 async def test_zones_are_in_force_while_the_collector_runs_and_an_alert_is_shown(

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from collector.config import Config
 from collector.io.broker import BrokerSettings
+from collector.io.folder import hold, tell
 from plomba.doctor import Grade, Line, doctor, examine
 
 APP = Typer()
@@ -46,6 +47,7 @@ def test_a_sound_machine_has_nothing_bad_and_nothing_is_made(tmp_path: Path) -> 
         "broker",
         "api port",
         "mqtt port",
+        "collector",
     }
     assert [line for line in lines.values() if line.grade is Grade.BAD] == []
     assert all(line.hint == "" for line in lines.values() if line.grade is Grade.OK)
@@ -81,6 +83,16 @@ def test_a_file_in_the_place_of_the_directory_is_bad(tmp_path: Path) -> None:
 def test_a_site_with_its_own_broker_needs_no_binary_and_no_port(tmp_path: Path) -> None:
     config = replace(sound(tmp_path), broker=BrokerSettings(embedded=False))
     assert {"broker", "mqtt port"}.isdisjoint(lines_of(config))
+
+
+def test_a_collector_that_holds_the_directory_and_is_mute_is_bad(tmp_path: Path) -> None:
+    config = sound(tmp_path)
+    config.data_dir.mkdir()
+    with hold(config.data_dir):
+        tell(config.data_dir, f"http://127.0.0.1:{free_port()}")
+        line = lines_of(config)["collector"]
+    assert line.grade is Grade.BAD
+    assert "does not answer" in line.found
 
 
 def test_exit_and_json_for_programs(tmp_path: Path) -> None:
