@@ -3,12 +3,13 @@
 Law: nothing of it had left the unit, so nothing is ever said twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from agent import Moment, Weight
 from agent.outbox.book import Begin, Chain, Previous
-from agent.outbox.rows import Row, Sealed, event, signed_again
+from agent.outbox.forget import DISK_DAMAGED
+from agent.outbox.rows import Row, Sealed, event, open_row, signed_again
 from agent.outbox.transaction import Transaction
 from agent.outbox.words import ChainReason, News, Trouble, Word
 from agent.sealer import Closing, OpenBatch
@@ -16,6 +17,7 @@ from wire.receipts import Receipt
 from wire.records import EventKind
 
 ROWS_AT_ONCE = 64
+BAD_MAX = 64  # confessed one by one; beyond it the file is a ruin
 
 
 def hear_word(said: Receipt, chains: list[Chain], home_id: int, own_head: bytes | None) -> Word:
@@ -53,6 +55,8 @@ async def found_behind(
         ),
     )
     end_pos = tx.book.newest_pos
+    names = {chain.id: chain.chain_id for chain in tx.book.chains.values()}
+    bad: list[Row] = []
     sources: list[int] = []
     pos = from_pos - 1
     while True:
@@ -61,9 +65,10 @@ async def found_behind(
         )
         for row in rows:
             pos = row.pos
-            sealed = tx.open(row)
+            sealed = open_row(row, tx.identity, names[row.chain]) if row.chain in names else None
             if sealed is None:
-                continue  # damaged: it never left, and its bytes are nobody's
+                bad.append(row)
+                continue
             if row.chain not in sources:
                 begin = _next(tx) if sources else begin
                 sources.append(row.chain)
@@ -78,6 +83,8 @@ async def found_behind(
     if not sources:  # nothing to move: the chain begins all the same
         await tx.found(begin, new_chain_id())
         await tx.append(genesis_only(begin, moment))
+    if bad:
+        await tx.append(_damaged(bad, names, moment))
     tx.at("word:rewritten")
     tx.news.append(
         News(
@@ -85,6 +92,20 @@ async def found_behind(
             detail=f"behind {said.chain_id.hex()} {said.through_batch_no}",
         )
     )
+
+
+def _damaged(bad: list[Row], names: Mapping[int, bytes], moment: Moment) -> OpenBatch:
+    """Their numbers have never left the unit; that they were there is confessed all the same."""
+    kept = tuple(
+        event(
+            EventKind.DROPPED,
+            moment,
+            (row.no, row.no, *(None,) * 5, DISK_DAMAGED, names.get(row.chain)),
+            Weight.EVIDENCE,
+        )
+        for row in bad[:BAD_MAX]
+    )
+    return OpenBatch(kept=kept, sealed=moment, closing=Closing.START)
 
 
 async def _leave(tx: Transaction, chain: Chain, first: Sealed) -> None:

@@ -25,9 +25,9 @@ CREATE TABLE batch  (pos INTEGER PRIMARY KEY, chain INT NOT NULL, no INT NOT NUL
 CREATE TABLE memory (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
 
-_PRAGMAS = (  # before the first access; measured in EDGE section 4
+_ALONE = "locking_mode=EXCLUSIVE"  # keeps every second process out, and with it the reader that starves the checkpoint
+_PRAGMAS = (  # before the first write; measured in EDGE section 4
     f"page_size={PAGE_BYTES}",
-    "locking_mode=EXCLUSIVE",  # keeps a second process out, and with it the reader that starves the checkpoint
     "journal_mode=WAL",
     "synchronous=FULL",
     "wal_autocheckpoint=1024",
@@ -71,17 +71,19 @@ class Store:
         return store
 
     async def _prepare(self, bytes_max: int) -> None:
+        await self.run(f"PRAGMA {_ALONE}")
+        application = await self._number("application_id")
+        version = await self._number("user_version")
+        fresh = (application, version) == (0, 0) and not await self.run(
+            "SELECT 1 FROM sqlite_schema"
+        )
+        if not fresh and application != APPLICATION_ID:  # nothing of it has been touched yet
+            raise DamagedError(f"application_id {application:#x} is not an outbox's")
         for pragma in _PRAGMAS:
             await self.run(f"PRAGMA {pragma}")
         await self.run(f"PRAGMA max_page_count={max(bytes_max // PAGE_BYTES, 64)}")
-        application, version = (
-            await self._number("application_id"),
-            await self._number("user_version"),
-        )
-        if (application, version) == (0, 0) and not await self.run("SELECT 1 FROM sqlite_schema"):
+        if fresh:
             await self._create()
-        elif application != APPLICATION_ID:
-            raise DamagedError(f"application_id {application:#x} is not an outbox's")
 
     async def _create(self) -> None:
         await self.run("BEGIN IMMEDIATE")
