@@ -104,8 +104,10 @@ def write_store(data_dir: Path, write: "Callable[[Store, int], Awaitable[T]]") -
     from collector.store import StoreError
     from collector.store.database import Store
 
+    url = f"sqlite:///{data_dir.absolute() / 'collector.db'}"
+
     async def act() -> T:
-        store = await Store.open(f"sqlite:///{data_dir.absolute() / 'collector.db'}")
+        store = await Store.open(url)
         try:
             return await write(store, clock.now_ms())
         finally:
