@@ -91,9 +91,16 @@ class Site:
         )
 
     def make_unit(
-        self, unit_id: str, *, gps: Path, seal: Path, seal_id: str, broker_port: int | None = None
+        self,
+        unit_id: str,
+        *,
+        gps: Path,
+        seal: Path,
+        seal_id: str,
+        broker_port: int | None = None,
+        more: str = "",
     ) -> Unit:
-        """Give a unit its identity and its config, and enrol it by hand."""
+        """Give a unit its identity and its config (and `more` of it, in TOML), and enrol it by hand."""
         keys = json.loads(
             run("plomba", ["collector", "keys", "--data", str(self.data_dir), "--json"])
         )
@@ -134,6 +141,7 @@ class Site:
                 seal_id=seal_id,
                 port=broker_port or self.mqtt_port,
             )
+            + more
         )
         unit = Unit(unit_id=unit_id, folder=folder, config=config)
         self.units.append(unit)
