@@ -4,7 +4,7 @@ Law: all of it or nothing. A unit whose head has moved meanwhile is taken out, a
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, select, tuple_, update
@@ -118,7 +118,9 @@ async def _write_units(
     connection: AsyncConnection, units: Sequence[UnitWrite], tick_no: int, at: At
 ) -> None:
     dialect = connection.dialect.name
-    chains = [{"unit_no": unit.unit_no, **asdict(chain)} for unit in units for chain in unit.chains]
+    chains = [
+        {"unit_no": unit.unit_no, **_fields(chain)} for unit in units for chain in unit.chains
+    ]
     if chains:
         await connection.execute(upsert(dialect, schema.chain), chains)
     batches: Rows = [
@@ -133,7 +135,7 @@ async def _write_units(
     at("parked")
     await _write_closed(connection, units)
     forks: Rows = [
-        {"unit_no": unit.unit_no, **asdict(fork)} for unit in units for fork in unit.forks
+        {"unit_no": unit.unit_no, **_fields(fork)} for unit in units for fork in unit.forks
     ]
     if forks:
         await _write_forks(connection, units, forks)

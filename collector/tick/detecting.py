@@ -28,8 +28,13 @@ from collector.tick.work import Piece, Work
 Engine = Callable[[Rulebook, Mapping[str, UnitState], Tick], Result]
 Entry = tuple[str, tuple[object, ...]]  # unit_id ("" for all units), what the engine was given
 
-# The first element of an entry of the intake
-IN_BATCH, IN_EARLY, IN_FORKED, IN_HOLE, IN_HEARD, IN_TIME = range(1, 7)
+# The first element of an entry of the intake, and what follows it. Times of receipt stand in the rows that it names.
+IN_BATCH = 1  # unit_no, ordinal of the chain, batch_no
+IN_EARLY = 2  # unit_no, chain_id, batch_no, received_ms: its row may be settled or still parked
+IN_FORKED = 3  # unit_no, chain_id, batch_no, head, received_ms
+IN_HOLE = 4  # unit_no, chain_id, first, last, why
+IN_HEARD = 5  # unit_no, how long before the tick
+IN_TIME = 6  # now_ms
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +64,8 @@ def detect(
         _add(piece, items, intake, forked, rulebook)
     for unit_id, received_ms in work.heard.items():
         items.append(Heard(unit=unit_id, received_ms=received_ms))
-        intake.append((unit_id, (IN_HEARD, work.units[unit_id].unit_no, received_ms)))
+        unit_no = work.units[unit_id].unit_no
+        intake.append((unit_id, (IN_HEARD, unit_no, work.now_ms - received_ms)))
     if time_passed:
         items.append(TimePassed(now_ms=work.now_ms))
         intake.append(("", (IN_TIME, work.now_ms)))
@@ -154,7 +160,8 @@ def _add(
     match step:
         case Settled(slot=Slot.IN_ORDER):
             items.append(batch)
-            intake.append((unit_id, (IN_BATCH, *key, piece.rx_ms, piece.early_ms)))
+            ordinal = piece.held.chains.chains[arrival.chain_id].ordinal
+            intake.append((unit_id, (IN_BATCH, unit_no, ordinal, arrival.batch_no)))
         case Settled() | Parked():
             if sheet.events:
                 items.append(EarlyCopy(batch=replace(batch, early_ms=None)))

@@ -12,11 +12,9 @@ from collector.ingest.pace import RECEIPT_AGAIN_MS, alert_is_due, watch_gap
 from collector.store import BatchRow, ForkRow
 from collector.tick import oddities
 from collector.tick.held import Held
-from collector.tick.reading import Sheet, arrival_of, bounds_of, read_sheet, results_of
+from collector.tick.reading import arrival_of, bounds_of, read_sheet, results_of, sheet_of
 from collector.tick.work import Body, Piece, Work
 from wire import Refused
-from wire.batch import read_payload
-from wire.envelope import Aad, open_envelope
 from wire.hello import SoundHello
 
 
@@ -108,7 +106,7 @@ def finish(work: Work, envelopes: dict[tuple[int, bytes, int], bytes]) -> None:
         arrival = step.arrival
         if not piece.envelope:
             piece.envelope = envelopes[(held.unit_no, arrival.chain_id, arrival.batch_no)]
-            piece.sheet = _sheet_of(piece.envelope)
+            piece.sheet = sheet_of(piece.envelope)
         assert piece.sheet is not None
         match step:
             case Settled():
@@ -246,14 +244,3 @@ def _row(piece: Piece, step: Settled) -> BatchRow:
         max_lon_e7=most_lon,
         envelope=piece.envelope,
     )
-
-
-def _sheet_of(envelope: bytes) -> Sheet:
-    """The sheet of an envelope that was judged before it was parked."""
-    opened = open_envelope(envelope, Aad.BATCH)
-    assert not isinstance(opened, Refused), "what was parked had been judged"
-    header = read_payload(opened.payload)
-    assert not isinstance(header, Refused), "what was parked had been judged"
-    sheet = read_sheet(header)
-    assert not isinstance(sheet, Refused), "what was parked had been judged"
-    return sheet

@@ -10,8 +10,9 @@ import numpy as np
 from collector.detect.track import LAT_E7, LON_E7, T_MS, Batch, IntArray, read_body
 from collector.ingest import Arrival, Confession, Why
 from wire import Reason, Refused
-from wire.batch import Genesis, Header, Linked, inflate, read_genesis
+from wire.batch import Genesis, Header, Linked, inflate, read_genesis, read_payload
 from wire.columns import COLUMNS, Event
+from wire.envelope import Aad, open_envelope
 from wire.records import EventKind
 
 _U32 = (1 << 32) - 1
@@ -46,6 +47,17 @@ def read_sheet(header: Header) -> Sheet | Refused:
             return read
         genesis = read
     return Sheet(header=header, fixes=fixes, events=events, reason=None, genesis=genesis)
+
+
+def sheet_of(envelope: bytes) -> Sheet:
+    """The sheet of an envelope that was judged before it was stored or parked."""
+    opened = open_envelope(envelope, Aad.BATCH)
+    assert not isinstance(opened, Refused), "what is stored had been judged"
+    header = read_payload(opened.payload)
+    assert not isinstance(header, Refused), "what is stored had been judged"
+    sheet = read_sheet(header)
+    assert not isinstance(sheet, Refused), "what is stored had been judged"
+    return sheet
 
 
 def arrival_of(linked: Linked, sheet: Sheet, *, is_early: bool) -> Arrival:

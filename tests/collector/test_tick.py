@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from collector.detect.engine import Result, Tick, UnitState, run
 from collector.detect.rules import Rulebook
 from collector.detect.track import Batch
 from collector.ingest.pace import BURST_MAX
-from collector.store import OrderRow, schema
+from collector.store import OrderRow, schema, spell
 from collector.store.database import Store
 from collector.tick import Message, TickResult
 from collector.tick.detecting import IN_BATCH, IN_EARLY, IN_HEARD, IN_TIME
+from collector.tick.replay import replay, unpack_intake
 from collector.tick.ticker import Ticker
 from tests.collector.fleet import (
     ORDER_KEY,
@@ -36,11 +39,10 @@ from tests.collector.fleet import (
     receipts_in,
 )
 from wire.batch import h0
-from wire.canon import decode
 from wire.envelope import Aad, Opened, kid_of, open_envelope, verify
 from wire.orders import Order, OrderKind, read_payload as read_order
 from wire.receipts import Receipt
-from wire.records import Datum, EventKind
+from wire.records import Datum, EventKind, EventRecord
 from wire.topics import Up
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors" / "wire"
@@ -453,19 +455,58 @@ async def test_the_log_holds_what_the_engine_was_given_in_its_order(store: Store
     kinds = [[entry[0] for entry in entries] for entries in logged]
     assert kinds == [[IN_BATCH, IN_EARLY, IN_HEARD, IN_TIME], [IN_BATCH, IN_BATCH, IN_HEARD]]
     early, settled = logged[0][1], logged[1][1]
-    assert early[2:4] == settled[2:4] == [unit.chain_id, 2]
-    assert settled[5] == early[4]  # the engine is told when the early copy was judged
+    assert early[2:4] == [unit.chain_id, 2]
+    assert settled[2:] == [0, 2]
+    (row,) = [row for row in await rows(store, schema.batch) if row.batch_no == 2]
+    assert row.early_ms == early[4]  # the engine is told when the early copy was judged
 
 
-def unpack_intake(blob: bytes) -> list[list[Any]]:
-    entries, at = [], 0
-    while at < len(blob):
-        size = int.from_bytes(blob[at : at + 2], "big")
-        entry = decode(blob[at + 2 : at + 2 + size])
-        assert isinstance(entry, list)
-        entries.append(entry)
-        at += 2 + size
-    return entries
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_replay_of_the_stored_ticks_finds_the_same_byte_for_byte(
+    store: Store, seed: int
+) -> None:
+    """Seals cut, panics, a fork, a hole, a chain that breaks, an early copy, another order of arrival each time."""
+    centre, chance = Centre(store), random.Random(seed)
+    sent: list[Message] = []
+    for name in ("uz-01", "uz-02"):
+        unit = FleetUnit(unit_id=name)
+        await centre.enrol(unit)
+        unit.begin()
+        for turn in range(4):
+            unit.seal([fix(unit.clock_ms, lat_e7=413_111_000 + turn * 500_000), panic(unit)])
+        other = unit.newest
+        unit.skip(unit.sealed[-2])
+        unit.seal([panic(unit)])  # a second branch
+        unit.skip(other)
+        unit.begin(3, forgets=True)
+        unit.seal([fix(unit.clock_ms), panic(unit)])
+        sent += [
+            message(name, sealed.envelope, 0, what=chance.choice([Up.BATCH, Up.EARLY]))
+            for sealed in dict.fromkeys(unit.sealed)
+        ]
+    chance.shuffle(sent)
+    for at in range(0, len(sent), 3):
+        centre.now_ms += 7_000
+        await centre.ticker.run(
+            [replace(one, received_ms=centre.now_ms) for one in sent[at : at + 3]], centre.now_ms
+        )
+    own = {"LOG_INTEGRITY", "LATE_TAIL"}  # of ingest itself: the chains hold what they say
+    stored = [
+        row.id + bytes([row.n]) + row.detail
+        for row in await rows(store, schema.finding)
+        if row.code not in own
+    ]
+    assert stored
+    seen: dict[tuple[bytes, int], bytes] = {}
+    async for tick in replay(store, lambda _version: centre.ticker.rulebook):
+        for found in tick.findings:
+            detail = found.id + bytes([found.n]) + spell.write(found.value, found.data)
+            seen.setdefault((found.id, found.n), detail)
+    assert list(seen.values()) == stored
+
+
+def panic(unit: FleetUnit) -> EventRecord:
+    return event(EventKind.PANIC, ("button",), unit.clock_ms)
 
 
 async def test_the_newest_place_is_the_newest_by_time_early_copies_too(store: Store) -> None:

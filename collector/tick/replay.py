@@ -1,0 +1,192 @@
+"""The stored ticks once more through the engine (DETECTION law 2, ARCHITECTURE: the way of the data).
+
+Law: reads the store and writes nothing; the same ticks give the same findings, byte for byte.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from collector.detect import Finding
+from collector.detect.engine import (
+    ChainHole,
+    EarlyCopy,
+    Heard,
+    Item,
+    TimePassed,
+    UnitState,
+    run as run_engine,
+)
+from collector.detect.rules import Rulebook
+from collector.detect.track import Batch
+from collector.store import StoreError, schema
+from collector.store.database import Store
+from collector.tick.detecting import (
+    IN_BATCH,
+    IN_EARLY,
+    IN_FORKED,
+    IN_HEARD,
+    IN_HOLE,
+    IN_TIME,
+    Engine,
+    judge_forked,
+    run_items,
+)
+from collector.tick.reading import batch_of, sheet_of
+from wire import Refused
+from wire.canon import decode
+
+RulebookAt = Callable[[int], Rulebook]  # by the number of the version that was in force
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What one stored tick comes to."""
+
+    tick_no: int
+    now_ms: int
+    findings: tuple[Finding, ...]
+
+
+async def replay(
+    store: Store, rulebook_at: RulebookAt, *, engine: Engine = run_engine
+) -> AsyncIterator[Replayed]:
+    """All ticks in their order. What ingest itself found (oddities of chains) is no part of it: that is in the chains.
+
+    Raises StoreError where the log names a batch that is not stored.
+    """
+    states: dict[str, UnitState] = {}
+    number = 0
+    while True:
+        async with store.read() as connection:
+            row = await _next_tick(connection, number)
+            if row is None:
+                return
+            number = row.number
+            rulebook = rulebook_at(row.rules_version)
+            items: list[Item] = []
+            forked: list[Finding] = []
+            for entry in unpack_intake(row.intake):
+                if entry[0] == IN_FORKED:
+                    forked += judge_forked(rulebook, await _forked(connection, entry))
+                else:
+                    items.append(await _item(connection, row.now_ms, entry))
+        detected = run_items(rulebook, engine, _of(items, states, rulebook, row.now_ms), items)
+        states.update(detected.states)
+        yield Replayed(
+            tick_no=row.number, now_ms=row.now_ms, findings=(*forked, *detected.findings)
+        )
+
+
+def unpack_intake(blob: bytes) -> list[list[Any]]:
+    """The entries of a tick's log, as `collector.store.commit.pack_intake` wrote them."""
+    entries: list[list[Any]] = []
+    at = 0
+    while at < len(blob):
+        end = at + 2 + int.from_bytes(blob[at : at + 2], "big")
+        entry = decode(blob[at + 2 : end])
+        if isinstance(entry, Refused) or not isinstance(entry, list):
+            raise StoreError("the log of a tick is damaged: restore the store from its backup")
+        entries.append(list(entry))
+        at = end
+    return entries
+
+
+def _of(
+    items: list[Item], states: Mapping[str, UnitState], rulebook: Rulebook, now_ms: int
+) -> Mapping[str, UnitState]:
+    """The states that the tick had at hand: of its units, and of those on a journey when time passed."""
+    names = {item.unit for item in items if isinstance(item, Batch | ChainHole | Heard)}
+    names |= {item.batch.unit for item in items if isinstance(item, EarlyCopy)}
+    if any(isinstance(item, TimePassed) for item in items):
+        names |= {unit for unit in rulebook.journeys if rulebook.journey(unit, now_ms) is not None}
+    return {name: states[name] for name in names if name in states}
+
+
+async def _next_tick(connection: AsyncConnection, after: int) -> Row[Any] | None:
+    tick = schema.tick
+    statement = select(tick).where(tick.c.number > after).order_by(tick.c.number).limit(1)
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def _item(connection: AsyncConnection, now_ms: int, entry: list[Any]) -> Item:
+    match entry:
+        case [kind, unit_no, ordinal, batch_no] if kind == IN_BATCH:
+            batch = schema.batch.c
+            row = await _one(
+                connection,
+                select(batch.envelope, batch.rx_ms, batch.early_ms).where(
+                    batch.unit_no == unit_no, batch.chain == ordinal, batch.batch_no == batch_no
+                ),
+            )
+            return batch_of(sheet_of(row.envelope), received_ms=row.rx_ms, early_ms=row.early_ms)
+        case [kind, unit_no, chain_id, batch_no, received_ms] if kind == IN_EARLY:
+            envelope = await _early(connection, unit_no, chain_id, batch_no)
+            return EarlyCopy(
+                batch=batch_of(sheet_of(envelope), received_ms=received_ms, early_ms=None)
+            )
+        case [kind, unit_no, chain_id, first, last, why] if kind == IN_HOLE:
+            unit = await _unit(connection, unit_no)
+            return ChainHole(unit=unit, chain=chain_id, first=first, last=last, why=why)
+        case [kind, unit_no, before_ms] if kind == IN_HEARD:
+            return Heard(unit=await _unit(connection, unit_no), received_ms=now_ms - before_ms)
+        case [kind, at_ms] if kind == IN_TIME:
+            return TimePassed(now_ms=at_ms)
+    raise StoreError("the log of a tick is of a newer program: replay it with that one")
+
+
+async def _early(
+    connection: AsyncConnection, unit_no: int, chain_id: bytes, batch_no: int
+) -> bytes:
+    """The envelope of an early copy: settled since, or still waiting, or kept as the proof of a fork."""
+    batch, chain, parked, fork = schema.batch.c, schema.chain.c, schema.parked.c, schema.fork.c
+    settled = (
+        select(batch.envelope)
+        .join(schema.chain, (chain.unit_no == batch.unit_no) & (chain.ordinal == batch.chain))
+        .where(batch.unit_no == unit_no, chain.chain_id == chain_id, batch.batch_no == batch_no)
+    )
+    waiting = select(parked.envelope).where(
+        parked.unit_no == unit_no, parked.chain_id == chain_id, parked.batch_no == batch_no
+    )
+    proof = select(fork.envelope).where(
+        fork.unit_no == unit_no, fork.chain_id == chain_id, fork.batch_no == batch_no
+    )
+    for statement in (settled, waiting, proof):
+        found = (await connection.execute(statement)).first()
+        if found is not None:
+            return bytes(found.envelope)
+    raise StoreError(_LACKS)
+
+
+async def _forked(connection: AsyncConnection, entry: list[Any]) -> Batch:
+    _, unit_no, chain_id, batch_no, head, received_ms = entry
+    fork = schema.fork.c
+    row = await _one(
+        connection,
+        select(fork.envelope).where(
+            fork.unit_no == unit_no,
+            fork.chain_id == chain_id,
+            fork.batch_no == batch_no,
+            fork.head == head,
+        ),
+    )
+    return batch_of(sheet_of(row.envelope), received_ms=received_ms, early_ms=None)
+
+
+async def _unit(connection: AsyncConnection, unit_no: int) -> str:
+    unit = schema.unit.c
+    row = await _one(connection, select(unit.unit_id).where(unit.number == unit_no))
+    return str(row.unit_id)
+
+
+async def _one(connection: AsyncConnection, statement: Select[Any]) -> Row[Any]:
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        raise StoreError(_LACKS)
+    return row
+
+
+_LACKS = "the log of a tick names what is not stored: restore the store from its backup"
