@@ -63,7 +63,8 @@ def test_a_crash_begins_a_chain_that_waits_for_the_word_and_thirty_seconds(tmp_p
         new = list(collector.heads)[1]
         reason, prev_chain, prev_no, prev_head, _ = genesis(collector, new)
         assert (reason, prev_chain) == (UNCLEAN, old)
-        assert prev_head == collector.heads[old][prev_no]  # type: ignore[index]  # an integer, by WIRE section 6
+        assert isinstance(prev_no, int)
+        assert prev_head == collector.heads[old][prev_no]
         assert collector.faults == []
         pty.unplug()
 
