@@ -1,6 +1,6 @@
 """The engine's part of a tick: pieces in intake order in, findings and states out, and the log that a replay reads.
 
-Law: a step that fails an assert never stops a tick: its batch is tried alone, then set aside with its name (DETECTION section 10).
+Law: a step that fails never stops a tick: its batch is tried alone, then set aside with its name (DETECTION section 10).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +17,7 @@ from collector.detect.engine import (
     TimePassed,
     UnitState,
     judge,
+    pack,
 )
 from collector.detect.rules import Rulebook
 from collector.detect.track import Batch
@@ -24,6 +25,7 @@ from collector.ingest import Closed, Forked, Parked, Settled, Slot
 from collector.tick import oddities
 from collector.tick.reading import batch_of
 from collector.tick.work import Piece, Work
+from wire import MisuseError
 
 Engine = Callable[[Rulebook, Mapping[str, UnitState], Tick], Result]
 Entry = tuple[str, tuple[object, ...]]  # unit_id ("" for all units), what the engine was given
@@ -37,6 +39,10 @@ IN_HEARD = 5  # unit_no, how long before the tick
 IN_TIME = 6  # now_ms
 
 
+# What a step that is wrong raises: an assert, or what a forgotten assert would have caught. None of it may stop the intake
+FAULTS = (AssertionError, ArithmeticError, LookupError, TypeError, ValueError, MisuseError)
+
+
 @dataclass(slots=True, kw_only=True)
 class Detected:
     """What the engine said, and what it was given."""
@@ -46,6 +52,7 @@ class Detected:
     words: list[Word]
     next_due_ms: int | None
     intake: list[Entry] = field(default_factory=list)
+    blobs: dict[str, bytes] = field(default_factory=dict)  # of `states`, as they are stored
 
 
 def detect(
@@ -77,6 +84,27 @@ def detect(
     detected.findings = [*forked, *detected.findings]
     detected.intake = intake
     return detected
+
+
+def _pack(detected: Detected, before: Mapping[str, UnitState], items: Sequence[Item]) -> None:
+    """Spell the states. One that cannot be spelt is not kept: the unit goes on from the one before, and shows it."""
+    for unit_id, state in list(detected.states.items()):
+        if state is before.get(unit_id):
+            continue
+        try:
+            detected.blobs[unit_id] = pack(state)
+        except FAULTS:
+            del detected.states[unit_id]
+            last = next(
+                (
+                    item
+                    for item in reversed(items)
+                    if isinstance(item, Batch) and item.unit == unit_id
+                ),
+                None,
+            )
+            if last is not None:
+                detected.findings += _set_aside(last)
 
 
 # What a mistake of ours looks like. One unit's odd history may not keep everybody else's alarms waiting: it is tried once

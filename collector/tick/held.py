@@ -5,12 +5,13 @@ Law: what is held is what is committed. A tick that fails, or loses the fence, f
 
 from dataclasses import fields, replace
 
-from collector.detect.engine import FRESH, UnitState, pack, unpack
+from collector.detect.engine import FRESH, UnitState, unpack
 from collector.detect.track import COURSE, FLAGS, LAT_E7, LON_E7, SPEED, T_MS, UNKNOWN
 from collector.ingest.chains import UnitChains
 from collector.ingest.pace import GapWatch
 from collector.store import Fence, NowRow, UnitLoad, UnitWrite
 from collector.tick.reading import Sheet
+from wire import MisuseError
 
 HEARD_MS = 10_000  # how old `heard_ms` may grow when nothing else of a unit changes
 
@@ -34,7 +35,7 @@ class Held:
         }
         self.gap = load.gap
         self.blob = load.state
-        self.state: UnitState = FRESH if load.state is None else unpack(load.state)
+        self.state, self.is_state_lost = _state_of(load.state)
         self.now = load.now
         self.receipted_ms = 0
         self.draft = self._new_draft()
@@ -82,13 +83,10 @@ class Held:
             flags=row[FLAGS],
         )
 
-    def keep_state(self, state: UnitState) -> None:
-        """The detectors' state after the tick."""
-        if state is self.state:
-            return
+    def keep_state(self, state: UnitState, blob: bytes | None) -> None:
+        """The detectors' state after the tick, and its bytes; None if it is the one of before."""
         self.state = state
-        blob = pack(state)
-        if blob != self.blob:
+        if blob is not None and blob != self.blob:
             self.blob = blob
             self.draft.state = blob
             self._is_touched = True
@@ -137,6 +135,16 @@ class Held:
         return UnitWrite(
             unit_no=self.unit_no, unit_id=self.unit_id, fence=self.fence, fence_after=self.fence
         )
+
+
+def _state_of(blob: bytes | None) -> tuple[UnitState, bool]:
+    """The state in `blob`, and True if it cannot be read: then the unit begins anew, and shows it."""
+    if blob is None:
+        return FRESH, False
+    try:
+        return unpack(blob), False
+    except (MisuseError, AssertionError, LookupError, TypeError, ValueError):
+        return FRESH, True
 
 
 def _kept(gap: GapWatch | None) -> tuple[object, ...] | None:

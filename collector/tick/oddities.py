@@ -113,6 +113,20 @@ def of_undecidable(unit: str, chain_id: bytes, first_seq: int, received_ms: int)
     )
 
 
+def of_lost_state(unit: str, now_ms: int) -> Finding:
+    """What the detectors knew of a unit cannot be read: they begin anew."""
+    return _finding(
+        unit=unit,
+        chain=None,
+        seq=None,
+        code=DEVICE_FAULT,
+        subject=UNDECIDABLE,
+        at_ms=now_ms,
+        received_ms=now_ms,
+        data={"lost": "state"},
+    )
+
+
 def _finding(
     *,
     unit: str,

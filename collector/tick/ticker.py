@@ -181,7 +181,9 @@ class Ticker:
         watched = self._watched(work.now_ms) if time_passed else []
         missing = [name for name in dict.fromkeys([*unit_ids, *watched]) if name not in self._held]
         for unit_id, load in (await self._store.load_units(missing)).items() if missing else ():
-            self._held[unit_id] = Held(load)
+            held = self._held[unit_id] = Held(load)
+            if held.is_state_lost:
+                work.findings.append(oddities.of_lost_state(unit_id, work.now_ms))
         for unit_id in unit_ids:
             held = self._held[unit_id]
             self._held.move_to_end(unit_id)
@@ -270,7 +272,7 @@ class Ticker:
         self, work: Work, detected: Detected, *, time_passed: bool
     ) -> Committed | None:
         for unit_id, state in detected.states.items():
-            work.units[unit_id].keep_state(state)
+            work.units[unit_id].keep_state(state, detected.blobs.get(unit_id))
         writes: list[UnitWrite] = []
         for held in work.units.values():
             write = held.written()

@@ -1,5 +1,6 @@
 """Honest and dishonest units for the tests of the intake: they seal as WIRE sections 4 to 7 say."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,6 +12,7 @@ from collector.tick.ticker import Ticker
 from tests.wire.keys import private_key, public_key
 from wire import hello as wire_hello
 from wire.batch import h0, head_of, make_payload
+from wire.canon import encode
 from wire.columns import encode_body
 from wire.envelope import Aad, kid_of, open_envelope, seal
 from wire.hello import Hello
@@ -96,6 +98,19 @@ class FleetUnit:
             raw=raw,
         )
 
+    def bomb(self, size: int) -> Sealed:
+        """A batch whose body unpacks to `size` bytes of nothing, under a header that says 100."""
+        stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+        packed = stream.compress(bytes(size)) + stream.flush()
+        last = self.newest
+        payload = encode(
+            (
+                *(1, self.unit_id, self.chain_id, self.boot_no, last.batch_no + 1, last.head),
+                *(last.last_seq + 1, 1, self.clock_ms, 0, self.quality, None, 1, 100, packed),
+            )
+        )
+        return self._sealed(payload, last.batch_no + 1, last.last_seq + 1)
+
     def skip(self, sealed: Sealed) -> None:
         """Go on as if `sealed` were the newest: what comes next is another history."""
         self.sealed.append(sealed)
@@ -151,12 +166,15 @@ class FleetUnit:
             seen=None,
             raw_body=encode_body(first_seq, records) if raw is None else raw,
         )
+        return self._sealed(payload, batch_no, first_seq + len(records) - 1)
+
+    def _sealed(self, payload: bytes, batch_no: int, last_seq: int) -> Sealed:
         self.clock_ms += 60_000
         sealed = Sealed(
             chain_id=self.chain_id,
             batch_no=batch_no,
             head=head_of(payload),
-            last_seq=first_seq + len(records) - 1,
+            last_seq=last_seq,
             envelope=seal(payload, Aad.BATCH, kid_of(self.public_key), self._sign),
         )
         self.sealed.append(sealed)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import tracemalloc
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -443,6 +444,51 @@ async def test_a_batch_that_a_detector_cannot_step_is_set_aside_and_the_others_g
         ("uz-01", "DEVICE_FAULT", "undecidable")
     ]
     assert len(await rows(store, schema.batch)) == 6
+
+
+@pytest.mark.parametrize("fault", [ValueError, KeyError, ZeroDivisionError, AssertionError])
+async def test_no_fault_of_a_detector_stops_the_intake(
+    store: Store, fault: type[Exception]
+) -> None:
+    centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
+    await centre.enrol(unit)
+
+    def engine(rules: Rulebook, states: Mapping[str, UnitState], tick: Tick) -> Result:
+        if any(isinstance(item, Batch) for item in tick.items):
+            raise fault
+        return run(rules, states, tick)
+
+    centre.ticker = Ticker(store=store, receipt_key=RECEIPT_KEY, order_key=ORDER_KEY, engine=engine)
+    result = await centre.hear(unit, unit.begin().envelope, unit.seal().envelope)
+    assert [receipt.through_batch_no for receipt in receipts_in(result)] == [1]
+    assert [found.value for found in result.findings] == ["undecidable"] * 2
+
+
+async def test_a_state_that_cannot_be_read_begins_anew_and_is_shown(store: Store) -> None:
+    centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
+    await centre.enrol(unit)
+    await centre.hear(unit, unit.begin().envelope, unit.seal().envelope)
+    async with store.write() as connection:
+        await connection.execute(schema.detector_state.update().values(blob=b"torn"))
+    centre.ticker = new_ticker(store)
+    result = await centre.hear(unit, unit.seal().envelope)
+    assert result.verdicts == {"Accepted": 1}
+    assert [(found.code, found.value) for found in result.findings] == [
+        ("DEVICE_FAULT", "undecidable")
+    ]
+
+
+async def test_a_bomb_keeps_its_place_and_is_never_unpacked(store: Store) -> None:
+    centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
+    await centre.enrol(unit)
+    first = unit.begin()
+    bomb = unit.bomb(20_000_000)
+    tracemalloc.start()
+    result = await centre.hear(unit, first.envelope, bomb.envelope)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.verdicts == {"Accepted": 1, "BadInflate": 1}
+    assert peak < 8 << 20
 
 
 async def test_the_log_holds_what_the_engine_was_given_in_its_order(store: Store) -> None:
