@@ -4,26 +4,18 @@ Law: one task owns uplink and connection. What a broker says proves nothing; wha
 """
 
 import asyncio
-import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from agent import Identity, Moment, Quality, StoredBatch
+from agent import Identity, Moment, StoredBatch
+from agent.app.dialler import Dialler
 from agent.app.log import Troubles, say
 from agent.app.orders import Act, Orders, Report, Resend
 from agent.app.shelf import Shelf
 from agent.config import Config
-from agent.io.mqtt import (
-    DIALS_LEFT_MAX,
-    Connection,
-    Heard,
-    LineEvent,
-    Tls,
-    TlsFilesError,
-    tls_context,
-)
+from agent.io.mqtt import Heard, LineEvent, Tls
 from agent.outbox import Outbox, Word
 from agent.recorder import ConfigDone, OrderDone, ReportNow
 from agent.uplink import (
@@ -42,10 +34,10 @@ from agent.uplink import (
     Wish,
 )
 from wire import Reason, Refused
-from wire.hello import Hello as HelloWords, State as StateWords, encode_state, make
+from wire.hello import Hello as HelloWords, make
 from wire.orders import UnitState
 from wire.receipts import Receipt, RefusedReceipt
-from wire.topics import Down, Up, down, down_filter, up
+from wire.topics import Down, Up, down
 
 EVENTS_MAX = 2_048  # a broker that floods us is not listened to beyond this
 PAUSE_MS_MAX = 60_000
@@ -108,7 +100,6 @@ class Line:
         self._identity = identity
         self._receipt_keys = receipt_keys
         self._orders = orders
-        self._tls = tls
         self._outbox = outbox
         self._moment = moment
         self._unit_state = unit_state
@@ -121,14 +112,13 @@ class Line:
         self._loop = asyncio.get_running_loop()
         self._inputs: deque[Input] = deque()
         self._arrived = asyncio.Event()
-        self._connection: Connection | None = None
-        self._state_name = bytes(8)  # of this connection, in its `state` and its will
-        self._tickets: dict[int, int] = {}  # by MQTT message id
-        self._left: list[Connection] = []  # thrown away; their threads may still hang
         self._believed: tuple[Receipt, bytes] | None = None
         self._batch_bytes_max = config.sealer.batch_bytes_max
         self._shown = State.DOWN
         self._shelf = Shelf(outbox, moment)
+        self._dialler = Dialler(
+            config=config, tls=tls, boot_no=outbox.boot_no, moment=moment, deliver=self.deliver
+        )
         self._known = (outbox.generation, self._shelf.home())
         self.uplink = Uplink(
             settings=config.uplink,
@@ -153,7 +143,8 @@ class Line:
             return
 
     def _take_in(self, one: Input) -> None:
-        if len(self._inputs) >= EVENTS_MAX and isinstance(one, LineEvent):
+        flood = isinstance(one, LineEvent) and one.heard is Heard.MESSAGE
+        if flood and len(self._inputs) >= EVENTS_MAX:
             self.counters["events_dropped"] += 1
             return
         self._inputs.append(one)
@@ -182,13 +173,12 @@ class Line:
 
     async def stop(self) -> None:
         """`state` down and DISCONNECT, a second at most."""
-        connection = self._connection
-        if connection is not None and self.uplink.state not in {State.DOWN, State.DIALLING}:
-            connection.publish(self._topic(Up.STATE), self._state_message(up=False), retain=True)
+        if self.uplink.state not in {State.DOWN, State.DIALLING}:
+            self._dialler.say_goodbye()
             for _ in range(5):
                 await asyncio.sleep(0.02)  # paho's thread writes; a goodbye is worth no more
         self.uplink.stop()
-        self._hang_up()
+        self._dialler.hang_up()
 
     @property
     def state(self) -> State:
@@ -234,12 +224,12 @@ class Line:
             case Heard.SUBSCRIBED:
                 return self.uplink.subscribed(link, mono_ms)
             case Heard.ACKED:
-                ticket = self._tickets.pop(event.message_id, None)
+                ticket = self._dialler.ticket_of(event.message_id)
                 self._at("puback")
                 return [] if ticket is None else self.uplink.puback(link, ticket, mono_ms)
             case Heard.CLOSED:
                 self._lost(event.why)
-                self._hang_up()
+                self._dialler.hang_up()
                 return self.uplink.closed(link, mono_ms)
             case Heard.MESSAGE:
                 return await self._hear_message(event, mono_ms)
@@ -254,29 +244,28 @@ class Line:
     async def _do(self, wish: Wish) -> list[Wish]:
         mono_ms = self._moment().mono_ms
         match wish:
-            case Dial():
-                self._dial(wish)
+            case Dial(connection=number, server=server_no):
+                self.counters["dials"] += 1
+                self._dialler.dial(number, server_no)
             case Greet(ticket=ticket):
-                assert self._connection is not None
-                self._connection.subscribe(down_filter(self._config.unit_id))
-                self._publish(Up.STATE, self._state_message(up=True), ticket, retain=True)
+                self._dialler.greet(ticket)
             case Close(why=why):
                 self._lost(why)
-                self._hang_up()
+                self._dialler.hang_up()
             case Hello(chain_id=chain_id, ticket=ticket, nonce=nonce):
                 words = self.hello(chain_id, nonce)
                 if (
                     words is None
                 ):  # nothing of that chain was ever sealed: there is nothing to admit
                     return self.uplink.puback(wish.connection, ticket, mono_ms)
-                self._publish(Up.HELLO, words, ticket)
+                self._dialler.say(Up.HELLO, words, ticket)
             case Send(pos=pos, lane=lane, ticket=ticket):
                 envelope = await self._outbox.read(pos, self._moment())
                 if envelope is None:
                     return self.uplink.gone(pos, mono_ms)
                 self._at("publish")
                 self.counters["bytes_up"] += len(envelope)
-                self._publish(Up.EARLY if lane is Lane.EARLY else Up.BATCH, envelope, ticket)
+                self._dialler.say(Up.EARLY if lane is Lane.EARLY else Up.BATCH, envelope, ticket)
             case Fetch(fetch=fetch, after_pos=after_pos, rows_max=rows_max, spare=False):
                 rows = await self._outbox.waiting(after_pos, rows_max)
                 return self.uplink.fetched(fetch, rows, self._moment().mono_ms)
@@ -291,50 +280,6 @@ class Line:
             case Shrink():
                 await self._shrink_batches()
         return []
-
-    def _dial(self, wish: Dial) -> None:
-        self._hang_up()
-        server = self._config.servers[wish.server]
-        self._left = [one for one in self._left if one.is_dialling]
-        if len(self._left) >= DIALS_LEFT_MAX:
-            self._fail(wish, "two dials hang in a name look-up: is there a name server?")
-            return
-        try:
-            context = tls_context(self._tls) if server.tls else None
-        except TlsFilesError as error:
-            self._fail(wish, f"TLS files: {error}")
-            return
-        self.counters["dials"] += 1
-        self._tickets.clear()
-        self._state_name = secrets.token_bytes(8)
-        self._connection = Connection(
-            number=wish.connection,
-            server=server,
-            client_id=f"{self._config.unit_id}-{secrets.token_hex(4)}",
-            keep_alive_s=self._config.keep_alive_s,
-            in_flight_max=self._config.uplink.window_batches_max,
-            will=(self._topic(Up.STATE), self._state_message(up=False)),
-            context=context,
-            dates_fault=self._dates_fault,
-            deliver=self.deliver,
-        )
-        self._connection.dial()
-
-    def _fail(self, wish: Dial, why: str) -> None:
-        self.deliver(LineEvent(connection=wish.connection, heard=Heard.CLOSED, why=why))
-
-    def _hang_up(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._left = [*(one for one in self._left if one.is_dialling), connection]
-            connection.end()
-
-    def _publish(self, what: Up, payload: bytes, ticket: int, *, retain: bool = False) -> None:
-        if self._connection is None:
-            return
-        message_id = self._connection.publish(self._topic(what), payload, retain=retain)
-        if message_id is not None:
-            self._tickets[message_id] = ticket
 
     def _cover(self, chain_id: bytes) -> None:
         assert self._believed is not None
@@ -476,33 +421,6 @@ class Line:
             program=self._program,
         )
         return make(words, self._identity.kid, self._identity.sign)
-
-    def _state_message(self, *, up: bool) -> bytes:
-        return encode_state(
-            StateWords(
-                up=up,
-                boot_no=self._outbox.boot_no,
-                connection=self._state_name,
-                at_ms=self._moment().utc_ms,
-            )
-        )
-
-    def _topic(self, what: Up) -> str:
-        return up(self._config.unit_id, what)
-
-    def _dates_fault(self, not_before_ms: int, not_after_ms: int) -> str | None:
-        """Our own look at a certificate's dates: OpenSSL would ask a clock that may be wrong (EDGE section 7)."""
-        moment = self._moment()
-        if moment.quality >= Quality.NTP:
-            if moment.utc_ms < not_before_ms:
-                return "the broker's certificate is not valid yet"
-            return "the broker's certificate has expired" if moment.utc_ms > not_after_ms else None
-        built_ms = self._config.timekeeper.built_ms
-        return (
-            "the broker's certificate had expired before 'clock.not_before'"
-            if built_ms > not_after_ms
-            else None
-        )
 
     def _lost(self, why: str) -> None:
         if why and why != "stop":

@@ -129,6 +129,7 @@ class Connection:
         self._dates_fault = dates_fault
         self._deliver = deliver
         self._ended = threading.Event()
+        self._closed_once = threading.Event()
         self._dialler: threading.Thread | None = None
         client = Client(
             CallbackAPIVersion.VERSION2,
@@ -199,8 +200,8 @@ class Connection:
             self._closed(_why(error))
             return
         if fault is not None:
+            self._closed(fault)  # first: paho calls the end that we make a normal one
             self._client.disconnect()
-            self._closed(fault)
         elif not self._ended.is_set():
             self._client.loop_start()
 
@@ -269,7 +270,10 @@ class Connection:
         self._closed(str(reason))
 
     def _closed(self, why: str) -> None:
-        self._tell(Heard.CLOSED, why=why)
+        """Told once: paho reports some ends twice, and the first reason is the true one."""
+        if not self._closed_once.is_set():
+            self._closed_once.set()
+            self._tell(Heard.CLOSED, why=why)
 
     def _tell(
         self,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from random import Random
 
 from agent import StoredBatch
-from agent.uplink.bucket import Bucket
 from agent.uplink.early import EARLY_FLIGHT_MAX, EarlyLane
+from agent.uplink.pace import BACKLOG_AGE_MS, Pace
 from agent.uplink.poison import Poison, Verdict
 from agent.uplink.queue import Line, Queue
 from agent.uplink.rungs import Rungs
@@ -43,11 +43,6 @@ STALL_WAIT_MS_MIN = (
 )
 WINDOW_FIRST = 2
 FLIGHT_BYTES_MAX = 262_144  # what a slow mobile line carries in a minute
-BACKLOG_AGE_MS = 120_000  # older than this is backlog, younger is news
-BACKLOG_BURST_SECONDS = 4
-EARLY_BYTES_S = 8_192
-EARLY_BURST_BYTES = 65_536
-MESSAGES_BURST = 200
 MAP_EVERY_MS = 60_000
 RESEND_EVERY_MS = 2_000
 CREDENTIALS_CODES = frozenset(
@@ -93,13 +88,7 @@ class Uplink:
         for batch in urgent:
             self._early.add(batch, mono_ms)
         self._newest = newest
-        self._messages = Bucket(per_s=settings.messages_s, burst=MESSAGES_BURST, mono_ms=mono_ms)
-        self._backlog = Bucket(
-            per_s=settings.backlog_bytes_s,
-            burst=settings.backlog_bytes_s * BACKLOG_BURST_SECONDS,
-            mono_ms=mono_ms,
-        )
-        self._early_bytes = Bucket(per_s=EARLY_BYTES_S, burst=EARLY_BURST_BYTES, mono_ms=mono_ms)
+        self._pace = Pace(settings, mono_ms)
         self._wishes: list[Wish] = []
         self._server = 0
         self._ticket = 0
@@ -282,11 +271,7 @@ class Uplink:
     def report(self, connection: int, nonce: bytes, mono_ms: int) -> list[Wish]:
         """`report_now`: a hello with this nonce."""
         line = self._hello_lines()[-1:]
-        if (
-            self._is_connected(connection)
-            and line
-            and self._messages.ready_ms(1, mono_ms) == mono_ms
-        ):
+        if self._is_connected(connection) and line and self._pace.may_say(mono_ms):
             self._say_hello(line[0], mono_ms, nonce)
         return self._answer(mono_ms)
 
@@ -527,15 +512,12 @@ class Uplink:
             self._send(batch, Lane.BATCH, mono_ms)
 
     def _send(self, batch: StoredBatch, lane: Lane, mono_ms: int) -> None:
-        self._messages.take(1, mono_ms)
+        self._pace.sent(batch, lane, mono_ms)
         if lane is Lane.EARLY:
-            self._early_bytes.take(batch.size_bytes, mono_ms)
             self._map_pos = max(batch.pos, self._map_pos or 0)
         else:
             self._flights[batch.pos] = batch
             self._await(mono_ms)
-            if self._is_backlog(batch, mono_ms):
-                self._backlog.take(batch.size_bytes, mono_ms)
         self.counters[f"sent_{lane.value}"] += 1
         ticket = self._out(batch, lane, mono_ms)
         self._wishes.append(
@@ -548,7 +530,7 @@ class Uplink:
         self._hello_ms = mono_ms + self._settings.hello_ms
 
     def _say_hello(self, line: Line, mono_ms: int, nonce: bytes = b"") -> None:
-        self._messages.take(1, mono_ms)
+        self._pace.said(mono_ms)
         self.counters["hellos"] += 1
         self._hello_out = True
         self._await(mono_ms)
@@ -578,11 +560,7 @@ class Uplink:
 
     def _may_go(self, batch: StoredBatch, lane: Lane, mono_ms: int) -> bool:
         """Whether all buckets have enough; else remember when they will."""
-        ready_ms = self._messages.ready_ms(1, mono_ms)
-        if lane is Lane.EARLY:
-            ready_ms = max(ready_ms, self._early_bytes.ready_ms(batch.size_bytes, mono_ms))
-        elif self._is_backlog(batch, mono_ms):
-            ready_ms = max(ready_ms, self._backlog.ready_ms(batch.size_bytes, mono_ms))
+        ready_ms = self._pace.ready_ms(batch, lane, mono_ms)
         if ready_ms > mono_ms:
             self._wait_until(ready_ms)
             return False
@@ -607,9 +585,6 @@ class Uplink:
         return pos in self._flights or any(
             sent.batch is not None and sent.batch.pos == pos for sent in self._unacked.values()
         )
-
-    def _is_backlog(self, batch: StoredBatch, mono_ms: int) -> bool:
-        return mono_ms - batch.sealed_mono_ms > BACKLOG_AGE_MS
 
     def _early_in_flight(self) -> int:
         return sum(sent.lane is Lane.EARLY for sent in self._unacked.values())
