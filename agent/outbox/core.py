@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -26,10 +27,10 @@ from agent.outbox.words import (
 )
 from agent.outbox.writer import Writer
 from agent.sealer import OpenBatch
-from wire import MisuseError, Refused
+from wire import MisuseError, Reason, Refused
 from wire.canon import decode
 from wire.envelope import Aad, open_envelope
-from wire.receipts import ChainKnown, Receipt, judge, read_payload
+from wire.receipts import ChainKnown, Receipt, RefusedReceipt, judge, read_payload
 
 NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
 JOBS_MAX = 16  # full: the sealer keeps its batch open
@@ -163,7 +164,11 @@ class Outbox:
     async def judge_receipt(
         self, message: bytes, receipt_keys: Mapping[bytes, bytes]
     ) -> Receipt | Refused:
-        """`wire.receipts.judge` with all that we know of our chains."""
+        """`wire.receipts.judge` with all that we know of our chains.
+
+        A receipt ahead of a chain that has ended covers all that we hold of it: the rest went with a power cut. Not while a chain
+        waits for the word: then what the collector knows better is just what matters.
+        """
         heads: dict[tuple[bytes, int], bytes | None] = {}
         opened = open_envelope(message, Aad.RECEIPT)
         named = opened if isinstance(opened, Refused) else read_payload(opened.payload)
@@ -179,7 +184,19 @@ class Outbox:
             for one in self.chains()
         }
         unit_id = self._writer.identity.unit_id
-        return judge(message, unit_id=unit_id, receipt_keys=receipt_keys, chains=known)
+        verdict = judge(message, unit_id=unit_id, receipt_keys=receipt_keys, chains=known)
+        if isinstance(verdict, RefusedReceipt) and verdict.reason is Reason.AHEAD:
+            return self._of_an_ended_chain(verdict.receipt) or verdict
+        return verdict
+
+    def _of_an_ended_chain(self, said: Receipt) -> Receipt | None:
+        book = self._writer.book
+        chain = book.by_id(said.chain_id)
+        if chain is None or chain is book.current or home_id_of(book) is not None:
+            return None
+        if self._writer.through(chain) == chain.last_no:
+            return None
+        return replace(said, through_batch_no=chain.last_no, head=chain.last_head)
 
     def cover(self, receipt: Receipt, envelope: bytes) -> int:
         """Batches up to this believed receipt need not be sent again. How many that are newly.

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -246,7 +247,11 @@ class Collector:
 
     def _late(self, place: tuple[bytes, int], one: Sound) -> bool:
         if place[1] > self.ended[place[0]]:
-            raise ForkError("a closed chain grows")
+            founded = self.stored[(self.successor[place[0]], 0)].header.sealed_ms
+            if one.header.sealed_ms > founded:
+                raise ForkError("a closed chain grows")
+            self.findings.append("LateTail")
+            self.ended[place[0]] = place[1]
         return self._accept(place, one, settles=False)
 
     def _accept(self, place: tuple[bytes, int], one: Sound, *, settles: bool = True) -> bool:
@@ -258,7 +263,11 @@ class Collector:
 
 
 async def deliver(
-    outbox: Outbox, collector: Collector, moment: Moment, count_max: int = 1 << 30
+    outbox: Outbox,
+    collector: Collector,
+    moment: Moment,
+    count_max: int = 1 << 30,
+    loss: Random | None = None,
 ) -> None:
     """What the uplink does on a connection, in short: the word first, then everything that may leave, in order."""
     home = outbox.at_home
@@ -275,7 +284,7 @@ async def deliver(
             return
         assert home is None or home.spoken or pos < home.from_pos
         envelope = await outbox.read(pos, moment)
-        if envelope is None:
+        if envelope is None or (loss is not None and loss.random() < 0.3):
             continue
         for said, message in collector.take(envelope):
             judged = await outbox.judge_receipt(message, {RECEIPT_KID: RECEIPT_PUBLIC})

@@ -1,6 +1,7 @@
 """EDGE section 4: commits, reads, forgets, evicts, survives."""
 
 import asyncio
+import re
 import sqlite3
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from agent.outbox import (
     OutboxLockedError,
     OutboxSettings,
     Trouble,
+    words,
 )
 from agent.outbox.store import APPLICATION_ID
 from agent.sealer import OpenBatch
@@ -477,6 +479,11 @@ async def test_a_file_that_is_torn_under_a_running_unit_is_set_aside(tmp_path: P
 
 
 # Crashes
+
+
+def test_the_named_points_of_the_paper_are_those_of_the_code() -> None:
+    source = "".join(path.read_text() for path in Path(words.__file__).parent.glob("*.py"))
+    assert set(re.findall(r'\bat\("([a-z:]+)"\)', source)) == set(KILL_POINTS)
 
 
 @settings(

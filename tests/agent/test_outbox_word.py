@@ -13,6 +13,8 @@ from agent.outbox.book import Begin, Chain, Found, Previous, choose_chain
 from agent.outbox.word import HOME_MS
 from tests.agent.facts import at
 from tests.agent.outbox_rig import (
+    RECEIPT_KID,
+    RECEIPT_PUBLIC,
     Collector,
     ForkError,
     all_rows,
@@ -239,6 +241,24 @@ async def test_numbers_that_a_collector_knows_better_are_given_up(tmp_path: Path
         assert [one.chain_id for one in await outbox.waiting()] == [new[0].header.chain_id] * 3
 
 
+async def test_a_receipt_ahead_of_an_ended_chain_covers_all_that_we_hold_of_it(
+    tmp_path: Path,
+) -> None:
+    first = await a_start(tmp_path, boot_no=1)
+    async with opened(tmp_path, boot_no=2) as outbox:
+        ended = sound(first[1]).header.chain_id
+        said, message = receipt(ended, 40, b"l" * 32)
+        keys = {RECEIPT_KID: RECEIPT_PUBLIC}
+        assert isinstance(await outbox.judge_receipt(message, keys), Refused)  # it may be the word
+        assert await outbox.word(receipt_for(first[4])[0], at(2_000)) is Word.CONFIRMED
+        judged = await outbox.judge_receipt(message, keys)
+        assert isinstance(judged, Receipt)
+        assert judged.through_batch_no == 3
+        assert outbox.cover(judged, message) == 4
+        assert [one.pos for one in await outbox.waiting()] == [5]
+        assert said.through_batch_no == 40
+
+
 async def test_a_clean_start_of_the_system_holds_back_for_thirty_seconds(tmp_path: Path) -> None:
     async with opened(tmp_path, boot_no=1) as outbox:
         await outbox.store(stop_batch(), at(2_000))
@@ -261,7 +281,7 @@ class Voyage:
         self.boot_no = 1
         self.now = 1_000
         self.images: list[tuple[int, Path]] = []
-        self.founded_ms = 0
+        self.images_made = 0
 
     async def sail(self, legs: int) -> None:
         for _ in range(legs):
@@ -287,28 +307,31 @@ class Voyage:
         for _ in range(self.rng.randrange(1, 6)):
             self.now += self.rng.choice((100, 2_000, 20_000, 40_000))
             if self.rng.random() < 0.7:
-                await outbox.store(batch(str(self.now)), at(self.now))
+                await outbox.store(batch(str(self.now), mono_ms=self.now), at(self.now))
                 self.keep_image()
             if self.rng.random() < 0.5:
                 count = self.rng.choice((1, 2, 100))
-                await deliver(outbox, self.collector, at(self.now), count)
+                loss = self.rng.choice((None, None, self.rng))
+                await deliver(outbox, self.collector, at(self.now), count, loss)
                 self.keep_image()
-        if self.rng.random() < 0.2:
-            await outbox.store(stop_batch(), at(self.now))
+        if self.rng.random() < 0.4:
+            await outbox.store(stop_batch(self.now), at(self.now))
             await outbox.close(at(self.now), clean=True)
             self.keep_image()
 
     def keep_image(self) -> None:
-        path = self.root / f"image{len(self.images)}"
+        self.images_made += 1
+        path = self.root / f"image{self.images_made}"
         self.images.append((self.now, image(self.directory, path)))
 
     def power_cut(self) -> None:
-        """The card shows what it held up to 30 s ago; the operating system starts anew."""
+        """The card shows what it held at some moment of the last 30 s; the operating system starts anew."""
         self.now += self.rng.choice((100, 20_000))
-        young = [path for ms, path in self.images if ms >= self.now - HOME_MS]
-        last = self.images[-1][1]
-        image(self.rng.choice([*young, last]), self.directory)
-        self.images = []
+        old = [at for at, (ms, _) in enumerate(self.images) if ms < self.now - HOME_MS]
+        first = old[-1] if old else 0
+        chosen = self.rng.randrange(first, len(self.images))
+        image(self.images[chosen][1], self.directory)
+        self.images = self.images[first : chosen + 1]  # what is lost does not come back
         self.boot_no += 1
 
 
@@ -346,6 +369,58 @@ async def test_e23_a_whole_settled_chain_lost_twice_in_a_row_never_makes_a_fork(
     ]
     assert sorted(contents) == [("start 2", 1), ("start 3", 1), ("start 4", 1)]
     assert collector.findings == []
+
+
+async def test_e23_the_marker_of_a_clean_stop_that_comes_back_makes_no_fork(tmp_path: Path) -> None:
+    """Started on, sent, and within 30 s the card shows the clean stop again: its next numbers were never said."""
+    collector = Collector()
+    store = tmp_path / "store"
+    async with opened(store, boot_no=1) as outbox:
+        await deliver(outbox, collector, at(40_000))
+        await outbox.store(stop_batch(40_001), at(40_001))
+        await outbox.close(at(40_002), clean=True)
+    clean = image(store, tmp_path / "clean")
+    for boot_no in (2, 3):
+        image(clean, store)
+        async with opened(store, boot_no=boot_no, moment=at(1_000)) as outbox:
+            assert len(outbox.chains()) == 1
+            await outbox.store(batch(f"start {boot_no}"), at(2_000))
+            await deliver(outbox, collector, at(20_000))  # and then the power is cut
+    async with opened(store, boot_no=3, moment=at(40_000)) as outbox:
+        await deliver(outbox, collector, at(40_000))
+        assert await outbox.waiting() == []
+
+
+async def test_e23_a_chain_that_the_collector_has_parked_and_the_card_forgotten_makes_no_fork(
+    tmp_path: Path,
+) -> None:
+    collector = Collector()
+    store = tmp_path / "store"
+    rows = await a_start(store, boot_no=1)
+    old = image(store, tmp_path / "old")
+    for pos in (1, 2):
+        collector.take(rows[pos])  # 3 and 4 are lost on the way
+    for boot_no in (2, 3):
+        image(old, store)
+        async with opened(store, boot_no=boot_no, moment=at(1_000)) as outbox:
+            assert await outbox.word(collector.word(), at(2_000)) is Word.CONFIRMED
+            lossy = LosesThree() if boot_no == 2 else None
+            await deliver(outbox, collector, at(20_000), loss=lossy)
+    async with opened(store, boot_no=3, moment=at(40_000)) as outbox:
+        await deliver(outbox, collector, at(40_000))
+        assert await outbox.waiting() == []
+
+
+class LosesThree(Random):
+    """A network that loses the first three batches."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.left = 3
+
+    def random(self) -> float:
+        self.left -= 1
+        return 0.0 if self.left >= 0 else 1.0
 
 
 async def test_the_collector_of_these_tests_knows_a_forger_when_it_sees_one(tmp_path: Path) -> None:
