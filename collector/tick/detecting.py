@@ -39,8 +39,17 @@ IN_HEARD = 5  # unit_no, how long before the tick
 IN_TIME = 6  # now_ms
 
 
-# What a step that is wrong raises: an assert, or what a forgotten assert would have caught. None of it may stop the intake
-FAULTS = (AssertionError, ArithmeticError, LookupError, TypeError, ValueError, MisuseError)
+# What a mistake of ours looks like. One unit's odd history may not keep everybody else's alarms waiting: it is tried once
+# more alone and then set aside, told as `undecidable` (DETECTION section 10).
+FAILURES = (
+    AssertionError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    MisuseError,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,7 +102,7 @@ def _pack(detected: Detected, before: Mapping[str, UnitState], items: Sequence[I
             continue
         try:
             detected.blobs[unit_id] = pack(state)
-        except FAULTS:
+        except FAILURES:
             del detected.states[unit_id]
             last = next(
                 (
@@ -107,19 +116,16 @@ def _pack(detected: Detected, before: Mapping[str, UnitState], items: Sequence[I
                 detected.findings += _set_aside(last)
 
 
-# What a mistake of ours looks like. One unit's odd history may not keep everybody else's alarms waiting: it is tried once
-# more alone and then set aside, told as `undecidable` (DETECTION section 10).
-FAILURES = (AssertionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-
-
 def run_items(
     rulebook: Rulebook, engine: Engine, states: Mapping[str, UnitState], items: Sequence[Item]
 ) -> Detected:
     """The engine over items of a tick; alone by unit and then by batch where it fails an assert."""
     try:
-        return _of(engine(rulebook, states, Tick(items=tuple(items))))
+        detected = _of(engine(rulebook, states, Tick(items=tuple(items))))
     except FAILURES:
-        return _one_by_one(rulebook, engine, states, items)
+        detected = _one_by_one(rulebook, engine, states, items)
+    _pack(detected, states, items)
+    return detected
 
 
 def _one_by_one(

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from sqlalchemy import Row, Table, select
 
 from collector.detect import Finding, Phase
-from collector.detect.engine import Result, Tick, UnitState, run
+from collector.detect.engine import Frame, Result, Tick, UnitState, pack, run
 from collector.detect.rules import Rulebook
 from collector.detect.track import Batch
 from collector.ingest.pace import BURST_MAX
@@ -444,6 +444,40 @@ async def test_a_batch_that_a_detector_cannot_step_is_set_aside_and_the_others_g
         ("uz-01", "DEVICE_FAULT", "undecidable")
     ]
     assert len(await rows(store, schema.batch)) == 6
+
+
+async def test_what_the_detectors_know_outlives_a_restart(store: Store) -> None:
+    centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
+    await centre.enrol(unit)
+    await centre.hear(unit, unit.begin().envelope, unit.seal().envelope)
+    (kept,) = await rows(store, schema.detector_state)
+    seen: list[UnitState] = []
+
+    def engine(rules: Rulebook, states: Mapping[str, UnitState], tick: Tick) -> Result:
+        seen.extend(states.values())
+        return run(rules, states, tick)
+
+    centre.ticker = Ticker(store=store, receipt_key=RECEIPT_KEY, order_key=ORDER_KEY, engine=engine)
+    await centre.hear(unit, unit.seal().envelope)
+    assert [pack(state) for state in seen] == [kept.blob]
+
+
+async def test_a_state_that_cannot_be_spelt_is_not_kept(store: Store) -> None:
+    centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
+    await centre.enrol(unit)
+    await centre.hear(unit, unit.begin().envelope, unit.seal().envelope)
+    before = await rows(store, schema.detector_state)
+
+    def engine(rules: Rulebook, states: Mapping[str, UnitState], tick: Tick) -> Result:
+        result = run(rules, states, tick)
+        wide = Frame(chains=(bytes(16),) * 1_000)
+        return replace(result, states={name: UnitState(frame=wide) for name in result.states})
+
+    centre.ticker = Ticker(store=store, receipt_key=RECEIPT_KEY, order_key=ORDER_KEY, engine=engine)
+    result = await centre.hear(unit, unit.seal().envelope)
+    assert result.verdicts == {"Accepted": 1}
+    assert [found.value for found in result.findings] == ["undecidable"]
+    assert await rows(store, schema.detector_state) == before
 
 
 @pytest.mark.parametrize("fault", [ValueError, KeyError, ZeroDivisionError, AssertionError])
