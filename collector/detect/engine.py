@@ -174,6 +174,7 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
                 pass  # the watch of section 7.6 reads them
     track = decode(piece for some in pieces.values() for piece in some if isinstance(piece, Batch))
     columns = _columns(rules, states, track)
+    bits = screen(columns.mask)
     after: dict[str, UnitState] = {}
     findings: list[Finding] = early
     settled: list[Settled] = []
@@ -182,7 +183,11 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
     number_of = {unit: number for number, unit in enumerate(track.units)}
     for unit, some in pieces.items():
         number = number_of.get(unit)
-        walk = _Walk(rules, columns, screen, unit, number, states.get(unit, FRESH))
+        passed = None if number is None else _passed_by(columns, bits, number, states, some)
+        if passed is not None:
+            after[unit] = passed
+            continue
+        walk = _Walk(rules, columns, bits, screen, unit, number, states.get(unit, FRESH))
         walk.go(some)
         after[unit] = walk.state()
         findings += walk.findings
@@ -723,6 +728,62 @@ def _basis(book: Rulebook, state: UnitState) -> tuple[object, ...]:
     )
 
 
+def _passed_by(
+    columns: _Columns,
+    bits: BitArray,
+    number: int,
+    states: States,
+    pieces: Sequence[Batch | ChainHole],
+) -> UnitState | None:
+    """The state of a unit of which every row is dull, as most are: what a `_Walk` would come to, sooner."""
+    unit, start, end = columns.track.units[number], columns.starts[number], columns.ends[number]
+    state = states.get(unit)
+    if state is None or start == end or columns.all_rows[number] or bits[start:end].any():
+        return None
+    frame, line = state.frame, columns.routes[number]
+    for piece in pieces:
+        if isinstance(piece, ChainHole) or piece.events or piece.early_ms is not None:
+            return None
+        if piece.chain != frame.chains[-1]:
+            return None
+    if frame.broken or not (
+        gnss.quiet(state.gate)
+        and motion.quiet(state.motion)
+        and zones.quiet(state.zones, standing=motion.standing(state.motion))
+        and route.quiet(state.route)
+        and seals.quiet(state.seals)
+    ):
+        return None
+    if (line is None) is not (state.route.route is None):
+        return None
+    if line is not None and (state.route.route, state.route.mark) != (line.id, line.mark):
+        return None
+    top_m, marks = frame.top_m, frame.marks
+    if columns.progress is not None and route.followed(state.route):
+        after_m = columns.progress.top_after_m
+        top_m = int(after_m[end - 1])
+        for mark in range(frame.top_m // MARK_M + 1, top_m // MARK_M + 1):
+            row = start + int(after_m[start:end].searchsorted(mark * MARK_M))
+            marks = (*marks, (mark, int(columns.track.t_ms[row])))[-MARKS_MAX:]
+    cells = columns.lasts[number]
+    coded = (frame.chains_before + len(frame.chains) - 1) << SEQ_BITS | cells[0]
+    return UnitState(
+        frame=Frame(
+            chains=frame.chains,
+            chains_before=frame.chains_before,
+            prev=_place(cells, coded),
+            version=frame.version,
+            top_m=top_m,
+            marks=marks,
+        ),
+        gate=state.gate,
+        motion=state.motion,
+        zones=state.zones,
+        route=state.route,
+        seals=state.seals,
+    )
+
+
 class _Walk:
     """One unit through the tick: its rows and its other facts, in chain order."""
 
@@ -730,6 +791,7 @@ class _Walk:
         self,
         book: Rulebook,
         columns: _Columns,
+        bits: BitArray,
         screen: Screening,
         unit: str,
         number: int | None,
@@ -737,7 +799,7 @@ class _Walk:
     ) -> None:
         self.book, self.unit = book, unit
         self.track, self.columns, self.screen = columns.track, columns, screen
-        self.bits = screen(columns.mask)
+        self.bits = bits
         self.number = number
         self.begin = 0 if number is None else columns.starts[number]
         self.end = 0 if number is None else columns.ends[number]
@@ -917,18 +979,23 @@ class _Walk:
 
     def _skip(self, row: int, end: int) -> None:
         """Dull rows: only the frame goes on."""
-        progress = self.columns.progress
-        if progress is not None and self.route.mode is route.Mode.ON and self.route.route:
-            begin, behind = row - self.shift, end - self.shift
-            top_m = int(progress.top_after_m[behind - 1])
-            if top_m // MARK_M > self.top_m // MARK_M:
-                marks = progress.top_after_m[begin:behind] // MARK_M
-                new = np.flatnonzero(np.diff(marks, prepend=self.top_m // MARK_M))
-                for at in new.tolist():
-                    self._progress(int(marks[at]) * MARK_M, int(self.track.t_ms[row + at]))
-            self.top_m = top_m
+        self._go_on(row, end)
         cells = self._row(end - 1)
         self.prev = _place(cells, self._coded(cells[0]))
+
+    def _go_on(self, row: int, end: int) -> None:
+        """Progress over rows that are dull for the route."""
+        progress = self.columns.progress
+        if progress is None or not route.followed(self.route):
+            return
+        begin, behind = row - self.shift, end - self.shift
+        top_m = int(progress.top_after_m[behind - 1])
+        if top_m // MARK_M > self.top_m // MARK_M:
+            rising = progress.top_after_m[begin:behind]
+            for mark in range(self.top_m // MARK_M + 1, top_m // MARK_M + 1):
+                at = int(rising.searchsorted(mark * MARK_M))
+                self._progress(mark * MARK_M, int(self.track.t_ms[row + at]))
+        self.top_m = top_m
 
     def _progress(self, top_m: int, t_ms: int) -> None:
         if top_m // MARK_M > self.top_m // MARK_M:
@@ -961,9 +1028,11 @@ class _Walk:
             prev=self.prev,
             broken=self.broken,
         )
-        whole = self._whole(row) if self.route.mode is route.Mode.OFF else None
+        whole = None
+        if bits & ROUTE and self.route.mode in (route.Mode.OFF, route.Mode.BEFORE):
+            whole = self._whole(row)
         if not bits & GATE:
-            self._judge(rules, fix, place.t_ms, bits, whole)
+            self._judge(rules, fix, place.t_ms, row, bits, whole)
             return
         assert self.batch is not None
         self.stale = True
@@ -972,7 +1041,7 @@ class _Walk:
         self._tell(gated.hits, place.t_ms)
         self.clean = len(gated.released) == 1 and gated.released[0] is fix
         for released in gated.released:
-            self._judge(rules, released, place.t_ms, bits, whole if self.clean else None)
+            self._judge(rules, released, place.t_ms, row, bits, whole if self.clean else None)
 
     def _whole(self, row: int) -> Along | None:
         """The nearest place on the whole route, asked for all rows that are left together."""
@@ -987,7 +1056,13 @@ class _Walk:
         return whole.at(line, row - begin, cells[3], cells[2])
 
     def _judge(
-        self, rules: Rules, fix: Fix, confirmed_ms: int, bits: int, whole: Along | None
+        self,
+        rules: Rules,
+        fix: Fix,
+        confirmed_ms: int,
+        row: int,
+        bits: int,
+        whole: Along | None,
     ) -> None:
         """One good fix through motion, zones, route and seals, in this order."""
         if bits & MOTION:
@@ -1004,7 +1079,9 @@ class _Walk:
             self._judge_zones(rules, fix, confirmed_ms, line, standing=standing)
             if zones.inside(self.zones) != before_inside:
                 bits |= ROUTE  # in an allowed zone distance counts as 0
-        if bits & ROUTE and (line is not None or self.route.route is not None):
+        if not bits & ROUTE:
+            self._go_on(row, row + 1)
+        elif line is not None or self.route.route is not None:
             routed = route.step(
                 rules,
                 line,

@@ -4,6 +4,7 @@ Law: a crossing is told at once, a transition when a second fix or a deep one pr
 changes at a boundary, after a gap or with a new version, and nowhere else: so a row that meets no edge is dull.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -13,6 +14,7 @@ from collector.detect.geo.index import ZoneIndex, box_around
 from collector.detect.geo.measure import distance_m, to_edges_m
 from collector.detect.geo.passing import (
     REACH_M,
+    Met,
     Span,
     Way,
     depth_m,
@@ -105,10 +107,17 @@ class _Work:
     by_route: bool = False
     hits: list[Hit] = field(default_factory=list)
     told: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    held: dict[str, bool] = field(default_factory=dict)
 
     @property
     def th(self) -> Thresholds:
         return self.rules.thresholds
+
+    def holds(self, zone: Zone) -> bool:
+        """Whether the zone holds the fix."""
+        if zone.id not in self.held:
+            self.held[zone.id] = holds(zone, self.fix.place.lon_e7, self.fix.place.lat_e7)
+        return self.held[zone.id]
 
     def tell(
         self,
@@ -211,14 +220,14 @@ def step(
         work.way = straight((prev.lon_e7, prev.lat_e7), (place.lon_e7, place.lat_e7))
     visits = {visit.zone: visit for visit in state.visits}
     strayed = {one.zone: one for one in state.strayed}
-    met = frozenset(zones_met(index, work.way)) if work.way is not None else frozenset()
+    met = zones_met(index, work.way) if work.way is not None else {}
     for number in _concerned(work, unit, visits, met, changed):
         zone = index.zones[number]
         visit = visits.pop(zone.id, None)
         if work.way is None:
             visit = _after_gap(work, zone, visit)
         elif number in met:
-            visit = _along(work, number, zone, visit, work.way)
+            visit = _along(work, number, zone, visit, work.way, met[number])
         visit = _at_fix(work, number, zone, visit, strayed)
         if visit is not None:
             visits[zone.id] = visit
@@ -406,7 +415,7 @@ def _concerned(
     work: _Work,
     unit: str,
     visits: dict[str, Visit],
-    met: frozenset[int],
+    met: Iterable[int],
     changed: frozenset[str] | None,
 ) -> list[int]:
     """Numbers of the zones that this fix may change: met, held open, or (after a gap) holding it."""
@@ -428,9 +437,11 @@ def _concerned(
     )
 
 
-def _along(work: _Work, number: int, zone: Zone, visit: Visit | None, way: Way) -> Visit | None:
+def _along(
+    work: _Work, number: int, zone: Zone, visit: Visit | None, way: Way, met: Met
+) -> Visit | None:
     """The crossings of the way, in their order."""
-    spans = spans_inside(work.index, number, way)
+    spans = spans_inside(zone, way, met)
     for position, (least, most) in enumerate(spans):
         comes_in = least > 0.0
         goes_out = most < 1.0
@@ -474,7 +485,7 @@ def _comes_in(
 def _goes_out(work: _Work, zone: Zone, visit: Visit, share: float, *, last: bool) -> Visit:
     if visit.phase is not Side.IN:
         return visit  # ENTERING is settled by where the fix lies
-    if last and holds(zone, work.fix.place.lon_e7, work.fix.place.lat_e7):
+    if last and work.holds(zone):
         return visit
     crossing = _crossing(work, share)
     if not work.standing:
@@ -534,7 +545,7 @@ def _after_gap(work: _Work, zone: Zone, visit: Visit | None) -> Visit | None:
     """No crossing is claimed: on the other side, t_x is the middle of the gap."""
     place, prev = work.fix.place, work.fix.prev
     assert prev is not None
-    now = holds(zone, place.lon_e7, place.lat_e7)
+    now = work.holds(zone)
     middle = Crossing(
         at_ms=(prev.t_ms + place.t_ms) // 2,
         before_ms=prev.t_ms,
@@ -570,11 +581,9 @@ def _at_fix(
     """What the fix itself proves."""
     if visit is None:
         return None
-    place = work.fix.place
     match visit.phase:
         case Side.ENTERING:
-            now = holds(zone, place.lon_e7, place.lat_e7)
-            return _entering(work, number, zone, visit, strayed, now=now)
+            return _entering(work, number, zone, visit, strayed, now=work.holds(zone))
         case Side.LEAVING:
             return _leaving(work, number, zone, visit, strayed)
         case Side.IN:

@@ -30,6 +30,7 @@ class ZoneIndex:
 
     zones: tuple[Zone, ...]
     edges: IntArray  # (m, 4) as in Zone
+    boxes: IntArray  # (m, 4): least x, y, most x, y of each edge
     zone_of: IntArray  # (m,) index into `zones`
     blocks: SmallArray  # (ROWS * COLUMNS,): number of a block, or -1
     cells: SmallArray  # (blocks * BLOCK * BLOCK,): number of a cell with edges, or -1
@@ -105,6 +106,9 @@ def build_index(zones: Sequence[Zone]) -> ZoneIndex:
     return ZoneIndex(
         zones=tuple(zones),
         edges=edges,
+        boxes=np.concatenate(
+            [np.minimum(edges[:, :2], edges[:, 2:]), np.maximum(edges[:, :2], edges[:, 2:])], axis=1
+        ),
         zone_of=zone_of,
         blocks=blocks,
         cells=cells,

@@ -190,7 +190,7 @@ def _nearest(
     narrow = behind - first <= SPAN_MAX
     behind = np.where(narrow, behind, first + 1)
     at = first[:, None] + np.arange(int((behind - first).max()))
-    beyond = at >= behind[:, None]
+    beyond = np.where(at >= behind[:, None], np.inf, 0.0)
     at = np.minimum(at, len(table.axis) - 1)
     ux, uy = table.ux[at][:, None, :], table.uy[at][:, None, :]
     # the same operations in the same order as line.project: the same bits
@@ -204,7 +204,7 @@ def _nearest(
     px *= px
     py *= py
     px += py
-    px[np.broadcast_to(beyond[:, None, :], px.shape)] = np.inf
+    px += beyond[:, None, :]
     best = px.argmin(axis=2)
     unit, row = np.ogrid[: len(route), : lat_e7.shape[1]]
     segment = first[:, None] + best

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import shapely
 
-from collector.detect.geo import FloatArray, IntArray, Zone
+from collector.detect.geo import BoolArray, FloatArray, IntArray, Zone
 from collector.detect.geo.index import ZoneIndex, box_around, meets
 from collector.detect.geo.measure import (
     HALF_TURN_E7,
@@ -69,25 +69,39 @@ def by_corners(points: Sequence[Point]) -> Way:
     return Way(points=tuple(points), shares=(*shares[:-1], 1.0), length_m=total)
 
 
-def zones_met(index: ZoneIndex, way: Way) -> list[int]:
-    """The zones whose boundary the way meets."""
-    met: set[int] = set()
-    for a, b in _steps(way):
-        edges = _edges_of_box(index, a, b)
-        if len(edges):
-            hit = meets(a[0], a[1], b[0], b[1], index.edges[edges])
-            met.update(index.zone_of[edges[hit]].tolist())
-    return sorted(met)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """The edges of one zone that each step of a way meets; steps over 180 degrees are two."""
+
+    edges: dict[int, list[tuple[int, int, int, int]]]
 
 
-def spans_inside(index: ZoneIndex, number: int, way: Way) -> list[Span]:
+def zones_met(index: ZoneIndex, way: Way) -> dict[int, Met]:
+    """The zones whose boundary the way meets, with the edges that it meets."""
+    met: dict[int, Met] = {}
+    for step, (a, b) in enumerate(_steps(way)):
+        near = _edges_of_box(index, a, b)
+        if len(near) == 0:
+            continue
+        for at in near[_boxes_meet(index, near, a, b)].tolist():
+            x1, y1, x2, y2 = index.edges[at].tolist()
+            if _meet(a, b, (x1, y1), (x2, y2)):
+                zone = met.setdefault(int(index.zone_of[at]), Met(edges={}))
+                zone.edges.setdefault(step, []).append((x1, y1, x2, y2))
+    return met
+
+
+def spans_inside(zone: Zone, way: Way, met: Met) -> list[Span]:
     """The closed spans of the way, as shares of its length, that lie in the zone; a touch is a span of no length."""
     spans: list[Span] = []
+    number = 0
     for step, ((ax, ay), (bx, by)) in enumerate(pairwise(way.points)):
         begin, end = way.shares[step], way.shares[step + 1]
         for shift in _shifts(ax, bx):
-            for least, most in _segment_spans(index, number, (ax + shift, ay), (bx + shift, by)):
+            a, b = (ax + shift, ay), (bx + shift, by)
+            for least, most in _segment_spans(zone, a, b, met.edges.get(number, [])):
                 spans.append((begin + least * (end - begin), begin + most * (end - begin)))
+            number += 1
     return _merged(spans)
 
 
@@ -152,56 +166,83 @@ def _sum_at(c: FloatArray, d: FloatArray, to_b: FloatArray, share: FloatArray) -
     return total
 
 
-def _segment_spans(index: ZoneIndex, number: int, a: Point, b: Point) -> list[Span]:
-    zone = index.zones[number]
+def _segment_spans(
+    zone: Zone, a: Point, b: Point, edges: Sequence[tuple[int, int, int, int]]
+) -> list[Span]:
     (ax, ay), (bx, by) = a, b
-    if len(zone.edges) <= FEW_EDGES:
-        edges = zone.edges
-    else:
-        near = _edges_of_box(index, a, b)
-        edges = index.edges[near[index.zone_of[near] == number]]
-    edges = edges[meets(ax, ay, bx, by, edges)] if len(edges) else edges
     cuts, on_line = _cuts(a, b, edges)
     stops = [0.0, *_apart(cuts), 1.0]
     middles = [(least + most) / 2 for least, most in pairwise(stops)]
     inside = shapely.intersects_xy(
         zone.shape,
-        [ax + share * (bx - ax) for share in middles],
-        [ay + share * (by - ay) for share in middles],
+        [ax, bx, *(ax + share * (bx - ax) for share in middles)],
+        [ay, by, *(ay + share * (by - ay) for share in middles)],
     ).tolist()
     spans = [
         (least, most)
-        for least, most, middle, held in zip(stops, stops[1:], middles, inside, strict=False)
+        for (least, most), middle, held in zip(pairwise(stops), middles, inside[2:], strict=True)
         if held or any(low <= middle <= high for low, high in on_line)
     ]
     spans += [
         (share, share) for share in stops[1:-1]
     ]  # where it only touches: the boundary is the zone's
-    spans += [(end, end) for end, place in ((0.0, a), (1.0, b)) if holds(zone, *place)]
+    spans += [(end, end) for end, held in zip((0.0, 1.0), inside[:2], strict=True) if held]
     return _merged(spans)
 
 
-def _cuts(a: Point, b: Point, edges: IntArray) -> tuple[list[float], list[Span]]:
+def _cuts(
+    a: Point, b: Point, edges: Sequence[tuple[int, int, int, int]]
+) -> tuple[list[float], list[Span]]:
     """Shares of A-B at which it meets these edges, and the spans that lie on one."""
-    if len(edges) == 0:
-        return [], []
     (ax, ay), (bx, by) = a, b
     if a == b:
         return [], []
-    cx, cy, dx, dy = edges[:, 0], edges[:, 1], edges[:, 2], edges[:, 3]
-    a_side = (dx - cx) * (ay - cy) - (dy - cy) * (ax - cx)
-    b_side = (dx - cx) * (by - cy) - (dy - cy) * (bx - cx)
-    across = a_side != b_side
-    cuts: list[float] = (a_side[across] / (a_side[across] - b_side[across])).tolist()
+    cuts: list[float] = []
     on_line: list[Span] = []
     square = (bx - ax) ** 2 + (by - ay) ** 2
-    for x1, y1, x2, y2 in edges[~across].tolist():
+    for x1, y1, x2, y2 in edges:
+        a_side = (x2 - x1) * (ay - y1) - (y2 - y1) * (ax - x1)
+        b_side = (x2 - x1) * (by - y1) - (y2 - y1) * (bx - x1)
+        if a_side != b_side:
+            cuts.append(a_side / (a_side - b_side))
+            continue
         one = ((x1 - ax) * (bx - ax) + (y1 - ay) * (by - ay)) / square
         two = ((x2 - ax) * (bx - ax) + (y2 - ay) * (by - ay)) / square
         least, most = max(0.0, min(one, two)), min(1.0, max(one, two))
         on_line.append((least, most))
         cuts += [least, most]
     return cuts, on_line
+
+
+def _meet(a: Point, b: Point, c: Point, d: Point) -> bool:
+    """Whether closed segments A-B and C-D meet, by the signs of four cross products; `index.meets` for one."""
+    c_side, d_side = _side(a, b, c), _side(a, b, d)
+    a_side, b_side = _side(c, d, a), _side(c, d, b)
+    if c_side == d_side == a_side == b_side == 0:
+        return all(
+            max(a[axis], b[axis]) >= min(c[axis], d[axis])
+            and min(a[axis], b[axis]) <= max(c[axis], d[axis])
+            for axis in (0, 1)
+        )
+    return c_side * d_side <= 0 and a_side * b_side <= 0
+
+
+def _side(a: Point, b: Point, p: Point) -> int:
+    return (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])
+
+
+def _boxes_meet(index: ZoneIndex, near: IntArray, a: Point, b: Point) -> BoolArray:
+    """Which edges' boxes meet the box of A-B: few of the thirty in a cell."""
+    left, right = min(a[0], b[0]), max(a[0], b[0])
+    low, high = min(a[1], b[1]), max(a[1], b[1])
+    boxes = index.boxes[near]
+    met: BoolArray = (
+        (boxes[:, 0] <= right)
+        & (boxes[:, 2] >= left)
+        & (boxes[:, 1] <= high)
+        & (boxes[:, 3] >= low)
+    )
+    return met
 
 
 def _apart(cuts: list[float]) -> list[float]:
