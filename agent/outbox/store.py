@@ -102,10 +102,16 @@ class Store:
             return [tuple(row) for row in await self._connection.execute_fetchall(sql, values)]
         except sqlite3.Error as error:
             raise _named(error) from error
+        except ValueError as error:  # aiosqlite's word for a connection that is closed
+            raise OutboxDiskError(str(error)) from error
 
     async def rollback(self) -> None:
         """End the transaction if one is open; a damaged file may have ended it already."""
-        if self._connection.in_transaction:
+        try:
+            open_ = self._connection.in_transaction
+        except ValueError:  # closed: nothing to undo
+            return
+        if open_:
             await self.run("ROLLBACK")
 
     async def pages(self) -> tuple[int, int]:

@@ -30,6 +30,7 @@ from agent.outbox.words import (
     ChainReason,
     DeleteAfter,
     News,
+    OutboxError,
     OutboxFullError,
     OutboxSettings,
     Trouble,
@@ -79,6 +80,7 @@ class Writer:
         self.home: AtHome | None = None
         self.start_pos = 0  # of the first batch of this start
         self.generation = 0
+        self.broken: str | None = None  # why there is no file now
         self.seen_due: tuple[int, bytes] | None = None
         self.proof_due: bytes | None = None
         self.proven = _proven_of(book)
@@ -125,6 +127,8 @@ class Writer:
         self.moment = moment
         for attempt in range(TRIES_MAX):
             try:
+                if self.broken is not None:
+                    await self.set_aside(moment, self.broken)
                 return await self._try(body)
             except DamagedError as error:
                 await self.set_aside(moment, str(error))
@@ -150,7 +154,7 @@ class Writer:
     async def _undo(self) -> None:
         try:
             await self.store.rollback()
-        except (DamagedError, StoreFullError):
+        except OutboxError:  # what is wrong was told already
             self.counters["rollback_failed"] += 1
 
     def _settle(self, tx: Transaction, used_bytes: int) -> None:
@@ -246,28 +250,31 @@ class Writer:
     # Damage
 
     async def set_aside(self, moment: Moment, why: str) -> None:
-        """The file is not ours any more: rename it, begin a new one. The head is known, so no word is needed."""
+        """The file is not ours any more: rename it, begin a new one. The head is known, so no word is needed.
+
+        If the disk refuses half-way, the next job begins here again.
+        """
+        self.broken = why
         self.at("aside:before")
         await self.store.close()
         name = self.disk.set_aside()
         self.at("aside:renamed")
-        self.tell(Trouble.DAMAGED, f"{why}; kept as {name}")
         begin, chains, lost = self._after_damage(moment)
-        memory = {key: value for key, value in self.book.memory.items() if key not in _OF_THE_STORE}
         self.store = await Store.open(self.disk.store, self.settings.bytes_max)
-        self.book = Book(newest_pos=self.book.newest_pos)
-        self.held = {}
-        tx = self.transaction()
+        tx = self.transaction(Book(newest_pos=self.book.newest_pos))
         await tx.begin()
-        for key, value in memory.items():
-            await tx.put(key, value)
+        for key, value in self.book.memory.items():
+            if key not in _OF_THE_STORE:
+                await tx.put(key, value)
         for chain in chains:
             await tx.add_chain(chain)
         await self.begin_chain(tx, begin, moment, *lost)
         self.book = await tx.commit()
+        self.broken = None
+        self.held = {}
         self.start_pos = self.book.newest_pos
         self.generation += 1
-        self.home = None
+        self.tell(Trouble.DAMAGED, f"{why}; kept as {name}")
         await look_home(self, moment)
         self.at("aside:new")
 
@@ -350,10 +357,10 @@ class Writer:
         await self.store.close()
         self.disk.release()
 
-    def transaction(self) -> Transaction:
+    def transaction(self, book: Book | None = None) -> Transaction:
         """To begin; or, since we are alone, to read without BEGIN."""
         return Transaction(
-            self.store, self.book, identity=self.identity, boot_no=self.boot_no, at=self.at
+            self.store, book or self.book, identity=self.identity, boot_no=self.boot_no, at=self.at
         )
 
 

@@ -14,6 +14,7 @@ from agent import Weight
 from agent.outbox import (
     KILL_POINTS,
     Outbox,
+    OutboxDiskError,
     OutboxFullError,
     OutboxLockedError,
     OutboxSettings,
@@ -657,3 +658,24 @@ async def test_a_chain_lives_and_dies_with_its_key(tmp_path: Path) -> None:
 def test_settings_have_the_defaults_of_the_paper() -> None:
     assert (OutboxSettings().bytes_max, OutboxSettings().spare_bytes) == (67_108_864, 4_194_304)
     assert SMALL.headroom_bytes == 0
+
+
+async def test_a_disk_that_refuses_in_the_middle_of_setting_aside_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    refuses = [True]
+
+    def at_point(name: str) -> None:
+        if name == "aside:renamed" and refuses.pop():
+            raise OutboxDiskError("told by the test")
+
+    async with opened(tmp_path, at_point=at_point) as outbox:
+        one = await outbox.store(batch("i"), at(2))
+        refuses.append(True)
+        with pytest.raises(OutboxDiskError):
+            await outbox._do(lambda: outbox._writer.set_aside(at(3), "told by the test"))
+        refuses.append(False)
+        two = await outbox.store(batch("j"), at(4))
+        assert two.pos > one.pos
+        genesis = sound((await all_rows(outbox))[one.pos + 1]).body.events[0]
+        assert genesis.data[:3] == (3, one.chain_id, 1)
