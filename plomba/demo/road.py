@@ -34,8 +34,17 @@ class Road:
     def close(self) -> None:
         """Forget the link and its thread."""
         self.cut()
+        self._do(_last_words())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(ANSWER_S_MAX)
+        self._loop.close()
 
     def _do(self, what: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(what, self._loop).result(ANSWER_S_MAX)
+
+
+async def _last_words() -> None:
+    """Until the connections that were cut have ended, so that no socket stays open."""
+    ending = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*ending, return_exceptions=True)
+    await asyncio.sleep(0)  # an aborted transport closes its socket in the next round

@@ -2,11 +2,7 @@
 
 import contextlib
 import json
-import queue
 import random
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +17,7 @@ from bench.accounts import (
     read_unit,
     settle,
 )
+from bench.simulator import Simulator
 from bench.site import Site, Unit, end, free_ports, run, tail
 from wire.columns import Body, Columns
 
@@ -31,74 +28,8 @@ QUICK = """
 age_open_s = 1
 age_live_s = 1
 age_standing_s = 1
+age_offline_s = 1
 """  # nobody waits half a minute for the batch of a test
-
-
-class Hardware:
-    """`plomba-sim` as a process: it holds its world until `go`, and obeys words on its standard input."""
-
-    def __init__(self, scenario: Path, folder: Path, *, rate: float = 1) -> None:
-        self.gps = folder / "gps"
-        self.seal = folder / "seal"
-        self.log = folder / "simulator.log"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lines: queue.Queue[dict[str, object]] = queue.Queue()
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "firmware_sim", "run", str(scenario)),
-                    *("--dir", str(folder), "--rate", str(rate), "--hold"),
-                ],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-        self._ear = threading.Thread(target=self._listen, daemon=True)
-        self._ear.start()
-        self.heard("ready", 20)
-
-    def go(self) -> None:
-        """Let the world begin."""
-        self._say({"do": "go"})
-        self.heard("done", 10)
-
-    def do(self, word: str, **arguments: object) -> dict[str, object]:
-        """Let something happen now; the simulator's word on when it did."""
-        self._say({"do": word, **arguments})
-        while (line := self.heard("done", 10))["done"] != word:
-            pass
-        assert line["applied"], f"{word} changed nothing in the present state: {line}"
-        return line
-
-    def heard(self, key: str, seconds: float) -> dict[str, object]:
-        """The next line with `key` that the simulator says."""
-        until = time.monotonic() + seconds
-        while True:
-            try:
-                line = self._lines.get(timeout=max(until - time.monotonic(), 0.01))
-            except queue.Empty:
-                raise AssertionError(f"no {key!r} within {seconds} s; {tail(self.log)}") from None
-            assert "error" not in line, line
-            if key in line:
-                return line
-
-    def close(self) -> None:
-        end(self._process)
-        self._ear.join(5)
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-
-    def _say(self, words: dict[str, object]) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(words).encode() + b"\n")
-        self._process.stdin.flush()
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(json.loads(line))
 
 
 class World:
@@ -108,7 +39,7 @@ class World:
         mqtt_port, api_port, self.road_port = free_ports(3, random.Random(str(folder)))
         self.folder = folder
         self.site = Site(folder=folder, mqtt_port=mqtt_port, api_port=api_port)
-        self.hardware: Hardware | None = None
+        self.hardware: Simulator | None = None
 
     def start_collector(self, rules: str = "") -> None:
         config = self.folder / "collector.toml"
@@ -136,7 +67,7 @@ class World:
         """Hardware, then the agent; returns when the agent has opened its ports and speaks with the broker."""
         file = self.folder / "scenario.toml"
         file.write_text(scenario)
-        self.hardware = Hardware(file, self.folder / "hardware", rate=rate)
+        self.hardware = Simulator(file, self.folder / "hardware", "--hold", "--rate", str(rate))
         unit = self.site.make_unit(
             unit_id,
             gps=self.hardware.gps,
