@@ -1,0 +1,154 @@
+"""The engine's laws: screening, ticks, state, early copies, holes, versions (DETECTION sections 2 and 3)."""
+
+import math
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from collector.detect.engine import (
+    FRESH,
+    ChainHole,
+    Item,
+    UnitState,
+    every_row,
+    pack,
+    unpack,
+)
+from tests.collector.detect.worlds import (
+    At,
+    Run,
+    Unit,
+    blobs,
+    book_of,
+    event,
+    line,
+    play,
+    polygon,
+    seal,
+    square,
+    told,
+)
+from wire import MisuseError
+
+if TYPE_CHECKING:
+    from wire.columns import Event
+
+
+U_SHAPE = [(0, 0), (600, 0), (600, 600), (400, 600), (400, 200), (200, 200), (200, 600), (0, 600)]
+ROAD = [(-6_000, 0), (-2_000, 0), (0, 300), (2_500, 300), (2_500, 2_000), (2_600, 2_000), (2_600, 300), (6_000, 0)]  # fmt: skip
+COUNTRY = (
+    square("post", -5_900, 0, 400, kind="border_post", dwell_s=120),
+    square("closed", 900, 350, 150, kind="forbidden"),
+    polygon("u", U_SHAPE, kind="plant"),
+    square("wide", 1_500, 300, 1_200, dwell_s=60),
+    polygon(
+        "ring",
+        [(2_000, 1_000), (3_000, 1_000), (3_000, 1_800), (2_000, 1_800)],
+        [(2_400, 1_200), (2_400, 1_500), (2_700, 1_500), (2_700, 1_200)],
+    ),
+    square("land", 0, 0, 7_000, kind="territory"),
+    line("road", ROAD, **{"from": "post", "checkpoints": ["u"]}),
+)
+BOOK = book_of(*COUNTRY, route="road")
+
+
+def along(s_m: float) -> tuple[float, float]:
+    """The place on the road after so many metres, and straight on behind its end."""
+    for (x1, y1), (x2, y2) in pairwise(ROAD):
+        length = math.hypot(x2 - x1, y2 - y1)
+        if s_m <= length or (x2, y2) == ROAD[-1]:
+            return x1 + s_m * (x2 - x1) / length, y1 + s_m * (y2 - y1) / length
+        s_m -= length
+    raise AssertionError("the road has an end")
+
+
+@st.composite
+def journeys(draw: st.DrawFn) -> list[Item]:
+    """Legs of driving, standing, straying, turning back; with dirt between them, cut into batches."""
+    interval = draw(st.sampled_from((1, 5, 10, 30, 60)))
+    random = Random(draw(st.integers(0, 1 << 30)))
+    records: list[At | Event] = []
+    t, s, aside = 0.0, draw(st.sampled_from((0.0, 0.0, 3_000.0, 9_000.0))), 0.0
+    for _ in range(draw(st.integers(2, 7))):
+        leg = draw(
+            st.sampled_from(
+                ("drive", "drive", "stand", "stray", "return", "back", "gap", "same", "jump",
+                 "zero", "swap", "seal", "coarse")
+            )
+        )  # fmt: skip
+        speed = {"stand": 0.0, "back": -15.0}.get(leg, draw(st.sampled_from((8.0, 15.0, 22.0))))
+        rows = draw(st.integers(2, 40)) if leg not in ("gap", "same", "jump", "zero", "swap") else 1
+        for _ in range(rows):
+            t += interval if leg != "gap" else draw(st.sampled_from((150, 200, 900, 4_000)))
+            s = max(0.0, s + speed * interval * (20 if leg == "gap" else 1))
+            aside += {"stray": speed * interval / 2, "return": -speed * interval / 2}.get(leg, 0)
+            aside = max(-400.0, min(aside, 3_000.0))
+            x, y = along(s)
+            x, y = x + random.gauss(0, 3), y + aside + random.gauss(0, 3)
+            hdop = 30.0 if leg == "coarse" else None
+            raw = {"zero": (0, 0), "swap": (690_000_000, 410_000_000)}.get(leg)
+            jump = 20_000.0 if leg == "jump" else 0.0
+            row = At(
+                t_s=t - (interval if leg == "same" else 0),
+                x_m=x + jump,
+                y_m=y,
+                hdop=hdop,
+                raw=raw,
+            )
+            records.append(row)
+        if leg == "seal":
+            shut, cut = random.random() < 0.5, random.random() < 0.2
+            records.append(seal(t, locked=shut, rope_in=shut, rope_cut=cut))
+        if random.random() < 0.2:
+            records.append(event(t, 16, 1, 0, 5_000))
+    unit = Unit()
+    items: list[Item] = []
+    size = draw(st.integers(1, 60))
+    for begin in range(0, len(records), size):
+        items.append(unit.batch(*records[begin : begin + size], received_s=t))
+        if random.random() < 0.05:
+            items.append(ChainHole(unit="u", chain=unit.chain, first=0, last=0, why="dropped"))
+    return items
+
+
+def same(one: Run, other: Run) -> None:
+    assert told(one) == told(other)
+    assert blobs(one) == blobs(other)
+
+
+@settings(max_examples=250, deadline=None)
+@given(journeys())
+def test_screening_never_hides_a_finding(items: list[Item]) -> None:
+    same(play(BOOK, items), play(BOOK, items, screen=every_row))
+
+
+@settings(max_examples=25, deadline=None)
+@given(journeys(), st.integers(1, 5))
+def test_cutting_a_chain_into_ticks_changes_nothing(items: list[Item], cut: int) -> None:
+    same(play(BOOK, items), play(BOOK, items, cut=cut))
+
+
+@settings(max_examples=25, deadline=None)
+@given(journeys())
+def test_a_state_survives_its_blob(items: list[Item]) -> None:
+    seen = play(BOOK, items, cut=1)
+    for result in seen.results:
+        for state in result.states.values():
+            assert unpack(pack(state)) == state
+
+
+@settings(max_examples=25, deadline=None)
+@given(journeys())
+def test_no_finding_is_told_twice(items: list[Item]) -> None:
+    keys = [(finding.id, finding.n) for finding in play(BOOK, items).findings]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_blob_of_somebody_else_is_refused() -> None:
+    for blob in (b"", b"\x91\x02", b"\xc1", b"\x93\x01\x01\x01"):
+        with pytest.raises((MisuseError, ValueError)):
+            unpack(blob)
+    assert unpack(pack(FRESH)) == FRESH == UnitState()
