@@ -53,6 +53,7 @@ class Site:
     api_port: int
     units: list[Unit] = field(default_factory=list)
     collector: subprocess.Popen[bytes] | None = None
+    keys: dict[str, str] = field(default_factory=dict)  # that the units pin; asked for once
 
     @property
     def data_dir(self) -> Path:
@@ -101,9 +102,10 @@ class Site:
         more: str = "",
     ) -> Unit:
         """Give a unit its identity and its config (and `more` of it, in TOML), and enrol it by hand."""
-        keys = json.loads(
-            run("plomba", ["collector", "keys", "--data", str(self.data_dir), "--json"])
-        )
+        if not self.keys:
+            self.keys = json.loads(
+                run("plomba", ["collector", "keys", "--data", str(self.data_dir), "--json"])
+            )
         folder = self.folder / unit_id
         folder.mkdir(parents=True, exist_ok=True)
         made = json.loads(
@@ -113,8 +115,8 @@ class Site:
                     "identity",
                     *("--unit", unit_id),
                     *("--state", str(folder / "state")),
-                    *("--receipt-key", keys["receipt_key"]),
-                    *("--order-key", keys["order_key"]),
+                    *("--receipt-key", self.keys["receipt_key"]),
+                    *("--order-key", self.keys["order_key"]),
                     "--json",
                 ],
             )

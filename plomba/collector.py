@@ -45,7 +45,7 @@ def run(
 
 def keys(as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
     """Show the public halves of the receipt key and the order key, which units pin; makes the keys if there are none."""
-    from collector.app.run import keys_of
+    from collector.app.keys import keys_of
     from collector.io.folder import FolderError, make
     from collector.io.key import KeyFileError
 

@@ -11,9 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import uvicorn
 
@@ -22,12 +20,13 @@ from collector.api.reads import Live, StoreReads
 from collector.api.service import build_api
 from collector.app import StartError
 from collector.app.intake import Intake
+from collector.app.keys import Keys, keys_of
 from collector.app.rulebook import Watched, keep_thresholds
 from collector.config import Config, ConfigError, read
 from collector.io import WayIn, clock, folder, jetstream, mqtt
 from collector.io.broker import Broker, BrokerError
 from collector.io.jetstream import StreamSettings
-from collector.io.key import KeyFileError, SigningKey, load_or_make
+from collector.io.key import KeyFileError
 from collector.store import StoreError
 from collector.store.database import Store
 from collector.tick.answering import Signing
@@ -36,21 +35,6 @@ from collector.tick.ticker import Ticker
 CHANGE_S = 1  # how soon rules and journeys that other processes wrote are in force
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """What the collector signs with: two keys, so that who steals one cannot do the other's harm."""
-
-    receipt: SigningKey
-    order: SigningKey
-
-
-def keys_of(data_dir: Path) -> Keys:
-    """The collector's keys, made once in its data directory; raises KeyFileError."""
-    return Keys(
-        receipt=load_or_make(data_dir / "receipt.key"), order=load_or_make(data_dir / "order.key")
-    )
 
 
 def main() -> int:

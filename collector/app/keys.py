@@ -1,0 +1,24 @@
+"""The collector's two keys, as files of its data directory.
+
+Law: apart from the start of the collector, so that a command that only shows them loads no detector and no API.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from collector.io.key import SigningKey, load_or_make
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What the collector signs with: two keys, so that who steals one cannot do the other's harm."""
+
+    receipt: SigningKey
+    order: SigningKey
+
+
+def keys_of(data_dir: Path) -> Keys:
+    """The collector's keys, made once in its data directory; raises KeyFileError."""
+    return Keys(
+        receipt=load_or_make(data_dir / "receipt.key"), order=load_or_make(data_dir / "order.key")
+    )
