@@ -78,7 +78,7 @@ class BatchRow:
     sealed_ms: int
     rx_ms: int
     early_ms: int | None
-    slot: str
+    slot: str | None  # None: in its order
     reason: str | None
     t0_ms: int | None
     t1_ms: int | None

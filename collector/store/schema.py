@@ -106,7 +106,7 @@ batch = Table(
     _big("rx_ms"),
     _big("early_ms", nullable=True),  # when an early copy was judged
     _big("tick_no"),
-    _text("slot"),
+    _text("slot", nullable=True),  # hole, late_tail; None: in its order, as nearly all are
     _text("reason", nullable=True),  # refused with its link kept: the records are not used
     _big("t0_ms", nullable=True),
     _big("t1_ms", nullable=True),

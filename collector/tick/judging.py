@@ -6,7 +6,7 @@ Law: changes only what the tick gathers; the store is not touched here.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from collector.ingest import Closed, Forked, Oddity, Parked, Settled, Step, Verdict
+from collector.ingest import Closed, Forked, Oddity, Parked, Settled, Slot, Step, Verdict
 from collector.ingest.hello import admit
 from collector.ingest.pace import RECEIPT_AGAIN_MS, alert_is_due, watch_gap
 from collector.store import BatchRow, ForkRow
@@ -234,7 +234,7 @@ def _row(piece: Piece, step: Settled) -> BatchRow:
         sealed_ms=arrival.sealed_ms,
         rx_ms=piece.rx_ms,
         early_ms=piece.early_ms,
-        slot=step.slot.value,
+        slot=None if step.slot is Slot.IN_ORDER else step.slot.value,
         reason=None if step.reason is None else step.reason.value,
         t0_ms=t0,
         t1_ms=t1,

@@ -41,7 +41,7 @@ def upgrade() -> None:
         sa.Column("rx_ms", sa.BigInteger(), nullable=False),
         sa.Column("early_ms", sa.BigInteger(), nullable=True),
         sa.Column("tick_no", sa.BigInteger(), nullable=False),
-        sa.Column("slot", sa.Text(), nullable=False),
+        sa.Column("slot", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("t0_ms", sa.BigInteger(), nullable=True),
         sa.Column("t1_ms", sa.BigInteger(), nullable=True),
