@@ -53,6 +53,7 @@ class Crossing:
     seq: int  # of the fix behind it
     lat_e7: int
     lon_e7: int
+    n: int = 0  # how many of its kind the same fix had told before: a way may enter a U twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class Visit:
     unseen_s: int = 0
     dwelt: bool = False
     found: bool = False  # was inside at the first fix
+    n: int = 0  # of the crossing that began it
     alert_seq: int | None = None  # origin of a running FORBIDDEN_ZONE
     by_route: bool = False
     pending: bool = False  # inside a forbidden zone, the alert waits for a second fix
@@ -81,6 +83,7 @@ class Strayed:
 
     zone: str
     seq: int
+    n: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +109,9 @@ class _Work:
     way: Way | None = None
     by_route: bool = False
     hits: list[Hit] = field(default_factory=list)
-    told: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)
     held: dict[str, bool] = field(default_factory=dict)
+    crossed: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def th(self) -> Thresholds:
@@ -132,10 +136,10 @@ class _Work:
         n: int = 0,
         data: dict[str, object] | None = None,
     ) -> None:
-        """A finding; one that this row has told already in the same words gets the next number."""
-        key = (code, seq, zone)
-        n = self.told.get(key, n)
-        self.told[key] = n + 1
+        """A finding; ZONE_CROSSED of the same zone at the same fix are numbered."""
+        if code == "ZONE_CROSSED":
+            n = self.told.get(zone, 0)
+            self.told[zone] = n + 1
         lat_e7, lon_e7 = at if at is not None else (None, None)
         self.hits.append(
             Hit(
@@ -248,7 +252,7 @@ _LEAVINGS = frozenset({"ZONE_EXITED", "ZONE_CROSSED"})
 def pack(state: State) -> tuple[object, ...]:
     return (
         tuple(_visit_out(visit) for visit in state.visits),
-        tuple((one.zone, one.seq) for one in state.strayed),
+        tuple((one.zone, one.seq, one.n) for one in state.strayed),
     )
 
 
@@ -256,7 +260,9 @@ def unpack(packed: list[list[list[object]]]) -> State:
     visits, strayed = packed
     return State(
         visits=tuple(_visit_in(row) for row in visits),
-        strayed=tuple(Strayed(zone=str(zone), seq=_int(seq)) for zone, seq in strayed),
+        strayed=tuple(
+            Strayed(zone=str(zone), seq=_int(seq), n=_int(n)) for zone, seq, n in strayed
+        ),
     )
 
 
@@ -272,6 +278,7 @@ def _visit_out(visit: Visit) -> tuple[object, ...]:
         | visit.pending << 5,
         visit.entered_ms,
         visit.seq,
+        visit.n,
         visit.unseen_s,
         visit.alert_seq,
         None
@@ -283,6 +290,7 @@ def _visit_out(visit: Visit) -> tuple[object, ...]:
             crossing.seq,
             crossing.lat_e7,
             crossing.lon_e7,
+            crossing.n,
             visit.count,
             visit.since_ms,
         ),
@@ -290,13 +298,13 @@ def _visit_out(visit: Visit) -> tuple[object, ...]:
 
 
 def _visit_in(row: list[object]) -> Visit:
-    zone, mark, bits, entered_ms, seq, unseen_s, alert_seq, candidate = row
+    zone, mark, bits, entered_ms, seq, visit_n, unseen_s, alert_seq, candidate = row
     bits = _int(bits)
     count = since_ms = 0
     crossing = None
     if candidate is not None:
         assert isinstance(candidate, list)
-        at_ms, before_ms, after_ms, at_seq, lat_e7, lon_e7, count, since_ms = candidate
+        at_ms, before_ms, after_ms, at_seq, lat_e7, lon_e7, n, count, since_ms = candidate
         crossing = Crossing(
             at_ms=at_ms,
             before_ms=before_ms,
@@ -304,6 +312,7 @@ def _visit_in(row: list[object]) -> Visit:
             seq=at_seq,
             lat_e7=lat_e7,
             lon_e7=lon_e7,
+            n=n,
         )
     return Visit(
         zone=str(zone),
@@ -314,6 +323,7 @@ def _visit_in(row: list[object]) -> Visit:
         crossing=crossing,
         count=count,
         since_ms=since_ms,
+        n=_int(visit_n),
         unseen_s=_int(unseen_s),
         dwelt=bool(bits & 4),
         found=bool(bits & 8),
@@ -391,7 +401,7 @@ def _redefine(work: _Work, state: State, unit: str, changed: frozenset[str]) -> 
                 seq=alert_seq,
                 at=at,
                 phase=Phase.END,
-                n=1,
+                n=1 if visit is None else 2 * visit.n + 1,
                 value="redefined",
             )
             alert_seq = None
@@ -403,6 +413,7 @@ def _redefine(work: _Work, state: State, unit: str, changed: frozenset[str]) -> 
                 entered_ms=place.t_ms if visit is None else visit.entered_ms,
                 seq=place.seq if visit is None else visit.seq,
                 found=True,
+                n=0 if visit is None else visit.n,
                 alert_seq=alert_seq,
             )
             if zone.kind == "forbidden" and alert_seq is None:
@@ -459,7 +470,7 @@ def _along(
 def _comes_in(
     work: _Work, number: int, zone: Zone, visit: Visit | None, span: Span, *, goes_out: bool
 ) -> Visit | None:
-    crossing = _crossing(work, span[0])
+    crossing = _crossing(work, span[0], zone, "in")
     if visit is None and goes_out:
         _pass(work, number, zone, span, crossing)
         return None
@@ -472,6 +483,7 @@ def _comes_in(
             phase=Side.ENTERING,
             entered_ms=crossing.at_ms,
             seq=crossing.seq,
+            n=crossing.n,
             crossing=crossing,
             by_route=work.by_route,
         )
@@ -487,7 +499,7 @@ def _goes_out(work: _Work, zone: Zone, visit: Visit, share: float, *, last: bool
         return visit  # ENTERING is settled by where the fix lies
     if last and work.holds(zone):
         return visit
-    crossing = _crossing(work, share)
+    crossing = _crossing(work, share, zone, "out")
     if not work.standing:
         _cross(work, zone, crossing, "out")
     return replace(visit, phase=Side.LEAVING, crossing=crossing, count=0, since_ms=0)
@@ -501,7 +513,7 @@ def _pass(work: _Work, number: int, zone: Zone, span: Span, crossing: Crossing) 
     th, place = work.th, work.fix.place
     depth = depth_m(work.index, number, work.way, span)
     needed = max(place.u_m, th.enter_depth_m) + th.chord_share * work.way.length_m
-    out = _crossing(work, span[1])
+    out = _crossing(work, span[1], zone, "out")
     data: dict[str, object] = {**_around(crossing), "depth_m": round(depth, 1)}
     if place.sharp and (
         (work.by_route and depth >= th.by_route_depth_m) or depth >= min(needed, REACH_M)
@@ -510,19 +522,17 @@ def _pass(work: _Work, number: int, zone: Zone, span: Span, crossing: Crossing) 
         if work.by_route:
             data["by_route"] = True
         at_in, at_out = (crossing.lat_e7, crossing.lon_e7), (out.lat_e7, out.lon_e7)
-        work.tell(
-            "ZONE_ENTERED", zone.id, at_ms=crossing.at_ms, seq=crossing.seq, at=at_in, data=data
-        )
-        work.tell("ZONE_EXITED", zone.id, at_ms=out.at_ms, seq=out.seq, at=at_out, data=data)
+        for code, when, at in (("ZONE_ENTERED", crossing, at_in), ("ZONE_EXITED", out, at_out)):
+            work.tell(code, zone.id, at_ms=when.at_ms, seq=when.seq, n=when.n, at=at, data=data)
         if zone.kind == "forbidden":
-            for phase, n, when, at in (
-                (Phase.BEGIN, 0, crossing.at_ms, at_in),
-                (Phase.END, 1, out.at_ms, at_out),
+            for phase, n, at_ms, at in (
+                (Phase.BEGIN, 2 * crossing.n, crossing.at_ms, at_in),
+                (Phase.END, 2 * crossing.n + 1, out.at_ms, at_out),
             ):
                 work.tell(
                     "FORBIDDEN_ZONE",
                     zone.id,
-                    at_ms=when,
+                    at_ms=at_ms,
                     seq=crossing.seq,
                     at=at,
                     phase=phase,
@@ -535,6 +545,7 @@ def _pass(work: _Work, number: int, zone: Zone, span: Span, crossing: Crossing) 
         zone.id,
         at_ms=crossing.at_ms,
         seq=crossing.seq,
+        n=crossing.n,
         at=(crossing.lat_e7, crossing.lon_e7),
         value=round(depth, 1),
         data=_around(crossing),
@@ -625,12 +636,13 @@ def _entering(
         zone.id,
         at_ms=crossing.at_ms,
         seq=crossing.seq,
+        n=crossing.n,
         at=(crossing.lat_e7, crossing.lon_e7),
         data=data,
     )
     back = strayed.pop(zone.id, None)
     if back is not None:
-        _tell_strayed(work, zone, back.seq, crossing, Phase.END)
+        _tell_strayed(work, back, crossing, Phase.END)
     visit = replace(visit, phase=Side.IN, crossing=None, count=0, since_ms=0, by_route=False)
     if zone.kind == "forbidden":
         at = Place(
@@ -651,6 +663,7 @@ def _doubt(work: _Work, zone: Zone, crossing: Crossing) -> None:
         zone.id,
         at_ms=crossing.at_ms,
         seq=crossing.seq,
+        n=crossing.n,
         at=(crossing.lat_e7, crossing.lon_e7),
         data=_around(crossing),
     )
@@ -680,7 +693,15 @@ def _leaving(
     if visit.unseen_s:
         data["unseen_s"] = visit.unseen_s
     at = (crossing.lat_e7, crossing.lon_e7)
-    work.tell("ZONE_EXITED", zone.id, at_ms=crossing.at_ms, seq=crossing.seq, at=at, data=data)
+    work.tell(
+        "ZONE_EXITED",
+        zone.id,
+        at_ms=crossing.at_ms,
+        seq=crossing.seq,
+        n=crossing.n,
+        at=at,
+        data=data,
+    )
     if visit.alert_seq is not None:
         work.tell(
             "FORBIDDEN_ZONE",
@@ -689,12 +710,12 @@ def _leaving(
             seq=visit.alert_seq,
             at=at,
             phase=Phase.END,
-            n=1,
+            n=2 * visit.n + 1,
             value="exited",
         )
     if zone.kind == "territory" and not _post_near(work, crossing):
-        _tell_strayed(work, zone, crossing.seq, crossing, Phase.BEGIN)
-        strayed[zone.id] = Strayed(zone=zone.id, seq=crossing.seq)
+        strayed[zone.id] = Strayed(zone=zone.id, seq=crossing.seq, n=2 * crossing.n)
+        _tell_strayed(work, strayed[zone.id], crossing, Phase.BEGIN)
     return None
 
 
@@ -709,6 +730,7 @@ def _within(work: _Work, zone: Zone, visit: Visit) -> Visit:
             zone.id,
             at_ms=place.t_ms,
             seq=visit.seq,
+            n=visit.n,
             at=(place.lat_e7, place.lon_e7),
             value=(place.t_ms - visit.entered_ms) / 1_000,
         )
@@ -724,20 +746,21 @@ def _alert(work: _Work, visit: Visit, at: Place, value: str) -> Visit:
         seq=visit.seq,
         at=(at.lat_e7, at.lon_e7),
         phase=Phase.BEGIN,
+        n=2 * visit.n,
         value=value,
     )
     return replace(visit, alert_seq=visit.seq)
 
 
-def _tell_strayed(work: _Work, zone: Zone, seq: int, at: Crossing, phase: Phase) -> None:
+def _tell_strayed(work: _Work, strayed: Strayed, at: Crossing, phase: Phase) -> None:
     work.tell(
         "FORBIDDEN_ZONE",
-        zone.id,
+        strayed.zone,
         at_ms=at.at_ms,
-        seq=seq,
+        seq=strayed.seq,
         at=(at.lat_e7, at.lon_e7),
         phase=phase,
-        n=int(phase is Phase.END),
+        n=strayed.n + int(phase is Phase.END),
         value="left_territory",
     )
 
@@ -818,8 +841,10 @@ def _cross(work: _Work, zone: Zone, crossing: Crossing, value: str) -> None:
     )
 
 
-def _crossing(work: _Work, share: float) -> Crossing:
+def _crossing(work: _Work, share: float, zone: Zone, way: str) -> Crossing:
     """The instant and place at this share of the way."""
+    n = work.crossed.get((zone.id, way), 0)
+    work.crossed[zone.id, way] = n + 1
     place, prev = work.fix.place, work.fix.prev
     assert prev is not None
     assert work.way is not None
@@ -831,6 +856,7 @@ def _crossing(work: _Work, share: float) -> Crossing:
         seq=place.seq,
         lat_e7=round(y),
         lon_e7=(round(x) + 1_800_000_000) % 3_600_000_000 - 1_800_000_000,
+        n=n,
     )
 
 
