@@ -50,6 +50,7 @@ def _words(query: Mapping[str, object]) -> dict[str, str] | None:
 async def asked() -> AsyncIterator[Asked]:
     store = await Store.open("sqlite://")
     centre = Centre(store)
+    centre.now_ms = T0_MS + 1_000  # a second after the first fix: ages are counted from here
     live = Live(build="7", broker_kind="embedded", started_ms=T0_MS)
     api = build_api(StoreReads(store.readers, live, lambda: centre.now_ms), build="7")
     transport = httpx.ASGITransport(app=api)

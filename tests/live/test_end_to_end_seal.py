@@ -39,7 +39,9 @@ def test_a_cut_without_network_is_raised_once_at_its_own_time_when_the_network_i
         road = Road(port=site.road_port, broker_port=site.site.mqtt_port)
         try:
             road.mend()
-            unit = site.start_unit("truck-1", SCENARIO.format(start=begins.isoformat()), broker_port=site.road_port)
+            unit = site.start_unit(
+                "truck-1", SCENARIO.format(start=begins.isoformat()), broker_port=site.road_port
+            )
             assert site.hardware is not None
             site.hardware.go()
             site.until(lambda: knows_time_and_seal(site, unit), what="time and seal are known")
