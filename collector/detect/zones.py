@@ -242,11 +242,12 @@ def step(
         strayed=tuple(strayed[name] for name in sorted(strayed)),
     )
     # at one instant what is left is left before what is entered
-    work.hits.sort(key=lambda hit: (hit.at_ms, hit.code not in _LEAVINGS))
+    work.hits.sort(key=lambda hit: (hit.at_ms, not _leaves(hit)))
     return Stepped(state=state, hits=tuple(work.hits))
 
 
-_LEAVINGS = frozenset({"ZONE_EXITED", "ZONE_CROSSED"})
+def _leaves(hit: Hit) -> bool:
+    return hit.code == "ZONE_EXITED" or (hit.code == "ZONE_CROSSED" and hit.value == "out")
 
 
 def pack(state: State) -> tuple[object, ...]:
