@@ -33,6 +33,7 @@ class Unit:
     unit_id: str
     folder: Path
     config: Path
+    public_key: str
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -100,8 +101,9 @@ class Site:
         seal_id: str,
         broker_port: int | None = None,
         more: str = "",
+        enrol: bool = True,
     ) -> Unit:
-        """Give a unit its identity and its config (and `more` of it, in TOML), and enrol it by hand."""
+        """Give a unit its identity and its config (and `more` of it, in TOML), and enrol it."""
         if not self.keys:
             self.keys = json.loads(
                 run("plomba", ["collector", "keys", "--data", str(self.data_dir), "--json"])
@@ -121,18 +123,6 @@ class Site:
                 ],
             )
         )
-        run(
-            "plomba",
-            [
-                "unit",
-                "add",
-                unit_id,
-                "--public-key",
-                made["public_key"],
-                "--data",
-                str(self.data_dir),
-            ],
-        )
         config = folder / "agent.toml"
         config.write_text(
             _AGENT_TOML.format(
@@ -145,9 +135,16 @@ class Site:
             )
             + more
         )
-        unit = Unit(unit_id=unit_id, folder=folder, config=config)
+        unit = Unit(unit_id=unit_id, folder=folder, config=config, public_key=made["public_key"])
         self.units.append(unit)
+        if enrol:
+            self.enrol(unit)
         return unit
+
+    def enrol(self, unit: Unit) -> None:
+        """Let the unit in, as an operator does by hand."""
+        key = ("--public-key", unit.public_key)
+        run("plomba", ["unit", "add", unit.unit_id, *key, "--data", str(self.data_dir)])
 
     def start_unit(self, unit: Unit, *more: str) -> None:
         """Start the agent of a unit."""

@@ -55,6 +55,13 @@ class World:
         for noun in ("zone", "route"):
             run("plomba", [noun, "import", str(file), "--data", str(self.site.data_dir)])
 
+    def power_on(self, scenario: str, *, rate: float = 1) -> Simulator:
+        """The hardware of `scenario`, whose world waits for its `go`."""
+        file = self.folder / "scenario.toml"
+        file.write_text(scenario)
+        self.hardware = Simulator(file, self.folder / "hardware", "--hold", "--rate", str(rate))
+        return self.hardware
+
     def start_unit(
         self,
         unit_id: str,
@@ -64,27 +71,25 @@ class World:
         broker_port: int | None = None,
         more: str = QUICK,
     ) -> Unit:
-        """Hardware, then the agent; returns when the agent has opened its ports and speaks with the broker."""
-        file = self.folder / "scenario.toml"
-        file.write_text(scenario)
-        self.hardware = Simulator(file, self.folder / "hardware", "--hold", "--rate", str(rate))
+        """Hardware, then the agent; returns when the agent has opened its ports and speaks with the collector."""
+        hardware = self.power_on(scenario, rate=rate)
         unit = self.site.make_unit(
             unit_id,
-            gps=self.hardware.gps,
-            seal=self.hardware.seal,
+            gps=hardware.gps,
+            seal=hardware.seal,
             seal_id=SEAL_ID,
             broker_port=broker_port,
             more=more,
         )
         self.site.start_unit(unit)
         self.until(
-            lambda: self.status(unit).get("uplink") == "flowing" and self._has_ports(unit),
+            lambda: self.status(unit).get("uplink") == "flowing" and self.has_ports(unit),
             what="the unit is ready",
         )
         time.sleep(OPENED_S)
         return unit
 
-    def _has_ports(self, unit: Unit) -> bool:
+    def has_ports(self, unit: Unit) -> bool:
         """Whether the agent has every line of the hardware open."""
         assert self.hardware is not None
         assert unit.process is not None
