@@ -183,7 +183,7 @@ def test_case_5_the_two_parts_of_a_zone_are_one_membership() -> None:
     part_2 = square("b", 400, 0, 100)["geometry"]
     assert isinstance(part_1, dict)
     assert isinstance(part_2, dict)
-    both = {
+    both: dict[str, object] = {
         "type": "Feature",
         "properties": {"id": "z"},
         "geometry": {
@@ -295,7 +295,8 @@ def test_a_gap_counts_as_unseen_and_the_exit_says_so() -> None:
 
 def states_on_the_way() -> list[UnitState]:
     """A state of each kind, as a unit passes through a zone, row by row."""
-    unit, found = Unit(), []
+    unit = Unit()
+    found: list[UnitState] = []
     rows = [(-600.0, 0.0), (-498.0, 0.0), (-470.0, 0.0), (520.0, 0.0), (560.0, 0.0), (900.0, 0.0)]
     items = [unit.batch(At(t_s=10.0 * t, x_m=x, y_m=y)) for t, (x, y) in enumerate(rows)]
     for result in play(book_of(HERE), items, cut=1).results:
@@ -323,7 +324,7 @@ def test_the_antimeridian_is_crossed_inside_a_zone_of_two_halves() -> None:
     def half(name: str, west: float, east: float) -> list[list[list[float]]]:
         return [[[west, 9.99], [east, 9.99], [east, 10.01], [west, 10.01], [west, 9.99]]]
 
-    zone = {
+    zone: dict[str, object] = {
         "type": "Feature",
         "properties": {"id": "z"},
         "geometry": {
