@@ -89,11 +89,16 @@ class Timekeeper:
         utc_ms, quality = self.utc(mono_ms)
         return Moment(mono_ms=mono_ms, now_ms=now_ms, utc_ms=utc_ms, quality=quality)
 
-    def take(self, fact: TimeFact, *, mono_ms: int) -> list[Kept]:
-        """`clock` events that follow from `fact`, which was heard at `mono_ms` (a Fix: its `at_ms` on that axis)."""
+    def take(self, fact: TimeFact, *, mono_ms: int, heard_mono_ms: int | None = None) -> list[Kept]:
+        """`clock` events at `mono_ms` that follow from `fact`. `heard_mono_ms`: of a Fix, its `at_ms` on that axis.
+
+        A Fix is whole only when its epoch has ended; what it says of the time was true when its first sentence came.
+        """
         match fact:
             case Fix():
-                return self._take_fix(fact, mono_ms)
+                return self._take_fix(
+                    fact, mono_ms if heard_mono_ms is None else heard_mono_ms, mono_ms
+                )
             case NtpTime():
                 return self._take_ntp(fact, mono_ms)
             case RtcTime():
@@ -111,11 +116,11 @@ class Timekeeper:
         """When `wake` wants to be called, in mono_ms."""
         return None if self._gnss_mono_ms is None else self._gnss_mono_ms + GNSS_HOLD_MS
 
-    def _take_fix(self, fix: Fix, mono_ms: int) -> list[Kept]:
+    def _take_fix(self, fix: Fix, heard_mono_ms: int, mono_ms: int) -> list[Kept]:
         if fix.time_ms is None or not _tells_time(fix):
             self.counters["gnss_time_weak"] += 1
             return []
-        if not self._run.add(fix.time_ms, mono_ms):
+        if not self._run.add(fix.time_ms, heard_mono_ms):
             self.counters["gnss_time_odd"] += 1
         offset_ms = self._run.offset_ms
         if len(self._run.offsets_ms) < EPOCHS_MIN:

@@ -97,7 +97,7 @@ class PositionSource(Enum):
 class Fix:
     """All that a receiver said about one instant, with a place that it vouches for."""
 
-    at_ms: int  # when we heard it, on the unit's clock
+    at_ms: int  # when we heard the first of it, on the unit's clock
     time_ms: int | None  # the receiver's own time, Unix ms
     time_quality: TimeQuality
     tod_ms: int | None  # time of day in ms; set whenever the receiver gave a time

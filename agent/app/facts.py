@@ -100,7 +100,9 @@ class FactWay:
             self.counters["secrets_dropped"] += 1  # nobody here may use it, so nobody keeps it
             return
         if isinstance(fact, Fix | NtpTime | RtcTime):
-            clock_kept = self._timekeeper.take(fact, mono_ms=heard.mono_ms)
+            clock_kept = self._timekeeper.take(
+                fact, mono_ms=heard.mono_ms, heard_mono_ms=self._began_mono_ms(heard)
+            )
             if clock_kept:
                 await self._add(clock_kept)
         if isinstance(fact, NtpTime | RtcTime):
@@ -224,6 +226,12 @@ class FactWay:
         for one in kept:
             if isinstance(one.record, FixRecord):
                 self.newest_fix = (one.record, self._mono_ms)
+
+    def _began_mono_ms(self, heard: HeardFact) -> int:
+        """When the fact began to be heard: a receiver's epoch is whole only when it has been quiet."""
+        if not isinstance(heard.fact, Fix):
+            return heard.mono_ms
+        return heard.mono_ms - max(self._clock.now_of(heard.mono_ms) - heard.fact.at_ms, 0)
 
     def _moment_of(self, mono_ms: int) -> Moment:
         return self._timekeeper.moment(mono_ms=mono_ms, now_ms=self._clock.now_of(mono_ms))

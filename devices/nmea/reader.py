@@ -246,7 +246,7 @@ class NmeaReader:
         epoch, self._epoch = self._epoch, None
         if epoch is None:
             return []
-        instant = self._instant(epoch, now_ms)
+        instant = self._instant(epoch)
         if epoch.clock_only and self._had_fix:
             # Some receivers send ZDA a second ahead, with the pulse. That loses no fix, but twice in a row would.
             self._had_fix = False
@@ -258,11 +258,12 @@ class NmeaReader:
         status = self._sky.epoch_closed(has_fix=self._had_fix, sats=epoch.sats, now_ms=now_ms)
         return [fact, *status]
 
-    def _instant(self, epoch: Epoch, now_ms: int) -> Instant:
+    def _instant(self, epoch: Epoch) -> Instant:
         tod_ms, time_ms, quality = epoch.tod_ms, None, TimeQuality.NONE
         if tod_ms is not None:
             time_ms, quality = self._date(epoch.day, tod_ms)
-        return Instant(at_ms=now_ms, time_ms=time_ms, time_quality=quality, tod_ms=tod_ms)
+        # Its first sentence was heard nearest to the instant: at 9600 baud the last comes half a second after it.
+        return Instant(at_ms=epoch.opened_ms, time_ms=time_ms, time_quality=quality, tod_ms=tod_ms)
 
     def _date(self, said: date | None, tod_ms: int) -> tuple[int | None, TimeQuality]:
         if said is None:

@@ -122,6 +122,15 @@ def test_latency_only_ever_makes_the_offset_smaller() -> None:
     assert slewed == NOW + 2_000_000
 
 
+def test_the_time_was_true_when_the_epoch_began_to_be_heard_not_when_it_was_whole() -> None:
+    clock, kept = keeper(), list[Kept]()
+    for second in range(3):
+        began = 10_000 + second * 1_000
+        kept = clock.take(fix(NOW + second * 1_000), mono_ms=began + 830, heard_mono_ms=began)
+    assert clock_data(kept)[0][2] == NOW + 2_830
+    assert clock.utc(12_830) == (NOW + 2_830, Quality.GNSS)
+
+
 def test_small_differences_are_slewed_at_half_a_millisecond_a_second_without_an_event() -> None:
     clock = keeper()
     clock.take(NtpTime(synchronised=True, utc_ms=NOW), mono_ms=0)

@@ -115,7 +115,7 @@ def test_an_epoch_ends_when_a_sentence_with_another_time_comes() -> None:
     reader = NmeaReader(NOT_BEFORE)
     assert reader.feed(lines(rmc(), gga()), 7) == []
     ended = reader.feed(line(rmc(time="050011.00")), 1_007)
-    assert [(fix.at_ms, fix.tod_ms) for fix in fixes(ended)] == [(1_007, 18_010_000)]
+    assert [(fix.at_ms, fix.tod_ms) for fix in fixes(ended)] == [(7, 18_010_000)]
     assert [fix.tod_ms for fix in fixes(reader.close(2_000))] == [18_011_000]
     assert reader.close(3_000) == []
 
