@@ -14,7 +14,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . 2>/dev/null
 	@touch $@
 
@@ -45,8 +45,8 @@ bench: $(READY) ## the numbers, as ratios against a baseline in the same run
 lock: $(READY) ## resolve pyproject.toml anew into requirements/*.txt
 	$(BIN)/python -m pip install --quiet uv
 	set -e; for extra in agent collector sim; do $(BIN)/uv pip compile -q --universal --python-version 3.11 \
-	  --generate-hashes --no-header --no-annotate --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --generate-hashes --no-header --no-annotate --no-strip-extras --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
 	  --extra agent --extra collector --extra sim --extra dev pyproject.toml -o requirements/dev.txt
 
 clean: ## forget the environment and all caches

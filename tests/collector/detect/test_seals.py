@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 import pytest
 
@@ -25,8 +26,14 @@ from tests.collector.detect.worlds import (
 )
 from wire.columns import Event
 
-SHUT = {"locked": True, "rope_in": True}
-OPEN = {"locked": False, "rope_in": True}
+
+class Levels(TypedDict):
+    locked: bool
+    rope_in: bool
+
+
+SHUT: Levels = {"locked": True, "rope_in": True}
+OPEN: Levels = {"locked": False, "rope_in": True}
 HOME = At(t_s=0, x_m=0, y_m=0)
 
 BASE = book_of(square("yard", 0, 0, 500), square("far", 50_000, 0, 500))
@@ -217,14 +224,13 @@ def test_a_strange_seal_is_told_at_its_second_report() -> None:
 
 
 def test_a_cover_is_told_once_until_it_was_closed() -> None:
-    shut = SHUT | {"cover_closed": True, "cover_opened": False}
     seen = tell(
         book(),
         HOME,
-        seal(1, **shut),
+        seal(1, **SHUT, cover_closed=True, cover_opened=False),
         seal(2, **SHUT, cover_opened=True),
         seal(3, **SHUT, cover_opened=True),
-        seal(4, **shut),
+        seal(4, **SHUT, cover_closed=True, cover_opened=False),
         seal(5, **SHUT, cover_closed=False),
     )
     assert seal_codes(seen).count("SEAL_CASING_TAMPER") == 2
@@ -343,7 +349,13 @@ def test_a_heartbeat_of_an_open_seal_raises_nothing_early() -> None:
 
 def test_case_18_every_life_survives_its_blob() -> None:
     unit = Unit()
-    steps = [HOME, seal(1, vibration=True), seal(2, **SHUT), seal(5, **OPEN), seal(60, **SHUT)]
+    steps: list[At | Event] = [
+        HOME,
+        seal(1, vibration=True),
+        seal(2, **SHUT),
+        seal(5, **OPEN),
+        seal(60, **SHUT),
+    ]
     steps += [seal(70, **OPEN), seal(80, **SHUT)]
     lives = set()
     for result in play(book(order()), [unit.batch(one) for one in steps], cut=1).results:
