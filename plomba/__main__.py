@@ -75,6 +75,7 @@ _bench.command("wire")(bench.wire)
 _bench.command("outbox")(bench.outbox)
 _bench.command("ingest")(bench.ingest)
 _bench.command("drill")(bench.drill)
+_bench.command("storm")(bench.storm)
 
 
 def main() -> None:

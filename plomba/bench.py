@@ -86,6 +86,33 @@ def drill(
     raise typer.Exit(exits.OK if report["sound"] else exits.BAD)
 
 
+def storm(
+    units: Annotated[int, typer.Option(min=20, max=50_000, help="Units in the fleet.")] = 5_000,
+    handshakes: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Handshakes a second that the broker completes.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same storm.")] = 1,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write dials against time to this SVG file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A fleet after a broker's restart, on simulated time: dials a second, who is back when, what is receipted.
+
+    Exit 0 if there is no storm and every batch has its receipt; 6 otherwise.
+    """
+    from bench.storm import report_of, sail_all
+    from bench.storm_plot import svg_of
+
+    sailed = sail_all(units, handshakes, seed, lambda text: typer.echo(text, err=True))
+    report = report_of(sailed, units, handshakes)
+    if plot is not None:
+        title = f"{units} units, a broker of {handshakes} handshakes a second: dials a second"
+        plot.write_text(svg_of(sailed, title), encoding="utf-8")
+    _print(report, as_json=as_json)
+    raise typer.Exit(exits.OK if report["sound"] else exits.BAD)
+
+
 def _print(report: dict[str, object], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report, ensure_ascii=False))
