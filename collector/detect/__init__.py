@@ -23,7 +23,10 @@ __all__ = [
     "SettledAs",
     "Signal",
     "finding_key",
+    "place_in",
+    "place_out",
     "stamp",
+    "whole",
 ]
 
 
@@ -192,6 +195,27 @@ class Hit:
     seal: str | None = None
     value: int | float | str | None = None
     data: dict[str, object] = field(default_factory=dict)
+
+
+def place_out(place: Place | None) -> tuple[int, ...] | None:
+    """A place as a state's blob holds it; `place_in` reads it."""
+    if place is None:
+        return None
+    return (place.seq, place.t_ms, place.lat_e7, place.lon_e7, place.u_cm)
+
+
+def place_in(packed: object) -> Place | None:
+    if packed is None:
+        return None
+    assert isinstance(packed, list | tuple)
+    seq, t_ms, lat_e7, lon_e7, u_cm = packed
+    return Place(seq=seq, t_ms=t_ms, lat_e7=lat_e7, lon_e7=lon_e7, u_cm=u_cm)
+
+
+def whole(value: object) -> int:
+    """A number of a blob that `pack` wrote."""
+    assert isinstance(value, int)
+    return value
 
 
 def stamp(t_ms: int) -> str:

@@ -27,6 +27,8 @@ from collector.detect import (
     route,
     seals,
     silence,
+    speed,
+    stops,
     zones,
 )
 from collector.detect.geo import BoolArray, IntArray, RouteLine
@@ -34,7 +36,7 @@ from collector.detect.geo.index import touched
 from collector.detect.geo.line import Along, Whole, project_many
 from collector.detect.geo.lines import MARK_M, Progress, follow
 from collector.detect.geo.measure import HALF_TURN_E7, distances_m
-from collector.detect.rules import Rulebook, Rules
+from collector.detect.rules import Journey, Rulebook, Rules
 from collector.detect.track import UNKNOWN, Batch, Track, decode
 from wire import MisuseError, Refused
 from wire.canon import decode as read, encode
@@ -43,7 +45,8 @@ from wire.columns import Event
 BLOB_BYTES_MAX = (
     4_096  # a unit's state is read and written with every tick that holds a batch of it
 )
-BLOB_VERSION = 1
+BLOB_VERSION = 2
+BLOB_VERSIONS = (1, 2)  # what is still read: version 1 knew neither stops nor speed
 CHAINS_MAX = 8  # of a unit whose findings may still be running
 MARKS_MAX = 16
 SEQ_BITS = 42  # wire.LIM: above them stands which of the unit's chains a record belongs to
@@ -54,11 +57,14 @@ GateState = gnss.State
 MotionState = motion.State
 ZoneState = zones.State
 RouteState = route.State
+StopState = stops.State
+SpeedState = speed.State
 SealState = seals.State
 BitArray = NDArray[np.uint8]  # for each row, whom it may concern
-GATE, MOTION, ZONES, ROUTE, SEALS = (1 << bit for bit in range(5))
-ALL = GATE | MOTION | ZONES | ROUTE | SEALS
+GATE, MOTION, ZONES, ROUTE, STOPS, SPEED, SEALS = (1 << bit for bit in range(7))
+ALL = GATE | MOTION | ZONES | ROUTE | STOPS | SPEED | SEALS
 Screening = Callable[[BitArray], BitArray]
+JourneyKey = tuple[str, bool]  # id; whether it is on the road
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +124,7 @@ class Frame:
     version: tuple[int, int] | None = None  # of the rules that judged it: number, valid_from_ms
     top_m: int = 0  # progress along the route
     marks: tuple[tuple[int, int], ...] = ()  # (number, time) of the last full 2 km
+    journey: JourneyKey | None = None  # that the last row was judged on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +136,8 @@ class UnitState:
     motion: MotionState = field(default_factory=MotionState)
     zones: ZoneState = field(default_factory=ZoneState)
     route: RouteState = field(default_factory=RouteState)
+    stops: StopState = field(default_factory=StopState)
+    speed: SpeedState = field(default_factory=SpeedState)
     seals: SealState = field(default_factory=SealState)
 
 
@@ -244,6 +253,9 @@ def pack(state: UnitState) -> bytes:
         zones.pack(state.zones),
         route.pack(state.route),
         seals.pack(state.seals),
+        None if frame.journey is None else (frame.journey[0], int(frame.journey[1])),
+        None if state.stops == FRESH.stops else stops.pack(state.stops),
+        None if state.speed == FRESH.speed else speed.pack(state.speed),
     )
     blob = encode(value)  # type: ignore[arg-type]  # tuples of plain values all the way down: encode checks it
     assert len(blob) <= BLOB_BYTES_MAX, "a unit's state outgrew its row"
@@ -253,11 +265,17 @@ def pack(state: UnitState) -> bytes:
 def unpack(blob: bytes) -> UnitState:
     """The state that `pack` wrote. MisuseError for bytes that are no state of ours."""
     value = read(blob)
-    if isinstance(value, Refused) or not isinstance(value, list) or value[:1] != [BLOB_VERSION]:
+    if (
+        isinstance(value, Refused)
+        or not isinstance(value, list)
+        or not value
+        or value[0] not in BLOB_VERSIONS
+    ):
         raise MisuseError("these bytes are no state of a unit")
     parts: list[list[list[list[int]]]] = value  # type: ignore[assignment]  # written by pack: each part's own unpack reads it
     _, chains, before, prev, broken, version, top_m, marks, *rest = parts
-    gate, moved, zoned, routed, sealed = rest
+    gate, moved, zoned, routed, sealed, *more = rest
+    journey, stopped, sped = more or (None, None, None)
     frame = Frame(
         chains=tuple(chains),  # type: ignore[arg-type]  # see above
         chains_before=before,  # type: ignore[arg-type]  # see above
@@ -266,6 +284,7 @@ def unpack(blob: bytes) -> UnitState:
         version=None if version is None else (version[0], version[1]),  # type: ignore[arg-type, redundant-expr]  # see above
         top_m=top_m,  # type: ignore[arg-type]  # see above
         marks=tuple((number, t_ms) for number, t_ms in marks),  # type: ignore[misc]  # see above
+        journey=None if journey is None else (str(journey[0]), bool(journey[1])),
     )
     return UnitState(
         frame=frame,
@@ -273,6 +292,8 @@ def unpack(blob: bytes) -> UnitState:
         motion=motion.unpack(moved),  # type: ignore[arg-type]  # see above
         zones=zones.unpack(zoned),  # type: ignore[arg-type]  # see above
         route=route.unpack(routed),  # type: ignore[arg-type]  # see above
+        stops=stops.State() if stopped is None else stops.unpack(stopped),  # type: ignore[arg-type]  # see above
+        speed=speed.State() if sped is None else speed.unpack(sped),  # type: ignore[arg-type]  # see above
         seals=seals.unpack(sealed),  # type: ignore[arg-type]  # see above
     )
 
@@ -302,6 +323,7 @@ class _Columns:
     progress: Progress | None
     lasts: list[list[int]]  # the last row of each unit, as `_cells` has it
     routes: list[RouteLine | None]  # of each unit
+    journeys: list[JourneyKey | None]  # of each unit, at its first row
     all_rows: list[bool]  # units whose every row must be stepped: their route changes in this tick
 
 
@@ -312,7 +334,7 @@ def _columns(book: Rulebook, states: States, track: Track) -> _Columns:
     rows = len(track)
     known = [states.get(unit, FRESH) for unit in track.units]
     version = _versions(book, track.t_ms)
-    routes, all_rows = _routes(book, track, starts, ends, version)
+    routes, journeys, all_rows = _routes(book, track, starts, ends, version)
     lasts: list[list[int]] = []
     if rows:
         behind = np.maximum(track.ends - 1, 0)
@@ -326,6 +348,7 @@ def _columns(book: Rulebook, states: States, track: Track) -> _Columns:
         progress=None,
         lasts=lasts,
         routes=routes,
+        journeys=journeys,
         all_rows=all_rows,
     )
     if rows == 0:
@@ -339,9 +362,18 @@ def _columns(book: Rulebook, states: States, track: Track) -> _Columns:
     before = _before(track, first, prevs)
     dt_ms = track.t_ms - before[0]
     mask = columns.mask
-    seen = [state for state, start, end in zip(known, starts, ends, strict=True) if start < end]
-    for at, state in zip(first.tolist(), seen, strict=True):
-        if state.frame.prev is None or state.frame.version != _name_of(book, version[at]):
+    seen = [
+        (state, journey)
+        for state, journey, start, end in zip(known, journeys, starts, ends, strict=True)
+        if start < end
+    ]
+    for at, (state, journey) in zip(first.tolist(), seen, strict=True):
+        frame = state.frame
+        if (
+            frame.prev is None
+            or frame.journey != journey
+            or frame.version != _name_of(book, version[at])
+        ):
             mask[at] = ALL
     if len(book.versions) > 1:
         mask[1:][version[1:] != version[:-1]] = ALL
@@ -372,9 +404,10 @@ def _name_of(book: Rulebook, number: int) -> tuple[int, int]:
 
 def _routes(
     book: Rulebook, track: Track, starts: list[int], ends: list[int], version: IntArray
-) -> tuple[list[RouteLine | None], list[bool]]:
-    """The route of each unit at its first row, and whether it is another one at a later row."""
+) -> tuple[list[RouteLine | None], list[JourneyKey | None], list[bool]]:
+    """Route and journey of each unit at its first row, and whether they are others at a later row."""
     routes: list[RouteLine | None] = []
+    keys: list[JourneyKey | None] = []
     changing: list[bool] = []
     firsts = np.array([start for start, end in zip(starts, ends, strict=True) if start < end])
     limits: Iterator[tuple[int, int, int, int, int]] = iter(())
@@ -390,16 +423,22 @@ def _routes(
     for unit, start, end in zip(track.units, starts, ends, strict=True):
         if start == end:
             routes.append(None)
+            keys.append(None)
             changing.append(False)
             continue
         first_ms, least_ms, most_ms, oldest, newest = next(limits)
         journeys = book.journeys.get(unit, ())
+        keys.append(_journey_key(book.journey(unit, first_ms)) if journeys else None)
         routes.append(book.route(unit, first_ms) if journeys else None)
         same = oldest == newest and (
             not journeys or book.journey(unit, least_ms) is book.journey(unit, most_ms)
         )
         changing.append(not same)
-    return routes, changing
+    return routes, keys, changing
+
+
+def _journey_key(journey: Journey | None) -> JourneyKey | None:
+    return None if journey is None else (journey.id, journey.in_transit)
 
 
 def _before(
@@ -449,6 +488,14 @@ def _screen_version(
     bits = np.where(odd, np.uint8(ALL), np.uint8(0))
     bits[t_ms >= _dues(rules, known)[unit]] = ALL
     bits[_motion_marks(rules, known, track, rows, moved_m, dt_ms)] |= MOTION
+    too_fast = speed.screen(
+        moved_m=moved_m,
+        dt_ms=dt_ms,
+        speed_cm_s=track.speed_cm_s[rows],
+        limit_cm_s=np.array([_limit_cm_s(rules, state.zones) for state in known])[unit],
+        running=np.array([state.speed.running for state in known])[unit],
+    )
+    bits[too_fast] |= SPEED
     gap_ms = max(th.gap_s, 3 * th.interval_s) * 1_000
     at_zones = (dt_ms > gap_ms) | (np.abs(lon - prev_lon) > HALF_TURN_E7)
     asked = np.flatnonzero(~(at_zones | odd))
@@ -503,17 +550,24 @@ def _motion_marks(
     )
 
 
+def _limit_cm_s(rules: Rules, zoned: zones.State) -> int:
+    """What is too fast where the unit is."""
+    if not rules.slow or not zoned.visits:
+        return speed.limit_cm_s(rules.thresholds, ())
+    slow = zones.inside(zoned) & rules.slow
+    return speed.limit_cm_s(rules.thresholds, [rules.zones[name] for name in slow])
+
+
 def _dues(rules: Rules, known: list[UnitState]) -> IntArray:
     """When the first time of each unit runs out that a fix would prove."""
-    return np.array(
-        [_due_ms(rules, state.motion, state.zones, state.seals) for state in known], np.int64
-    )
+    return np.array([_due_ms(rules, state) for state in known], np.int64)
 
 
-def _due_ms(rules: Rules, moved: motion.State, zoned: zones.State, sealed: seals.State) -> int:
-    due_ms = NEVER_MS
+def _due_ms(rules: Rules, state: UnitState) -> int:
+    moved, zoned, sealed = state.motion, state.zones, state.seals
+    due_ms = state.stops.due_ms
     if moved.mode is motion.Mode.STANDING and not moved.stopped:
-        due_ms = motion.due_ms(rules.thresholds, moved) or NEVER_MS
+        due_ms = min(due_ms, motion.due_ms(rules.thresholds, moved) or NEVER_MS)
     if zoned.visits:
         due_ms = min(due_ms, zones.due_ms(rules, zoned) or NEVER_MS)
     if sealed.seals:
@@ -724,7 +778,9 @@ def _basis(book: Rulebook, state: UnitState) -> tuple[object, ...]:
     rules = _named(book, state.frame.version) or book.versions[0]
     return (
         state.motion.anchor if standing else None,
-        _due_ms(rules, state.motion, state.zones, state.seals),
+        _due_ms(rules, state),
+        _limit_cm_s(rules, state.zones),
+        state.speed.running,
     )
 
 
@@ -751,6 +807,7 @@ def _passed_by(
         and motion.quiet(state.motion)
         and zones.quiet(state.zones, standing=motion.standing(state.motion))
         and route.quiet(state.route)
+        and speed.quiet(state.speed)
         and seals.quiet(state.seals)
     ):
         return None
@@ -775,11 +832,14 @@ def _passed_by(
             version=frame.version,
             top_m=top_m,
             marks=marks,
+            journey=frame.journey,
         ),
         gate=state.gate,
         motion=state.motion,
         zones=state.zones,
         route=state.route,
+        stops=state.stops,
+        speed=state.speed,
         seals=state.seals,
     )
 
@@ -813,6 +873,8 @@ class _Walk:
         self.top_m, self.marks = frame.top_m, frame.marks
         self.gate, self.motion, self.zones = state.gate, state.motion, state.zones
         self.route, self.seals = state.route, state.seals
+        self.stops, self.speed = state.stops, state.speed
+        self.journey = frame.journey
         self.clean = True  # `prev` is the row before, as the screens took it
         self.stale = False  # the state has changed since it was screened
         self.basis: tuple[object, ...] | None = None
@@ -855,11 +917,14 @@ class _Walk:
                 version=self.version,
                 top_m=self.top_m,
                 marks=self.marks,
+                journey=self.journey,
             ),
             gate=self.gate,
             motion=self.motion,
             zones=self.zones,
             route=self.route,
+            stops=self.stops,
+            speed=self.speed,
             seals=self.seals,
         )
 
@@ -877,6 +942,7 @@ class _Walk:
         self.motion = motion.broken(self.motion)
         self.zones = zones.broken(self.zones)
         self.route = route.broken(self.route)
+        self.speed = speed.broken(self.speed)
 
     def _rows(self, row: int, end: int) -> None:
         """The rows up to `end`: dull ones at once, the others one by one, by whom they may concern."""
@@ -912,6 +978,8 @@ class _Walk:
                 self._screen_again(row)
             else:
                 bits |= ROUTE | self._long(row)
+        if not speed.quiet(self.speed):
+            bits |= SPEED
         if not seals.quiet(self.seals):
             bits |= SEALS
         return bits
@@ -1067,18 +1135,22 @@ class _Walk:
         """One good fix through motion, zones, route and seals, in this order."""
         if bits & MOTION:
             self.stale = True
-            before = motion.standing(self.motion)
+            before, stop = motion.standing(self.motion), motion.stop_of(self.motion)
             self.motion, hits = motion.step(rules.thresholds, self.motion, fix)
             self._tell(hits, confirmed_ms)
             if motion.standing(self.motion) is not before:
                 bits |= ZONES | ROUTE  # both look at it
+            if motion.stop_of(self.motion) is not stop:
+                bits |= STOPS
         standing = motion.standing(self.motion)
+        journey = self.book.journey(self.unit, fix.place.t_ms)
+        self.journey = _journey_key(journey)
         line = self.book.route(self.unit, fix.place.t_ms, rules)
         if bits & ZONES:
             before_inside = zones.inside(self.zones)
             self._judge_zones(rules, fix, confirmed_ms, line, standing=standing)
             if zones.inside(self.zones) != before_inside:
-                bits |= ROUTE  # in an allowed zone distance counts as 0
+                bits |= ROUTE | STOPS | SPEED  # all three ask where the unit is allowed to be what
         if not bits & ROUTE:
             self._go_on(row, row + 1)
         elif line is not None or self.route.route is not None:
@@ -1095,6 +1167,13 @@ class _Walk:
             self.route = routed.state
             self._progress(routed.top_m, fix.place.t_ms)
             self._tell(routed.hits, confirmed_ms)
+        if bits & STOPS and (self.stops.goes_on or motion.stop_of(self.motion) is not None):
+            self._judge_stop(rules, fix, confirmed_ms, line, journey)
+        if bits & SPEED:
+            self.stale = True
+            limit = _limit_cm_s(rules, self.zones)
+            self.speed, hits = speed.step(rules.thresholds, self.speed, fix, limit)
+            self._tell(hits, confirmed_ms)
         self.prev, self.broken = fix.place, False
         if bits & SEALS and self.seals.seals:
             self.stale = True
@@ -1129,6 +1208,27 @@ class _Walk:
         )
         self.zones = zoned.state
         self._tell(zoned.hits, confirmed_ms)
+
+    def _judge_stop(
+        self,
+        rules: Rules,
+        fix: Fix,
+        confirmed_ms: int,
+        line: RouteLine | None,
+        journey: Journey | None,
+    ) -> None:
+        self.stale = True
+        last = self.motion.last
+        around = stops.Around(
+            rules=rules,
+            stop=motion.stop_of(self.motion),
+            left_ms=None if last is None else last.left_ms,
+            inside=zones.inside(self.zones),
+            line=line,
+            journey=journey,
+        )
+        self.stops, hits = stops.step(around, self.stops, fix)
+        self._tell(hits, confirmed_ms)
 
     def _changed(self, rules: Rules) -> frozenset[str]:
         """The zones in which this version differs from the unit's last one."""

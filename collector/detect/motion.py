@@ -1,4 +1,4 @@
-"""Standing still (DETECTION section 6); stops, speed and separation come with section 7.3.
+"""Standing still (DETECTION section 6): where a stop began and ended. What a stop means is `stops`' affair.
 
 Law: one anchor, no mean: a parked unit changes nothing here however long it stands.
 """
@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from collector.detect import Fix, Hit, Place
+from collector.detect import Fix, Hit, Place, place_in, place_out, whole
 from collector.detect.geo import BoolArray, FloatArray, IntArray
 from collector.detect.geo.measure import distance_m
 from collector.detect.rules import Thresholds
@@ -16,6 +16,10 @@ from collector.detect.rules import Thresholds
 SHORT_MS = (
     5_000  # over a shorter time noise looks like speed: there the device's own speed is asked
 )
+SAME_STOP_M, SAME_STOP_MS = (
+    100.0,
+    120_000,
+)  # two standings so near are one stop (trackintel: 100 m; Traccar: 180 s)
 
 
 class Mode(IntEnum):
@@ -26,12 +30,25 @@ class Mode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Last:
+    """The stand before: one that begins near it and soon goes on with its stop."""
+
+    since: Place
+    left_ms: int
+    stopped: bool
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     mode: Mode = Mode.MOVING
     anchor: Place | None = None  # of all modes but MOVING
     stopped: bool = False  # STOP_BEGAN was said
     away: int = 0  # fixes beyond, LEAVING only
     first: Place | None = None  # of them
+    since: Place | None = None  # where the stop began; STANDING and LEAVING only
+    n: int = 0  # how often this stop has ended already
+    last: Last | None = None
 
 
 MOVING = State()
@@ -46,10 +63,15 @@ def standing(state: State) -> bool:
     return state.mode is Mode.STANDING
 
 
+def stop_of(state: State) -> Place | None:
+    """Where and when the stop began that goes on, once STOP_BEGAN was said."""
+    return state.since if state.stopped else None
+
+
 def broken(state: State) -> State:
     """A hole in the chain drops what was only a candidate."""
     if state.mode is Mode.SETTLING:
-        return MOVING
+        return State(last=state.last)
     if state.mode is Mode.LEAVING:
         return replace(state, mode=Mode.STANDING, away=0, first=None)
     return state
@@ -57,8 +79,8 @@ def broken(state: State) -> State:
 
 def due_ms(rules: Thresholds, state: State) -> int | None:
     """When a fix would say STOP_BEGAN."""
-    if state.mode is Mode.STANDING and not state.stopped and state.anchor is not None:
-        return state.anchor.t_ms + rules.stop_s * 1_000
+    if state.mode is Mode.STANDING and not state.stopped and state.since is not None:
+        return state.since.t_ms + rules.stop_s * 1_000
     return None
 
 
@@ -91,7 +113,7 @@ def step(rules: Thresholds, state: State, fix: Fix) -> tuple[State, tuple[Hit, .
     match state.mode:
         case Mode.MOVING:
             if _slow(rules, fix):
-                return State(mode=Mode.SETTLING, anchor=fix.place), ()
+                return State(mode=Mode.SETTLING, anchor=fix.place, last=state.last), ()
             return state, ()
         case Mode.SETTLING:
             return _settle(rules, state, fix)
@@ -104,38 +126,48 @@ def step(rules: Thresholds, state: State, fix: Fix) -> tuple[State, tuple[Hit, .
 def pack(state: State) -> tuple[object, ...]:
     return (
         int(state.mode),
-        _place_out(state.anchor),
+        place_out(state.anchor),
         int(state.stopped),
         state.away,
-        _place_out(state.first),
+        place_out(state.first),
+        place_out(state.since),
+        state.n,
+        None
+        if state.last is None
+        else (
+            place_out(state.last.since),
+            state.last.left_ms,
+            int(state.last.stopped),
+            state.last.n,
+        ),
     )
 
 
 def unpack(packed: list[object]) -> State:
-    mode, anchor, stopped, away, first = packed
-    assert isinstance(mode, int)
-    assert isinstance(away, int)
+    """Also what was written before a stop knew its beginning."""
+    mode, anchor, stopped, away, first, *more = packed
+    since, n, last = more or (anchor, 0, None)
+    settled = mode in (Mode.STANDING, Mode.LEAVING)
     return State(
-        mode=Mode(mode),
-        anchor=_place_in(anchor),
+        mode=Mode(whole(mode)),
+        anchor=place_in(anchor),
         stopped=bool(stopped),
-        away=away,
-        first=_place_in(first),
+        away=whole(away),
+        first=place_in(first),
+        since=place_in(since) if settled else None,
+        n=whole(n),
+        last=_last_in(last),
     )
 
 
-def _place_out(place: Place | None) -> tuple[int, ...] | None:
-    if place is None:
-        return None
-    return (place.seq, place.t_ms, place.lat_e7, place.lon_e7, place.u_cm)
-
-
-def _place_in(packed: object) -> Place | None:
+def _last_in(packed: object) -> Last | None:
     if packed is None:
         return None
     assert isinstance(packed, list)
-    seq, t_ms, lat_e7, lon_e7, u_cm = packed
-    return Place(seq=seq, t_ms=t_ms, lat_e7=lat_e7, lon_e7=lon_e7, u_cm=u_cm)
+    since, left_ms, stopped, n = packed
+    place = place_in(since)
+    assert place is not None
+    return Last(since=place, left_ms=left_ms, stopped=bool(stopped), n=n)
 
 
 def _slow(rules: Thresholds, fix: Fix) -> bool:
@@ -148,35 +180,49 @@ def _slow(rules: Thresholds, fix: Fix) -> bool:
 
 
 def _settle(rules: Thresholds, state: State, fix: Fix) -> tuple[State, tuple[Hit, ...]]:
-    assert state.anchor is not None
-    if _apart_m(state.anchor, fix.place) > rules.stand_m:
-        return MOVING, ()
-    if fix.place.t_ms - state.anchor.t_ms < rules.stand_s * 1_000:
+    anchor, last = state.anchor, state.last
+    assert anchor is not None
+    if _apart_m(anchor, fix.place) > rules.stand_m:
+        return State(last=last), ()
+    if fix.place.t_ms - anchor.t_ms < rules.stand_s * 1_000:
         return state, ()
-    return _stand(rules, replace(state, mode=Mode.STANDING), fix)
+    goes_on = (
+        last is not None
+        and _apart_m(last.since, anchor) <= SAME_STOP_M
+        and anchor.t_ms - last.left_ms <= SAME_STOP_MS
+    )
+    if last is not None and goes_on:
+        stands = State(
+            mode=Mode.STANDING, anchor=anchor, since=last.since, stopped=last.stopped, n=last.n
+        )
+    else:
+        stands = State(mode=Mode.STANDING, anchor=anchor, since=anchor)
+    return _stand(rules, stands, fix)
 
 
 def _stand(rules: Thresholds, state: State, fix: Fix) -> tuple[State, tuple[Hit, ...]]:
-    anchor = state.anchor
+    anchor, since = state.anchor, state.since
     assert anchor is not None
+    assert since is not None
     if _apart_m(anchor, fix.place) > rules.stand_m:
         begun = replace(state, mode=Mode.LEAVING, away=0, first=None)
         return _leave(rules, begun, fix)
-    if state.stopped or fix.place.t_ms - anchor.t_ms < rules.stop_s * 1_000:
+    if state.stopped or fix.place.t_ms - since.t_ms < rules.stop_s * 1_000:
         return state, ()
     began = Hit(
         code="STOP_BEGAN",
-        at_ms=anchor.t_ms,
-        origin_seq=anchor.seq,
-        lat_e7=anchor.lat_e7,
-        lon_e7=anchor.lon_e7,
+        at_ms=since.t_ms,
+        origin_seq=since.seq,
+        lat_e7=since.lat_e7,
+        lon_e7=since.lon_e7,
     )
     return replace(state, stopped=True), (began,)
 
 
 def _leave(rules: Thresholds, state: State, fix: Fix) -> tuple[State, tuple[Hit, ...]]:
-    anchor = state.anchor
+    anchor, since = state.anchor, state.since
     assert anchor is not None
+    assert since is not None
     away_m = _apart_m(anchor, fix.place)
     if away_m <= rules.stand_m:
         return _stand(rules, replace(state, mode=Mode.STANDING, away=0, first=None), fix)
@@ -186,17 +232,20 @@ def _leave(rules: Thresholds, state: State, fix: Fix) -> tuple[State, tuple[Hit,
     gone = (away >= rules.leave_fixes and long_enough) or away_m > rules.leave_m
     if not gone or not fix.place.sharp:
         return replace(state, away=min(away, rules.leave_fixes), first=first), ()
+    n = state.n + 1 if state.stopped else state.n
+    moving = State(last=Last(since=since, left_ms=first.t_ms, stopped=state.stopped, n=n))
     if not state.stopped:
-        return MOVING, ()
+        return moving, ()
     ended = Hit(
         code="STOP_ENDED",
         at_ms=first.t_ms,
-        origin_seq=anchor.seq,
-        lat_e7=anchor.lat_e7,
-        lon_e7=anchor.lon_e7,
-        value=(first.t_ms - anchor.t_ms) / 1_000,
+        origin_seq=since.seq,
+        n=state.n,
+        lat_e7=since.lat_e7,
+        lon_e7=since.lon_e7,
+        value=(first.t_ms - since.t_ms) / 1_000,
     )
-    return MOVING, (ended,)
+    return moving, (ended,)
 
 
 def _apart_m(one: Place, other: Place) -> float:

@@ -14,6 +14,9 @@ from collector.detect.geo.index import ZoneIndex, build_index
 from collector.detect.geo.line import project_all
 from collector.detect.geo.lines import RouteTable, build_table
 
+# states of a journey in which what the unit does is watched
+IN_TRANSIT = frozenset({"in_transit", "transit", "on_the_road", "sealed"})
+
 
 class RulesError(Exception):
     """A key of rules.toml that cannot be taken, and what would be."""
@@ -71,6 +74,13 @@ class Thresholds:
     wrong_way_m: int = 2_000
     forward_m: int = 500
     done_m: int = 300
+    # stops and speed
+    stop_alert_s: int = 1_800
+    stop_alert_p2_s: int = 7_200
+    speed_kmh: int = 90
+    speed_more_kmh: int = 10
+    speed_s: int = 30
+    speed_over_s: int = 60
     # seals
     relock_s: int = 1_800
     order_zone_m: int = 300
@@ -95,6 +105,11 @@ class Journey:
     tags: tuple[str, ...] = ()
     route: str | None = None
     limit_ms: int | None = None
+
+    @property
+    def in_transit(self) -> bool:
+        """On the road: what it does there is watched."""
+        return self.state.lower() in IN_TRANSIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +214,7 @@ class Rules:
     table: RouteTable = field(default_factory=lambda: build_table((), build_index(())))
     kinds: Mapping[str, KindBoxes] = field(default_factory=dict)
     for_units: bool = False  # some zone concerns one unit only
+    slow: frozenset[str] = frozenset()  # zones with a speed limit of their own
 
     def near(self, kinds: Sequence[str], box: tuple[int, int, int, int]) -> list[Zone]:
         """The zones of these kinds whose bounds meet a box, in the order of their ids."""
@@ -341,6 +357,7 @@ def _prepared(rules: Rules) -> Rules:
             for kind, some in of_kind.items()
         },
         for_units=any(zone.unit is not None for zone in zones),
+        slow=frozenset(zone.id for zone in zones if zone.speed_kmh is not None),
     )
 
 

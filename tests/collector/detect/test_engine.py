@@ -1,6 +1,7 @@
 """The engine's laws: screening, ticks, state, early copies, holes, versions (DETECTION sections 2 and 3)."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
@@ -17,7 +18,9 @@ from collector.detect.engine import (
     pack,
     unpack,
 )
+from collector.detect.rules import Journey
 from tests.collector.detect.worlds import (
+    BEGIN_MS,
     At,
     Run,
     Unit,
@@ -43,7 +46,9 @@ COUNTRY = (
     square("post", -5_900, 0, 400, kind="border_post", dwell_s=120),
     square("closed", 900, 350, 150, kind="forbidden"),
     polygon("u", U_SHAPE, kind="plant"),
-    square("wide", 1_500, 300, 1_200, dwell_s=60),
+    square("wide", 1_500, 300, 1_200, dwell_s=60, speed_kmh=50),
+    square("rest", -3_000, 0, 300, kind="stop", stop_s_max=900),
+    square("swap", 4_000, 100, 300, kind="transfer"),
     polygon(
         "ring",
         [(2_000, 1_000), (3_000, 1_000), (3_000, 1_800), (2_000, 1_800)],
@@ -53,6 +58,15 @@ COUNTRY = (
     line("road", ROAD, **{"from": "post", "checkpoints": ["u"]}),
 )
 BOOK = book_of(*COUNTRY, route="road")
+BOOK = replace(
+    BOOK,
+    journeys={
+        "u": (
+            *BOOK.journeys["u"],
+            Journey(id="k", unit="u", since_ms=BEGIN_MS + 3_600_000, state="arrived"),
+        )
+    },
+)  # after an hour its journey is over
 
 
 def along(s_m: float) -> tuple[float, float]:
@@ -75,13 +89,17 @@ def journeys(draw: st.DrawFn) -> list[Item]:
     for _ in range(draw(st.integers(2, 7))):
         leg = draw(
             st.sampled_from(
-                ("drive", "drive", "stand", "stray", "return", "back", "gap", "same", "jump",
+                ("drive", "drive", "stand", "rest", "rush", "stray", "return", "back", "gap", "same", "jump",
                  "zero", "swap", "seal", "coarse")
             )
         )  # fmt: skip
-        speed = {"stand": 0.0, "back": -15.0}.get(leg, draw(st.sampled_from((8.0, 15.0, 22.0))))
+        speed = {"stand": 0.0, "rest": 0.0, "back": -15.0, "rush": 35.0}.get(
+            leg, draw(st.sampled_from((8.0, 15.0, 22.0)))
+        )
         rows = draw(st.integers(2, 40)) if leg not in ("gap", "same", "jump", "zero", "swap") else 1
         for _ in range(rows):
+            if leg == "rest":  # long enough for a stop that nobody planned
+                t += 240
             t += interval if leg != "gap" else draw(st.sampled_from((150, 200, 900, 4_000)))
             s = max(0.0, s + speed * interval * (20 if leg == "gap" else 1))
             aside += {"stray": speed * interval / 2, "return": -speed * interval / 2}.get(leg, 0)
