@@ -15,7 +15,8 @@ from pathlib import Path
 import serial
 
 from agent.app.identity import CA_FILE, IdentityError, fingerprint, load, tls_files
-from agent.config import BadConfigError, Config, Link, read
+from agent.app.versions_disk import CURRENT, first_life
+from agent.config import BadConfigError, Config, Link, read_text
 from agent.io import clock, disk
 from agent.io.clock import Clock
 from agent.io.mqtt import Connection, Heard, LineEvent, Server, TlsFilesError, tls_context
@@ -69,12 +70,17 @@ def verdict(findings: Sequence[Finding]) -> int:
 def look(config_file: Path, *, offline: bool) -> Iterator[Finding]:
     """Findings as they come; a bad config ends it."""
     try:
-        config = read(config_file)
+        life = first_life(read_text(config_file))
     except BadConfigError as error:
         for one in error.errors:
             yield _bad("config", one.key or str(config_file), one.hint)
         return
+    config = life.config
     yield _ok("config", f"{config_file}, unit {config.unit_id}")
+    if life.fault:
+        yield _bad("config version", life.fault, "send it anew; the unit runs its local file")
+    elif life.version_text:
+        yield _ok("config version", f"{config.config_dir / CURRENT} lies over it")
     yield _identity(config)
     running = _running(config)
     yield from _store(config, running)

@@ -10,34 +10,44 @@ import sys
 from pathlib import Path
 
 from agent.app.identity import IdentityError, fingerprint, load, make
-from agent.config import BadConfigError, Config, read
+from agent.app.versions import PROBATION_MS
+from agent.app.versions_disk import Life, first_life
+from agent.config import BadConfigError, Config, read, read_text
 from wire.topics import is_unit_id
 
 OK, FAILED, USAGE, UNREACHABLE, BAD = 0, 1, 2, 5, 6
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-def run(config_file: str, kill_at: str | None) -> int:
-    """Runs until it is told to stop."""
+def run(config_file: str, kill_at: str | None, *, probation_ms: int = PROBATION_MS) -> int:
+    """Runs until it is told to stop. `probation_ms`: shorter in tests only."""
     from agent.app.kill import parse_kill_at  # noqa: PLC0415  # the loops are for this command alone
     from agent.app.log import set_up, warn  # noqa: PLC0415  # as above
     from agent.app.run import StartError, run as run_unit  # noqa: PLC0415  # as above
 
-    config = _read(config_file)
-    if config is None:
+    try:
+        life = first_life(read_text(Path(config_file)))
+    except BadConfigError as error:
+        _talk(*(str(one) for one in error.errors))
         return USAGE
     try:
         at = _nobody if kill_at is None else parse_kill_at(kill_at)
-        enrolled = load(config.identity_dir, config.unit_id)
+        enrolled = load(life.config.identity_dir, life.config.unit_id)
     except (IdentityError, ValueError, BadConfigError) as error:
         _talk(str(error))
         return FAILED
     set_up()
+    next_life: Life | None = life
     try:
-        asyncio.run(run_unit(config, enrolled, at))
-    except StartError as error:
-        warn("cannot_start", error=str(error))
-        return FAILED
+        while next_life is not None:
+            life = next_life
+            try:
+                next_life = asyncio.run(run_unit(life, enrolled, at, probation_ms=probation_ms))
+            except StartError as error:
+                warn("cannot_start", error=str(error))
+                if not life.trial:
+                    return FAILED
+                next_life = first_life(life.local_text)  # the version on probation was its fault
     except BaseExceptionGroup as died:
         # A task that dies takes the program with it; systemd starts it clean.
         warn("died", error="; ".join(repr(one) for one in died.exceptions), exc_info=died)

@@ -39,6 +39,14 @@ class WaitingAck:
     ack: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingMemory:
+    """What the outbox shall remember with the record that has this number."""
+
+    records: int
+    memory: Mapping[str, bytes | None]
+
+
 class FactWay:
     """The one task between the ports and the outbox."""
 
@@ -73,6 +81,7 @@ class FactWay:
         self._records_added = 0
         self._records_done = 0  # stored, or given up with their acknowledgement
         self._acks: deque[WaitingAck] = deque()
+        self._memories: deque[WaitingMemory] = deque()  # a few words of our own, ever
 
     def moment(self) -> Moment:
         """Now, for whoever asks."""
@@ -109,6 +118,9 @@ class FactWay:
             return
         kept = self._recorder.take(fact, self._moment_of(self._mono_ms), heard.source)
         self._note_fix(kept)
+        if heard.memory:
+            records = self._records_added + len(kept)
+            self._memories.append(WaitingMemory(records=records, memory=heard.memory))
         if isinstance(fact, SealReport | SealEvent) and fact.ack is not None:
             await self._add_and_acknowledge(kept, heard.source, fact, fact.ack)
         else:
@@ -185,13 +197,20 @@ class FactWay:
         self._stored(stored)
 
     async def _try_to_store(self, batch: OpenBatch) -> StoredBatch | None:
+        done = self._records_done + len(batch.kept)
+        due = [one.memory for one in self._memories if one.records <= done]
+        memory = {name: value for one in due for name, value in one.items()}
         try:
-            return await self._outbox.store(batch, self.moment())
+            stored = await self._outbox.store(batch, self.moment(), memory=memory)
         except OutboxFullError as error:
             self._troubles.begin("outbox_full", hint=error.hint, bytes_used=error.bytes_used)
         except OutboxError as error:
             self.counters["commit_errors"] += 1
             self._troubles.begin("outbox_refuses", error=str(error))
+        else:
+            for _ in due:
+                self._memories.popleft()
+            return stored
         return None
 
     def _give_up(self, batch: OpenBatch) -> None:

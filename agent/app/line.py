@@ -12,7 +12,7 @@ from random import Random
 from agent import Identity, Moment, StoredBatch
 from agent.app.dialler import Dialler
 from agent.app.log import Troubles, say
-from agent.app.orders import Act, Orders, Report, Resend
+from agent.app.orders import Act, NewConfig, Orders, Report, Resend
 from agent.app.shelf import Shelf
 from agent.config import Config
 from agent.io.mqtt import Heard, LineEvent, Tls
@@ -84,6 +84,7 @@ class Line:
         rng: Random,
         moment: Callable[[], Moment],
         unit_state: Callable[[], UnitState],
+        new_config: Callable[[int, bytes], None],
         post: Callable[[OrderDone | ConfigDone | ReportNow], None],
         changed: Callable[[State], None],
         shrink: Callable[[int], None],
@@ -91,11 +92,12 @@ class Line:
         program: str,
         at: Callable[[str], None],
     ) -> None:
-        """`post`: a fact for the recorder; `changed`: the state of the line is another; `shrink`: batches to come are shorter."""
+        """`new_config`: version and text; `post`: a fact for the recorder; `changed`: the state of the line is another; `shrink`: batches to come are shorter."""
         self.counters: Counter[str] = Counter()
         self.distrusted = ""  # why no receipt is believed any more
         self.last_close = ""
-        self.receipt_mono_ms: int | None = None
+        self.receipt_mono_ms: int | None = None  # newest genuine receipt
+        self.covered_mono_ms: int | None = None  # newest that covered what was not covered before
         self._config = config
         self._identity = identity
         self._receipt_keys = receipt_keys
@@ -103,6 +105,7 @@ class Line:
         self._outbox = outbox
         self._moment = moment
         self._unit_state = unit_state
+        self._new_config = new_config
         self._post = post
         self._changed = changed
         self._shrink = shrink
@@ -340,6 +343,7 @@ class Line:
             return []
         if reason is None:
             self._believed = (receipt, event.payload)
+            self.covered_mono_ms = self.receipt_mono_ms
         wishes = self.uplink.receipt(
             event.connection, receipt.chain_id, receipt.through_batch_no, self._moment().mono_ms
         )
@@ -374,6 +378,8 @@ class Line:
                 if whole:
                     self._post(ReportNow())
                 return self.uplink.report(link, nonce, mono_ms)
+            case NewConfig(version=version, text=text):
+                self._new_config(version, text)
             case OrderDone() | ConfigDone():
                 self._post(act)
             case None:

@@ -1,4 +1,4 @@
-"""What the centre orders, as far as this version obeys: it reports and sends again, and opens nothing (EDGE section 6).
+"""What the centre orders, as far as this version obeys: it reports, sends again and takes settings, and opens nothing (EDGE section 6).
 
 Law: in doubt the seal stays shut. Every order that is genuinely ours ends in one result; what is not ours is only counted.
 """
@@ -44,7 +44,15 @@ class Report:
     whole: bool
 
 
-Act = Resend | Report | OrderDone | ConfigDone
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewConfig:
+    """Settings that the centre wants; what becomes of them is the affair of `versions`."""
+
+    version: int
+    text: bytes
+
+
+Act = Resend | Report | NewConfig | OrderDone | ConfigDone
 
 
 class Orders:
@@ -71,14 +79,15 @@ class Orders:
             case Order(kind=OrderKind.REPORT_NOW, data=(int(what_now), bytes(nonce))):
                 self.counters["report_now"] += 1
                 return Report(nonce=nonce, whole=what_now == 1)
+            case Order(kind=OrderKind.SET_CONFIG, data=(int(version), bytes(text))):
+                self.counters["set_config"] += 1
+                return NewConfig(version=version, text=text)
             case _:
                 self.counters["not_carried_out"] += 1
                 return self._decline(verdict)
 
     def _decline(self, order: Order) -> Act | None:
         """Good, and beyond this version: nothing is done, and that is said."""
-        if order.kind == OrderKind.SET_CONFIG:
-            return self._config_refused(order)
         return self._done(order, OrderResult.FAILED, "this unit carries out no orders yet")
 
     def _refuse(self, order: Order, reason: Reason) -> Act | None:

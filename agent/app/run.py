@@ -8,8 +8,9 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
+from types import MappingProxyType
 
 from agent import Boot, Moment, Quality, StoredBatch
 from agent.app.facts import FactWay
@@ -18,6 +19,9 @@ from agent.app.identity import Enrolled, tls_files
 from agent.app.line import Line
 from agent.app.log import Troubles, say, warn
 from agent.app.orders import Orders
+from agent.app.versions import PROBATION_MS
+from agent.app.versions_disk import Life
+from agent.app.versions_keeper import Keeper
 from agent.app.view import View
 from agent.config import Config, Link
 from agent.io import clock, disk, memory
@@ -50,6 +54,7 @@ STOP_S_MAX = 4.5  # of the five that are promised
 PORTS_STOP_S_MAX = 0.3  # they are daemons: a driver that hangs is left behind
 STOP_ORDERED = 4  # WIRE section 6, kind 3
 RATES = "rates"  # its name in the outbox's memory
+NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
 
 At = Callable[[str], None]
 
@@ -58,8 +63,11 @@ class StartError(Exception):
     """The unit cannot start; the message says why and what to do."""
 
 
-async def run(config: Config, enrolled: Enrolled, at: At) -> None:
-    """Until a signal says stop. Raises StartError, or a group of what its tasks died of."""
+async def run(
+    life: Life, enrolled: Enrolled, at: At, *, probation_ms: int = PROBATION_MS
+) -> Life | None:
+    """Until a signal says stop (None), or other settings want a life of their own. Raises StartError, or a group of what its tasks died of."""
+    config = life.config
     memory.one_heap()
     ticker = Clock()
     timekeeper = _timekeeper(config, ticker, newest_sealed_ms=0)
@@ -72,8 +80,17 @@ async def run(config: Config, enrolled: Enrolled, at: At) -> None:
             if moment.quality is Quality.NONE and newest_ms > moment.utc_ms:
                 # A board without a clock wakes in the past: it cannot be earlier than what it holds (EDGE section 7).
                 timekeeper = _timekeeper(config, ticker, newest_sealed_ms=newest_ms)
-            unit = Unit(config, enrolled, at, ticker=ticker, timekeeper=timekeeper, outbox=outbox)
+            unit = Unit(
+                life,
+                enrolled,
+                at,
+                ticker=ticker,
+                timekeeper=timekeeper,
+                outbox=outbox,
+                probation_ms=probation_ms,
+            )
             await unit.live(tasks)
+            return unit.next_life
     finally:
         await outbox.abandon()
 
@@ -121,14 +138,17 @@ class Unit:
 
     def __init__(
         self,
-        config: Config,
+        life: Life,
         enrolled: Enrolled,
         at: At,
         *,
         ticker: Clock,
         timekeeper: Timekeeper,
         outbox: Outbox,
+        probation_ms: int,
     ) -> None:
+        self.next_life: Life | None = None
+        config = life.config
         self._outbox = outbox
         self._config = config
         self._clock = ticker
@@ -153,6 +173,16 @@ class Unit:
             at=at,
         )
         self._orders = Orders(enrolled.pins.order_keys)
+        self._versions = Keeper(
+            life=life,
+            outbox=outbox,
+            moment=self._way.moment,
+            receipt_mono_ms=lambda: self._line.covered_mono_ms,
+            free_bytes=self._free_bytes,
+            tell=self._post,
+            restart=self._live_again,
+            probation_ms=probation_ms,
+        )
         self._line = Line(
             config=config,
             identity=enrolled.identity,
@@ -163,6 +193,7 @@ class Unit:
             rng=Random(secrets.randbits(64)),  # noqa: S311  # it spreads dials, it guards nothing
             moment=self._way.moment,
             unit_state=self._unit_state,
+            new_config=self._versions.ask,
             post=self._post,
             changed=self._line_changed,
             shrink=self._sealer.shrink,
@@ -184,6 +215,7 @@ class Unit:
         self._cpu = (ticker.mono_ms(), disk.cpu_ms())
         self._network_up: bool | None = None
         self._rates = {port: port.found_baud for port in self._ports.values()}
+        self._last_resort: threading.Timer | None = None
 
     async def live(self, tasks: asyncio.TaskGroup) -> None:
         """Startup, main, shutdown; the outbox runs already."""
@@ -191,6 +223,7 @@ class Unit:
         way = tasks.create_task(self._way.run(self._stop), name="facts")
         line = tasks.create_task(self._line.run(self._stop), name="line")
         watch = tasks.create_task(self._watch(), name="watch")
+        settings = tasks.create_task(self._versions.run(self._stop), name="config")
         await self._open_status()
         heard = tuple(frames_of(await self._outbox.newest()))
         for port in self._ports.values():
@@ -200,8 +233,11 @@ class Unit:
         memory.give_back()
         say("started", unit=self._config.unit_id, program=PROGRAM, batch_no=current.batch_no)
         await self._stop.wait()
+        settings.cancel()
         await self._shut_down(way, line)
         watch.cancel()
+        if self.next_life is not None and self._last_resort is not None:
+            self._last_resort.cancel()
 
     async def _shut_down(self, way: asyncio.Task[None], line: asyncio.Task[None]) -> None:
         for port in self._ports.values():
@@ -226,13 +262,24 @@ class Unit:
         threading.excepthook = self._thread_died
 
     def _signalled(self) -> None:
-        if self._stop.is_set():
+        if self._stop.is_set() and self.next_life is None:
             os._exit(1)  # twice: at once, as in a power cut
+        self.next_life = None
         say("stopping")
+        self._begin_stop()
+
+    def _live_again(self, life: Life) -> None:
+        """A clean stop, and then again in the same process, with other settings."""
+        if not self._stop.is_set():
+            self.next_life = life
+            self._begin_stop()
+
+    def _begin_stop(self) -> None:
         self._stop.set()
-        last_resort = threading.Timer(STOP_S_MAX, os._exit, args=(0,))
-        last_resort.daemon = True
-        last_resort.start()
+        if self._last_resort is None:
+            self._last_resort = threading.Timer(STOP_S_MAX, os._exit, args=(0,))
+            self._last_resort.daemon = True
+            self._last_resort.start()
 
     def _thread_died(self, died: threading.ExceptHookArgs) -> None:
         """A port's thread ends by no error of its device: that was our bug, and a clean start is better than a deaf unit."""
@@ -303,8 +350,16 @@ class Unit:
     def _stored(self, batch: StoredBatch) -> None:
         self._line.stored(batch)
 
-    def _post(self, fact: AnyFact | TimeFact) -> None:
-        self._inbox.post(HeardFact(source="unit", mono_ms=self._clock.mono_ms(), fact=fact))
+    def _post(
+        self, fact: AnyFact | TimeFact, kept_with: Mapping[str, bytes | None] = NOTHING
+    ) -> None:
+        """`kept_with`: what the outbox remembers in the transaction that stores the fact's record."""
+        mono_ms = self._clock.mono_ms()
+        self._inbox.post(HeardFact(source="unit", mono_ms=mono_ms, fact=fact, memory=kept_with))
+
+    def _free_bytes(self) -> int | None:
+        space = disk.space(self._config.state_dir)
+        return None if space is None else space.free_bytes
 
     def _line_changed(self, state: State) -> None:
         up = state is State.FLOWING
@@ -334,7 +389,7 @@ class Unit:
             now_ms=moment.utc_ms,
             time_quality=int(moment.quality),
             counter=0,
-            config_version=0,
+            config_version=self._versions.running,
             movement=None,
             seals=frozenset(seals | self._config.secret_files.keys()),
             place=place,

@@ -18,6 +18,7 @@ from msgspec.structs import FieldInfo, fields
 from agent.config.tables import ConfigTable
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)  # of a link, of a seal
+DEPTH_MAX = 8  # of tables and arrays in each other; our deepest key has three words
 CONFIG_BYTES_MAX = 65_536  # a person writes it; one that comes by air has 8 KiB at most
 
 
@@ -62,9 +63,34 @@ def read_text(path: Path) -> str:
 def raw_of(text: str) -> dict[str, Any]:
     """TOML as it stands; BadConfigError if it is none."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        raw = tomllib.loads(text)
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a number of 5,000 digits, brackets by the thousand
         raise BadConfigError((ConfigError(key="", hint=f"this is no TOML: {error}"),)) from error
+    if _is_deeper(raw, DEPTH_MAX):
+        hint = f"tables in tables, more than {DEPTH_MAX} deep: no setting lies there"
+        raise BadConfigError((ConfigError(key="", hint=hint),))
+    return raw
+
+
+def _is_deeper(value: object, depth_max: int) -> bool:
+    """Level by level: nothing that a foreign file says may be walked without an end."""
+    level: list[object] = [value]
+    for _ in range(depth_max):
+        level = [
+            inner
+            for outer in level
+            for inner in (
+                outer.values()
+                if isinstance(outer, dict)
+                else outer
+                if isinstance(outer, list)
+                else ()
+            )
+        ]
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def faults_of(raw: Mapping[str, Any]) -> list[ConfigError]:

@@ -76,6 +76,10 @@ class Config:
         return self.state_dir / "identity"
 
     @property
+    def config_dir(self) -> Path:
+        return self.state_dir / "config"
+
+    @property
     def outbox_dir(self) -> Path:
         return self.state_dir / "outbox"
 
@@ -91,7 +95,11 @@ def read(path: Path) -> Config:
 
 def of_text(text: str) -> Config:
     """The settings in `text`; BadConfigError with all that is wrong."""
-    raw = raw_of(text)
+    return of_raw(raw_of(text))
+
+
+def of_raw(raw: Mapping[str, Any]) -> Config:
+    """The settings in these tables; BadConfigError with all that is wrong."""
     errors = faults_of(raw)
     well_formed = not errors
     # Faults of form in one place shall not hide the others: what converts by itself is looked at.

@@ -6,7 +6,9 @@ Law: full means that a port is not read. Nothing heard is thrown away here.
 import asyncio
 import threading
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from agent.recorder import AnyFact
 from agent.timekeeper import TimeFact
@@ -21,6 +23,9 @@ class HeardFact:
     source: str
     mono_ms: int
     fact: AnyFact | TimeFact
+    memory: Mapping[str, bytes | None] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # what the outbox remembers in the transaction that stores the fact's records
 
 
 class Inbox:

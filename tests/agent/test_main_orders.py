@@ -1,12 +1,13 @@
 """Orders in a version that carries none out: reports and resends are obeyed, the rest is told and not done."""
 
 import os
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings, strategies as st
 
-from agent.app.orders import Orders, Report, Resend
+from agent.app.orders import NewConfig, Orders, Report, Resend
 from agent.recorder import ConfigDone, OrderDone
 from wire.envelope import kid_of
 from wire.orders import Order, OrderKind, OrderResult, UnitState, make
@@ -86,11 +87,13 @@ def test_an_order_of_yesterday_is_expired() -> None:
     assert act.result == OrderResult.EXPIRED
 
 
-def test_a_config_is_refused_once() -> None:
+def test_settings_are_handed_on_and_on_the_wrong_topic_refused_once() -> None:
     orders = Orders(PINNED)
     message = order(OrderKind.SET_CONFIG, (3, b"[unit]"))
-    assert orders.take(message, Down.CONFIG, STATE) == ConfigDone(version=3, result=1)
-    assert orders.take(message, Down.CONFIG, STATE) is None
+    assert orders.take(message, Down.CONFIG, STATE) == NewConfig(version=3, text=b"[unit]")
+    assert orders.take(message, Down.ORDER, STATE) == ConfigDone(version=3, result=1)
+    assert orders.take(message, Down.ORDER, STATE) is None
+    assert orders.take(message, Down.CONFIG, replace(STATE, config_version=3)) is None
 
 
 def test_an_order_by_another_hand_is_only_counted() -> None:
