@@ -19,11 +19,12 @@ READY_S_MAX = 30.0
 
 
 class Simulator:
-    """One simulator; its links are `gps` and `seal` in the folder."""
+    """One simulator; its links are `gps`, `seal` and `rfid` in the folder."""
 
     def __init__(self, scenario: Path, folder: Path, *more: str) -> None:
         self.gps = folder / "gps"
         self.seal = folder / "seal"
+        self.rfid = folder / "rfid"
         self.log = folder / "simulator.log"
         folder.mkdir(parents=True, exist_ok=True)
         self._lines: queue.Queue[dict[str, object]] = queue.Queue()

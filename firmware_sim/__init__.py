@@ -1,4 +1,4 @@
-"""THE WITNESS: a GPS receiver and an e-seal made of software behind real ptys (DEVICES section 8).
+"""THE WITNESS: a GPS receiver, an e-seal and an RFID reader made of software behind real ptys (DEVICES section 8).
 
 Law: imports nothing of ours and nothing but the standard library. It has its own checksum, its own BCD and its own tables, written
 from the manuals, so that agreement with `devices` is a test. All rooms but `ptys` are pure: truth, bytes and world time in, bytes out.
@@ -25,7 +25,7 @@ class Event:
 
     at_ms: int
     do: str
-    device: str  # gps or seal
+    device: str  # gps, seal or rfid
     args: Mapping[str, object] = field(default_factory=dict)
 
     def number(self, key: str, default: float = 0.0) -> float:
@@ -86,6 +86,6 @@ class Device(Protocol):
         """Whether it waits for the reader's answer to something it said."""
         ...
 
-    def truth(self) -> dict[str, object]:
+    def truth(self, now_ms: int) -> dict[str, object]:
         """Its line on the answer sheet."""
         ...

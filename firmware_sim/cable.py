@@ -14,6 +14,7 @@ NOISE_BYTES_MAX = 40
 LOST_BYTES_MAX = 8
 FLIPPED_BITS_MAX = 3
 NMEA = re.compile(rb"\$[^*]*\*[0-9A-F]{2}\r\n")
+M100 = re.compile(rb"\xBB.{5,}\x7E", re.DOTALL)
 FRAME_BITS = 10  # 8N1: start, eight bits, stop
 
 
@@ -108,7 +109,10 @@ def _level(levels: list[int], place: float) -> int:
 
 def _bad_checksum(data: bytes, rng: Random) -> bytes:
     if not NMEA.fullmatch(data):
-        return data[:-1] + bytes([data[-1] ^ rng.randrange(1, 256)])  # UBX: the sum lies at the end
+        at = -2 if M100.fullmatch(data) else -1  # UBX: the sum lies at the end
+        damaged = bytearray(data)
+        damaged[at] ^= rng.randrange(1, 256)
+        return bytes(damaged)
     wrong = int(data[-4:-2], 16) ^ rng.randrange(1, 256)
     return data[:-4] + b"%02X\r\n" % wrong
 
@@ -118,7 +122,8 @@ def _cut_line(data: bytes, rng: Random) -> bytes:
 
 
 def _merged_lines(data: bytes, _rng: Random) -> bytes:
-    return data.rstrip(b"\r\n")
+    """The end is lost: CR LF of a line, the last byte of a frame; it runs into the next one."""
+    return data.removesuffix(b"\r\n") if data.endswith(b"\r\n") else data[:-1]
 
 
 def _noise(data: bytes, rng: Random) -> bytes:

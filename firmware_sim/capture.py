@@ -58,7 +58,7 @@ class Capture:
     def waits(self) -> bool:
         return False
 
-    def truth(self) -> dict[str, object]:
+    def truth(self, now_ms: int) -> dict[str, object]:  # noqa: ARG002 - the shape of a device
         return {}
 
 

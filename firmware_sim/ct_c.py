@@ -94,7 +94,7 @@ class CtC:
     def waits(self) -> bool:
         return self._link.waits()
 
-    def truth(self) -> dict[str, object]:
+    def truth(self, now_ms: int) -> dict[str, object]:  # noqa: ARG002 - the shape of a device
         return {"seal": self._state.value, "kept": self._link.kept()}
 
     # -- the life

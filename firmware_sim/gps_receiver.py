@@ -119,7 +119,7 @@ class GpsReceiver:
     def waits(self) -> bool:
         return False
 
-    def truth(self) -> dict[str, object]:
+    def truth(self, now_ms: int) -> dict[str, object]:  # noqa: ARG002 - the shape of a device
         return {"fix": self._fixed_now}
 
     # -- one epoch

@@ -14,8 +14,10 @@ from firmware_sim.cable import FAULT_KINDS, FRAME_BITS, FaultSpec
 from firmware_sim.capture import PACES, CaptureSpec, without_comments
 from firmware_sim.gps_receiver import SENTENCES, ReceiverSpec
 from firmware_sim.keys import SECONDS_MAX, Fault, Keys
+from firmware_sim.rfid_settings import ReaderSpec
 from firmware_sim.scenario_events import event_of
 from firmware_sim.scenario_files import read_file, read_track
+from firmware_sim.scenario_tags import read_reader
 from firmware_sim.seal_settings import Fence, SealSpec
 from firmware_sim.world import Track, Vertex
 
@@ -48,6 +50,7 @@ class Scenario:
     track: Track
     receiver: ReceiverSpec | None
     seal: SealSpec | None
+    reader: ReaderSpec | None
     capture: CaptureSpec | None
     events: tuple[Event, ...]
     faults: tuple[FaultSpec, ...]
@@ -89,16 +92,17 @@ class _Reading:
         track = self._track()
         receiver = self._receiver(track)
         seal = self._seal()
+        reader = self._reader()
         capture = self._capture()
-        self._no_reader()
-        devices = _names(receiver, seal, capture)
+        devices = _names(receiver, seal, reader, capture)
         if not devices:
             self._top.fault(
-                "receiver", "no device; add receiver = {}, seal = {...} or capture = {...}"
+                "receiver",
+                "no device; add receiver = {}, seal = {...}, reader = {...} or capture = {...}",
             )
         if start_ms is None and ago_ms is None:
             start_ms = track.recorded_ms or 0
-            if track.recorded_ms is None and (receiver or seal):
+            if track.recorded_ms is None and (receiver or seal or reader):
                 head.fault(
                     "start", 'is missing; write start = 2027-03-01T05:00:00Z or start = "now"'
                 )
@@ -119,6 +123,7 @@ class _Reading:
             track=track,
             receiver=receiver,
             seal=seal,
+            reader=reader,
             capture=capture,
             events=tuple(events),
             faults=tuple(faults),
@@ -204,22 +209,25 @@ class _Reading:
         spec = CaptureSpec(
             data=without_comments(data) if skip else data,
             baud=keys.baud(9600),
-            device=keys.choice("device", "gps", ("gps", "seal")),
+            device=keys.choice("device", "gps", ("gps", "seal", "rfid")),
             pace=keys.choice("pace", "baud", PACES),
             line_ms=keys.whole("line_ms", 100, 1, 60_000),
         )
         keys.done()
-        section = {"gps": "receiver", "seal": "seal"}[spec.device]
+        section = {"gps": "receiver", "seal": "seal", "rfid": "reader"}[spec.device]
         if section in self._tables:
             keys.fault(
                 "device", f"{spec.device} is played by {section} already; take one of them out"
             )
         return spec
 
-    def _no_reader(self) -> None:
-        if "reader" in self._tables:
-            fix = "the RFID reader is not built into this simulator yet; take the table out"
-            self._faults.append(Fault(key="reader", fix=fix))
+    def _reader(self) -> ReaderSpec | None:
+        if "reader" not in self._tables:
+            return None
+        keys = self._keys("reader")
+        spec = read_reader(keys)
+        keys.done()
+        return spec
 
     def _end_ms(self, end_s: float | None, track: Track, capture: CaptureSpec | None) -> int:
         if end_s is not None:
@@ -262,7 +270,9 @@ class _Reading:
             keys = Keys(line, f"fault[{number}]", self._faults)
             kind = keys.choice("kind", "noise", FAULT_KINDS)
             spec = FaultSpec(
-                device=keys.choice("device", "gps", devices or ["gps", "seal"]),
+                device=keys.choice(
+                    "device", devices[0] if devices else "gps", devices or ["gps", "seal", "rfid"]
+                ),
                 kind=kind,
                 per_hour=keys.number("per_hour", 40, 0.001, 36_000),
                 from_ms=round(keys.number("from_s", 0, 0, SECONDS_MAX) * 1000),
@@ -317,10 +327,14 @@ def _at_ms(keys: Keys, start_ms: int | None, end_ms: int) -> int:
 
 
 def _names(
-    receiver: ReceiverSpec | None, seal: SealSpec | None, capture: CaptureSpec | None
+    receiver: ReceiverSpec | None,
+    seal: SealSpec | None,
+    reader: ReaderSpec | None,
+    capture: CaptureSpec | None,
 ) -> list[str]:
     names = ["gps"] if receiver else []
     names += ["seal"] if seal else []
+    names += ["rfid"] if reader else []
     names += [capture.device] if capture and capture.device not in names else []
     return names
 

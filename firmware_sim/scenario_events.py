@@ -10,6 +10,7 @@ from pathlib import Path
 from firmware_sim import Event
 from firmware_sim.keys import SECONDS_MAX, Fault, Keys
 from firmware_sim.scenario_files import read_track
+from firmware_sim.scenario_tags import read_epc, read_tag
 from firmware_sim.seal_settings import CHANNELS
 
 __all__ = ["EVENTS", "event_of", "read_event"]
@@ -101,6 +102,19 @@ def _motor(keys: Keys, _folder: Path) -> dict[str, object]:
     return {"stuck": keys.flag("stuck", default=True)}
 
 
+def _tag_on(keys: Keys, _folder: Path) -> dict[str, object]:
+    return {"tag": read_tag(keys), **_ends(keys)}
+
+
+def _tag_off(keys: Keys, _folder: Path) -> dict[str, object]:
+    args = _ends(keys)
+    if "epc" in keys:
+        args["epc"] = read_epc(keys).hex()
+    else:
+        keys.raw("epc")  # all of them
+    return args
+
+
 EVENTS: dict[str, tuple[str, Callable[[Keys, Path], dict[str, object]]]] = {
     "void": ("gps", _void),
     "jump": ("gps", _jump),
@@ -112,7 +126,7 @@ EVENTS: dict[str, tuple[str, Callable[[Keys, Path], dict[str, object]]]] = {
     "antenna": ("gps", _antenna),
     "baud": ("gps", _new_baud),
     "silence": ("gps", _lasting),
-    "unplug": ("", _lasting),  # device = "gps" or "seal"
+    "unplug": ("", _lasting),  # device = "gps", "seal" or "rfid"
     "replug": ("", _nothing),
     "rope_in": ("seal", _nothing),
     "rope_out": ("seal", _nothing),
@@ -130,6 +144,11 @@ EVENTS: dict[str, tuple[str, Callable[[Keys, Path], dict[str, object]]]] = {
     "motor": ("seal", _motor),
     "restart": ("seal", _nothing),
     "silent": ("seal", _lasting),
+    "tag_on": ("rfid", _tag_on),
+    "tag_off": ("rfid", _tag_off),
+    "reader_dead": ("rfid", _lasting),
+    "reader_busy": ("rfid", _lasting),
+    "reader_restart": ("rfid", _nothing),
 }
 
 
@@ -142,7 +161,7 @@ def event_of(keys: Keys, folder: Path, at_ms: int) -> Event | None:
         return None
     device, read_args = EVENTS[do]
     if not device:
-        device = keys.choice("device", "gps", ("gps", "seal"))
+        device = keys.choice("device", "gps", ("gps", "seal", "rfid"))
     args = read_args(keys, folder)
     keys.done()
     return Event(at_ms=at_ms, do=do, device=device, args=args)

@@ -13,6 +13,7 @@ from firmware_sim.capture import Capture
 from firmware_sim.ct_c import CtC
 from firmware_sim.eseal import Jt701d
 from firmware_sim.gps_receiver import GpsReceiver
+from firmware_sim.rfid_reader import RfidReader
 from firmware_sim.scenario import Scenario
 from firmware_sim.world import World
 
@@ -119,25 +120,35 @@ class Stage:
         return self._taken()
 
     def _run(self, to_ms: int) -> None:
-        while (due_ms := self._due_ms()) <= to_ms:
+        while True:
+            due_ms = NEVER_MS if self._ended else self._happens_ms()
+            # What only arrives asks no device: most instants of a busy line are of that kind.
+            self._arrive(min(due_ms - 1, to_ms))
+            if due_ms > to_ms:
+                break
             self.now_ms = max(due_ms, self.now_ms)
-            if not self._ended:
-                self._step()
-            self._arrive()
+            self._step()
+            self._arrive(self.now_ms)
         self.now_ms = max(to_ms, self.now_ms)
 
     def _due_ms(self) -> int:
         arrives_ms = self._under_way[0][0] if self._under_way else NEVER_MS
-        if self._ended:
-            return arrives_ms
-        dues = [arrives_ms]
-        dues += [due for each in self.devices.values() if (due := each.next_due_ms()) is not None]
-        dues += self._replug_ms.values()
+        return arrives_ms if self._ended else min(arrives_ms, self._happens_ms())
+
+    def _happens_ms(self) -> int:
+        """When the next event or device is due."""
+        due_ms = NEVER_MS
+        for device in self.devices.values():
+            each_ms = device.next_due_ms()
+            if each_ms is not None and each_ms < due_ms:
+                due_ms = each_ms
+        if self._replug_ms:
+            due_ms = min(due_ms, *self._replug_ms.values())
         if self._next_event < len(self._events):
-            dues.append(self._events[self._next_event].at_ms)
+            due_ms = min(due_ms, self._events[self._next_event].at_ms)
         if self._truth_ms is not None:
-            dues.append(self._truth_ms)
-        return min(dues)
+            due_ms = min(due_ms, self._truth_ms)
+        return due_ms
 
     def _step(self) -> None:
         """All that is due at this one instant."""
@@ -158,9 +169,9 @@ class Stage:
             self._truth_ms += TRUTH_EVERY_MS
             self._tell(self._truth())
 
-    def _arrive(self) -> None:
-        """What has reached the end of its cable by now."""
-        while self._under_way and self._under_way[0][0] <= self.now_ms:
+    def _arrive(self, to_ms: int) -> None:
+        """What has reached the end of its cable by `to_ms`."""
+        while self._under_way and self._under_way[0][0] <= to_ms:
             at_ms, _, name, struck, baud = heappop(self._under_way)
             if self._plugged[name] and struck.data:
                 self._out.append(Bytes(at_ms=at_ms, device=name, data=struck.data, baud=baud))
@@ -188,6 +199,10 @@ class Stage:
         self._replug_ms.pop(device, None)
         self._plugged[device] = there
         self._out.append(Plug(at_ms=self.now_ms, device=device, there=there))
+        # To a device that lives on the port's power it happens as well.
+        word = "replug" if there else "unplug"
+        self.devices[device].play(Event(at_ms=self.now_ms, do=word, device=device), self.now_ms)
+        self._collect(device)
 
     def _collect(self, name: str) -> None:
         device = self.devices[name]
@@ -212,7 +227,7 @@ class Stage:
             "course_deg": round(here.course_deg, 2),
         }
         for device in self.devices.values():
-            line |= device.truth()
+            line |= device.truth(self.now_ms)
         return line
 
     def _tell(self, line: dict[str, object]) -> None:
@@ -233,6 +248,8 @@ def _devices(scenario: Scenario, world: World, start_ms: int) -> dict[str, Devic
     if scenario.seal is not None:
         seal = CtC if scenario.seal.protocol == "eseal" else Jt701d
         devices["seal"] = seal(scenario.seal, world, start_ms=start_ms, seed=seed)
+    if scenario.reader is not None:
+        devices["rfid"] = RfidReader(scenario.reader, world, start_ms=start_ms, seed=seed)
     if scenario.capture is not None:
         devices[scenario.capture.device] = Capture(scenario.capture)
     return devices

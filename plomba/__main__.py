@@ -74,6 +74,7 @@ _bench = _group("bench", "The numbers, each beside a baseline of the same run.")
 _bench.command("wire")(bench.wire)
 _bench.command("outbox")(bench.outbox)
 _bench.command("ingest")(bench.ingest)
+_bench.command("simulator")(bench.simulator)
 _bench.command("drill")(bench.drill)
 _bench.command("storm")(bench.storm)
 

@@ -57,6 +57,25 @@ def ingest(
     _print(run(units), as_json=as_json)
 
 
+def simulator(
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Plays of 50 minutes.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """World seconds a second of `plomba-sim` with all three devices, as fast as they are read.
+
+    Exit 1 if a play was not heard to its end.
+    """
+    from bench.site import SiteError
+    from bench.witness import run
+
+    try:
+        report = run(rounds)
+    except SiteError as error:
+        typer.echo(f"the simulator could not be measured: {error}", err=True)
+        raise typer.Exit(exits.FAILED) from error
+    _print(report, as_json=as_json)
+
+
 def drill(
     seconds: Annotated[
         float, typer.Option(min=5, max=86_400, help="How long faults are made.")

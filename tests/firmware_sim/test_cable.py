@@ -35,8 +35,33 @@ def test_a_bad_checksum_leaves_the_line_whole_but_for_two_digits() -> None:
     assert damaged[-2:] == b"\r\n"
 
 
+FRAMES = {  # one of each device
+    "gps": LINE,
+    "ubx": bytes.fromhex("B56201030000040D"),
+    "jt701 binary": bytes.fromhex("24800062001119110023") + bytes(52),
+    "jt701 text": b"(8000620011,@JT)",
+    "eseal": b"##S,eSeal,1234567,256,3.0.8,RC-Unlock ACK,,E##\r\n",
+    "rfid": bytes.fromhex("BB01FF000115167E"),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("kind", sorted(DAMAGE))
+def test_each_fault_changes_the_frame_of_each_device(kind: str, name: str) -> None:
+    for seed in range(50):
+        assert DAMAGE[kind](FRAMES[name], Random(seed)) != FRAMES[name]
+
+
+def test_a_tag_frame_with_a_bad_checksum_ends_as_it_should() -> None:
+    frame = FRAMES["rfid"]
+    damaged = DAMAGE["bad_checksum"](frame, Random(1))
+    assert (damaged[:-2], damaged[-1:]) == (frame[:-2], frame[-1:])
+    assert damaged[-2] != frame[-2]
+
+
 def test_merged_lines_lose_their_end() -> None:
     assert DAMAGE["merged_lines"](LINE, Random(1)) == LINE[:-2]
+    assert DAMAGE["merged_lines"](FRAMES["rfid"], Random(1)) == FRAMES["rfid"][:-1]
 
 
 def test_a_delay_holds_this_line_and_those_behind_it() -> None:

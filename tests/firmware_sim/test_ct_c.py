@@ -57,7 +57,7 @@ def test_each_event_has_its_message(table: str, word: str, said: list[str], stat
     play = act(table).to(10)
     args: dict[str, object] = {"card": "42"} if word == "card" else {}
     assert do(play, word, **args) == said
-    assert play.stage.devices["seal"].truth()["seal"] == state
+    assert play.stage.devices["seal"].truth(play.stage.now_ms)["seal"] == state
 
 
 def test_a_remote_unlock_opens_and_a_minute_later_it_is_locked() -> None:

@@ -25,7 +25,7 @@ def act(*tables: str, reply: bool = True, end_s: float = 4000) -> Act:
 
 
 def seal_of(play: Act) -> str:
-    return str(play.stage.devices["seal"].truth()["seal"])
+    return str(play.stage.devices["seal"].truth(play.stage.now_ms)["seal"])
 
 
 def said_since(play: Act, at_s: float) -> list[str]:

@@ -54,7 +54,15 @@ def test_no_sample_truck_drives_faster_than_trucks_may(path: Path) -> None:
         (HEAD + 'seal = { id = "12", protocol = "eseal" }', "seal.id: 7 digits for eseal"),
         (HEAD + 'seal = { id = "8000620011", password = "a,b" }', "seal.password: none of ( ) , ="),
         (HEAD + 'seal = { id = "8000620011", cards = ["42"] }', "seal.cards: ten digits each"),
-        (HEAD + "receiver = {}\nreader = { tags = [] }", "reader: the RFID reader is not built"),
+        (HEAD + "reader = { tag = [] }", "reader.tag: unknown key; did you mean tags?"),
+        (HEAD + 'reader = { tags = [{ epc = "30342" }] }', "reader.tags[0].epc: hex of 1 to 31 words"),
+        (HEAD + "reader = { tags = [{}] }", "reader.tags[0].epc: hex of 1 to 31 words"),
+        (HEAD + 'reader = { tags = [{ epc = "3034" }, { epc = "3034" }] }', "reader.tags[1].epc: 3034 is there already"),
+        (HEAD + 'reader = { tags = [{ epc = "3034", from_s = 9, to_s = 3 }] }', "reader.tags[0].to_s: later than from_s"),
+        (HEAD + 'reader = { tags = [{ epc = "3034", read_rate = 2 }] }', "reader.tags[0].read_rate: 0 to 1"),
+        (HEAD + 'reader = { tags = [{ epc = "3034", gate = { lat = 41 } }] }', "reader.tags[0].gate.lon: is missing"),
+        (HEAD + "reader = { sleep_min = 31 }", "reader.sleep_min: 0 to 30"),
+        (HEAD + 'receiver = {}\nevent = [{ at_s = 1, do = "tag_off" }]', "tag_off happens to a rfid, and the scenario has none"),
         (HEAD + 'receiver = {}\ntrack = { file = "none.csv" }', "track.file: no such file"),
         (HEAD + "receiver = {}\ntrack = {}", "track.points: [[lat, lon], ...]"),
         (HEAD + "receiver = {}\ntrack = { points = [[91, 0]] }", "track.points: [lat, lon] in degrees"),
@@ -105,6 +113,7 @@ def test_each_event_of_the_table_can_be_said() -> None:
         "spoof": {"points": [[41.0, 69.0]]},
         "card": {"card": "0008627839"},
         "battery": {"percent": 4},
+        "tag_on": {"epc": "3034257BF7194E4000001A85"},
     }
     for word in EVENTS:
         event = read_event({"do": word, **needed.get(word, {})}, SAMPLES, 0)
