@@ -23,7 +23,13 @@ def main(argv: list[str] | None = None) -> int:
             from agent.app.commands import identity  # noqa: PLC0415  # as above
 
             return identity(
-                said.unit, said.state, said.receipt_key, said.order_key, as_json=said.json
+                said.unit,
+                said.state,
+                said.receipt_key,
+                said.order_key,
+                number=said.number,
+                centre=said.centre,
+                as_json=said.json,
             )
         case "status":
             from agent.app.commands import status  # noqa: PLC0415  # as above
@@ -77,6 +83,10 @@ def _add_identity(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     identity.add_argument(
         "--order-key", required=True, metavar="HEX", help="the collector's, public"
     )
+    identity.add_argument(
+        "--number", type=int, metavar="N", help="the unit's number there, for its hand-over code"
+    )
+    identity.add_argument("--centre", metavar="HOST", help="where officers scan that code")
     identity.add_argument("--json", action="store_true", help="one object")
 
 

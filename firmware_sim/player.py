@@ -43,9 +43,7 @@ class Options:
 
 def play(scenario: Scenario, options: Options) -> None:
     """Play to the end, or until SIGTERM or SIGINT; the links are gone afterwards."""
-    seal = scenario.seal
-    dials = {"seal": seal.dial} if seal is not None and seal.dial is not None else {}
-    ports = Ports(options.folder, paced=options.rate > 0, dials=dials)
+    ports = Ports(options.folder, paced=options.rate > 0)
     woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     player = _Player(scenario, options, ports)
     signal.set_wakeup_fd(waker)
@@ -79,7 +77,7 @@ class _Player:
     def run(self) -> None:
         for name in self._stage.devices:
             port = self._ports.plug(name, self._stage.baud(name))
-            tell({"device": name, **port.told()})
+            tell({"device": name, "path": str(port.link), "pty": port.pty, "baud": port.baud})
         self._listen()
         tell({"ready": True})
         if not self._options.hold:

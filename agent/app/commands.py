@@ -13,6 +13,7 @@ from agent.app.identity import IdentityError, fingerprint, load, make
 from agent.app.versions import PROBATION_MS
 from agent.app.versions_disk import Life, first_life
 from agent.config import BadConfigError, Config, read, read_text
+from agent.config.pins import UNIT_NUMBER_MAX, is_host
 from wire.topics import is_unit_id
 
 OK, FAILED, USAGE, UNREACHABLE, BAD = 0, 1, 2, 5, 6
@@ -55,7 +56,16 @@ def run(config_file: str, kill_at: str | None, *, probation_ms: int = PROBATION_
     return OK
 
 
-def identity(unit: str, state: str, receipt_key: str, order_key: str, *, as_json: bool) -> int:
+def identity(
+    unit: str,
+    state: str,
+    receipt_key: str,
+    order_key: str,
+    *,
+    number: int | None = None,
+    centre: str | None = None,
+    as_json: bool,
+) -> int:
     """Makes key and pins; prints the public key and its fingerprint."""
     faults = [
         f"--{name}: 64 hex digits (an Ed25519 public key), is {value!r}"
@@ -64,6 +74,10 @@ def identity(unit: str, state: str, receipt_key: str, order_key: str, *, as_json
     ]
     if not is_unit_id(unit):
         faults.append(f"--unit: 3 to 32 of a-z, 0-9 and -, first and last no -, is {unit!r}")
+    if number is not None and not 0 <= number <= UNIT_NUMBER_MAX:
+        faults.append(f"--number: 0 to {UNIT_NUMBER_MAX}, is {number}")
+    if centre is not None and not is_host(centre):
+        faults.append(f"--centre: a host's name in small letters, is {centre!r}")
     if receipt_key == order_key:
         faults.append("--order-key: another key than --receipt-key")
     if faults:
@@ -76,6 +90,8 @@ def identity(unit: str, state: str, receipt_key: str, order_key: str, *, as_json
             unit_id=unit,
             receipt_key=bytes.fromhex(receipt_key),
             order_key=bytes.fromhex(order_key),
+            unit_number=number,
+            centre=centre,
         )
     except IdentityError as error:
         _talk(str(error))
@@ -113,7 +129,11 @@ def status(config_file: str, *, as_json: bool) -> int:
         _print(json.dumps(numbers))
         return OK
     for name, value in numbers.items():
-        if name == "links" and isinstance(value, list):
+        if name in {"seals", "alarms", "reasons"} and isinstance(value, list):
+            for one in value:
+                words = [f"{key} {said}" for key, said in one.items() if said not in (None, [])]
+                _print(f"{name:22} {', '.join(words)}")
+        elif name == "links" and isinstance(value, list):
             for link in value:
                 _print(f"{'link ' + link['name']:22} {link['state']}  {link['detail']}".rstrip())
         elif value is not None and name not in {"hello", "r1", "r2"}:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from agent import Kept, Moment, StoredBatch, Weight
 from agent.app.log import Troubles
+from agent.app.seen import Seen
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.serial_port import SerialPort
@@ -67,6 +68,8 @@ class FactWay:
         self.counters: Counter[str] = Counter()
         self.newest_fix: tuple[FixRecord, int] | None = None  # and when it was heard
         self.committed_mono_ms: int | None = None
+        self.commit_ms_max = 0  # the longest wait for a commit
+        self.seen = Seen()
         self._clock = clock
         self._inbox = inbox
         self._timekeeper = timekeeper
@@ -116,6 +119,7 @@ class FactWay:
                 await self._add(clock_kept)
         if isinstance(fact, NtpTime | RtcTime):
             return
+        self.seen.heard(fact, self._mono_ms)
         kept = self._recorder.take(fact, self._moment_of(self._mono_ms), heard.source)
         self._note_fix(kept)
         if heard.memory:
@@ -173,6 +177,7 @@ class FactWay:
     async def _add(self, kept: Sequence[Kept], *, ack_waits: bool = False) -> None:
         self._records_added += len(kept)
         self.counters["records"] += len(kept)
+        self.seen.kept(kept, self._mono_ms)
         moment = self._moment_of(self._mono_ms)
         self._sealer.state(sealed=self._recorder.sealed, moving=bool(self._recorder.moving))
         for batch in self._sealer.add(kept, moment, ack_waits=ack_waits):
@@ -200,6 +205,7 @@ class FactWay:
         done = self._records_done + len(batch.kept)
         due = [one.memory for one in self._memories if one.records <= done]
         memory = {name: value for one in due for name, value in one.items()}
+        began_ms = self._clock.mono_ms()
         try:
             stored = await self._outbox.store(batch, self.moment(), memory=memory)
         except OutboxFullError as error:
@@ -210,6 +216,7 @@ class FactWay:
         else:
             for _ in due:
                 self._memories.popleft()
+            self.commit_ms_max = max(self.commit_ms_max, self._clock.mono_ms() - began_ms)
             return stored
         return None
 

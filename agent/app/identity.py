@@ -52,7 +52,15 @@ def load(folder: Path, unit_id: str) -> Enrolled:
     return Enrolled(identity=identity, pins=pins)
 
 
-def make(folder: Path, *, unit_id: str, receipt_key: bytes, order_key: bytes) -> bytes:
+def make(
+    folder: Path,
+    *,
+    unit_id: str,
+    receipt_key: bytes,
+    order_key: bytes,
+    unit_number: int | None = None,
+    centre: str | None = None,
+) -> bytes:
     """Make key and pins in `folder`, all or nothing; the raw public key. IdentityError if there is one already."""
     if folder.exists():
         raise IdentityError(f"{folder} exists: an identity is made once and never over another")
@@ -62,7 +70,13 @@ def make(folder: Path, *, unit_id: str, receipt_key: bytes, order_key: bytes) ->
         for left in beside.iterdir():  # of a run that was killed: nobody has seen that key
             left.unlink()
         made = key.make(beside / EVIDENCE_FILE)
-        text = pins_text(unit_id=unit_id, receipt_key=receipt_key, order_key=order_key)
+        text = pins_text(
+            unit_id=unit_id,
+            receipt_key=receipt_key,
+            order_key=order_key,
+            unit_number=unit_number,
+            centre=centre,
+        )
         key.write_once(beside / PINS_FILE, text.encode())
         beside.rename(folder)
         key.sync_folder(folder.parent)

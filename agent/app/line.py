@@ -145,6 +145,15 @@ class Line:
         except RuntimeError:  # the loop is closed: the unit has stopped
             return
 
+    def carried(self, order: bytes) -> None:
+        """Somebody carries an order to the unit's page: it is judged as if it came down this line."""
+        topic = down(self._config.unit_id, Down.ORDER)
+        self._take_in(
+            LineEvent(
+                connection=self.uplink.connection, heard=Heard.MESSAGE, topic=topic, payload=order
+            )
+        )
+
     def _take_in(self, one: Input) -> None:
         flood = isinstance(one, LineEvent) and one.heard is Heard.MESSAGE
         if flood and len(self._inputs) >= EVENTS_MAX:

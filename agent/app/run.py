@@ -13,6 +13,7 @@ from random import Random
 from types import MappingProxyType
 
 from agent import Boot, Moment, Quality, StoredBatch
+from agent.app.face import Face
 from agent.app.facts import FactWay
 from agent.app.heard import frames_of
 from agent.app.identity import Enrolled, tls_files
@@ -206,12 +207,31 @@ class Unit:
             program=PROGRAM,
             began_mono_ms=ticker.mono_ms(),
             outbox=outbox,
+            recorder=self._recorder,
             way=self._way,
             line=self._line,
             inbox=self._inbox,
             ports=self._ports,
+            seal_ids=frozenset(one.seal_id for one in config.links if one.seal_id is not None),
+            space=lambda: disk.space(config.state_dir),
         )
-        self._status = StatusServer(config.socket_path, self._view.answer)
+        face = Face(
+            view=self._view,
+            outbox=outbox,
+            line=self._line,
+            identity=enrolled.identity,
+            unit_number=enrolled.pins.unit_number,
+            centre=enrolled.pins.centre,
+            counters=self._counters,
+            carry=self._line.carried if config.status.accept_orders else None,
+        )
+        self._status = StatusServer(
+            face.answer,
+            path=config.socket_path,
+            address=config.status.address,
+            host=config.status.host,
+            takes_orders=config.status.accept_orders,
+        )
         self._cpu = (ticker.mono_ms(), disk.cpu_ms())
         self._network_up: bool | None = None
         self._rates = {port: port.found_baud for port in self._ports.values()}
@@ -435,9 +455,26 @@ class Unit:
         if quality >= Quality.NTP:
             reader.order(SetTime(time_ms=utc_ms), self._clock.now_of(mono_ms))
 
+    def _counters(self) -> dict[str, tuple[str, str, Mapping[str, int]]]:
+        """What the rooms count by kind and reason: by name, with its label and what it is."""
+        seen = self._way.seen
+        return {
+            "facts_total": ("kind", "Facts heard", seen.facts),
+            "records_total": ("kind", "Records kept", seen.records),
+            "recorder_total": ("reason", "What the recorder did not keep", self._recorder.counters),
+            "timekeeper_total": ("reason", "Epochs and steps", self._timekeeper.counters),
+            "orders_total": ("result", "Orders judged", self._orders.counters),
+            "outbox_total": ("what", "What befell the store", self._outbox.stats().counters),
+            "line_total": ("what", "What the line did and refused", self._line.counters),
+        }
+
     async def _open_status(self) -> None:
+        # A unit without a face still collects.
         try:
             await self._status.start()
         except OSError as error:
-            # A unit without a face still collects.
             warn("no_status_socket", path=str(self._config.socket_path), error=error.strerror)
+        try:
+            await self._status.start_address()
+        except OSError as error:
+            warn("no_status_page", address=self._config.status.address, error=error.strerror)

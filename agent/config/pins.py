@@ -15,7 +15,10 @@ from agent.config.read import BadConfigError, ConfigError, read_text
 from wire.envelope import kid_of
 from wire.topics import is_unit_id
 
+UNIT_NUMBER_MAX = (1 << 32) - 1
+HOST_CHARS_MAX = 64
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?", re.ASCII)
 
 
 class PinsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,6 +29,8 @@ class PinsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order_key: str
     receipt_key_next: str | None = None
     order_key_next: str | None = None
+    unit_number: int | None = None
+    centre: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,8 @@ class Pins:
     unit_id: str
     receipt_keys: Mapping[bytes, bytes] = field(repr=False)
     order_keys: Mapping[bytes, bytes] = field(repr=False)
+    unit_number: int | None = None  # the collector's number of this unit, for its hand-over code
+    centre: str | None = None  # host of the officer's page there
 
 
 def read_pins(path: Path) -> Pins:
@@ -53,22 +60,43 @@ def read_pins(path: Path) -> Pins:
     if table.receipt_key == table.order_key:
         hint = "two different keys: who signs receipts may open no seal"
         errors.append(ConfigError(key=f"{path.name}: order_key", hint=hint))
+    if table.unit_number is not None and not 0 <= table.unit_number <= UNIT_NUMBER_MAX:
+        errors.append(ConfigError(key=f"{path.name}: unit_number", hint="0 to 2^32-1"))
+    if table.centre is not None and not is_host(table.centre):
+        errors.append(ConfigError(key=f"{path.name}: centre", hint="a host's name, 64 characters"))
     if errors:
         raise BadConfigError(tuple(errors))
     return Pins(
         unit_id=table.unit,
         receipt_keys=_by_kid(table.receipt_key, table.receipt_key_next),
         order_keys=_by_kid(table.order_key, table.order_key_next),
+        unit_number=table.unit_number,
+        centre=table.centre,
     )
 
 
-def pins_text(*, unit_id: str, receipt_key: bytes, order_key: bytes) -> str:
+def is_host(text: str) -> bool:
+    """Whether `text` may stand in the hand-over code's address: with more than 64 characters a QR has too fine a grain."""
+    return len(text) <= HOST_CHARS_MAX and _HOST.fullmatch(text) is not None
+
+
+def pins_text(
+    *,
+    unit_id: str,
+    receipt_key: bytes,
+    order_key: bytes,
+    unit_number: int | None = None,
+    centre: str | None = None,
+) -> str:
     """What `read_pins` reads."""
+    more = "" if unit_number is None else f"unit_number = {unit_number}\n"
+    more += "" if centre is None else f'centre = "{centre}"\n'
     return (
         "# Pinned at enrolment. A change here is a change of whom this unit believes.\n"
         f'unit = "{unit_id}"\n'
         f'receipt_key = "{receipt_key.hex()}"\n'
         f'order_key = "{order_key.hex()}"\n'
+        f"{more}"
     )
 
 

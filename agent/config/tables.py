@@ -129,10 +129,19 @@ class UplinkTable(Table, frozen=True, kw_only=True):
 
 
 class StatusTable(Table, frozen=True, kw_only=True):
-    """The page itself is not served yet: what is said here is refused, not ignored."""
+    """The unit's own page."""
 
-    listen: str = ""
-    host: str = ""
+    listen: Annotated[
+        str, _text("an address and a port as 127.0.0.1:8470, or nothing", r"^(\S+:\d{1,5})?$", 64)
+    ] = "127.0.0.1:8470"
+    host: Annotated[
+        str,
+        _text(
+            "a name under which the page is asked for, or nothing",
+            r"^([A-Za-z0-9][A-Za-z0-9.-]*)?$",
+            253,
+        ),
+    ] = ""
     accept_orders: bool = False
 
 

@@ -20,6 +20,7 @@ from agent.config.tables import (
     ConfigTable,
     LinkTable,
     RecorderTable,
+    StatusTable,
     UplinkTable,
     over,
 )
@@ -53,6 +54,15 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatusSettings:
+    """`status` of the config."""
+
+    address: tuple[str, int] | None = None  # beside the socket; None: the socket alone
+    host: str = ""
+    accept_orders: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings of a unit, checked."""
 
@@ -70,6 +80,7 @@ class Config:
     metered: bool
     timekeeper: TimekeeperSettings
     not_before: date
+    status: StatusSettings = StatusSettings()
 
     @property
     def identity_dir(self) -> Path:
@@ -106,6 +117,7 @@ def of_raw(raw: Mapping[str, Any]) -> Config:
     servers = _servers(_sound(raw, "uplink", UplinkTable), errors)
     links = _links(_sound_links(raw), errors)
     day = _day(_sound(raw, "clock", ClockTable), errors)
+    status = _status(_sound(raw, "status", StatusTable), errors)
     if well_formed:
         table = msgspec.convert(raw, ConfigTable)
         _check_sizes(table, errors)
@@ -150,6 +162,7 @@ def of_raw(raw: Mapping[str, Any]) -> Config:
             built_ms=int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
         ),
         not_before=day,
+        status=status,
     )
 
 
@@ -298,6 +311,22 @@ def _day(table: ClockTable | None, errors: list[ConfigError]) -> date:
         return date.min
 
 
+def _status(table: StatusTable | None, errors: list[ConfigError]) -> StatusSettings:
+    if table is None:
+        return StatusSettings()  # there is an error already
+    address: tuple[str, int] | None = None
+    if table.listen:
+        host, _, port = table.listen.rpartition(":")
+        try:
+            address = (str(ipaddress.ip_address(host.strip("[]"))), int(port))
+        except ValueError:
+            hint = f"an address and a port as 127.0.0.1:8470 or [::1]:8470, is {table.listen!r}"
+            errors.append(ConfigError(key="status.listen", hint=hint))
+        if not 0 < int(port) < 65_536:
+            errors.append(ConfigError(key="status.listen", hint=f"a port up to 65535, is {port}"))
+    return StatusSettings(address=address, host=table.host, accept_orders=table.accept_orders)
+
+
 def _check_paths(table: ConfigTable, errors: list[ConfigError]) -> None:
     path = f"{table.unit.run_dir}/status.sock"
     if len(path.encode()) > SOCKET_PATH_BYTES_MAX:
@@ -308,9 +337,6 @@ def _check_paths(table: ConfigTable, errors: list[ConfigError]) -> None:
 def _refuse_what_is_not_built(table: ConfigTable, errors: list[ConfigError]) -> None:
     """A setting that does nothing would be a lie."""
     said = {
-        "status.listen": table.status.listen != "",
-        "status.host": table.status.host != "",
-        "status.accept_orders": table.status.accept_orders,
         "clock.chrony_sock": table.clock.chrony_sock is not None,
     }
     errors += [

@@ -11,10 +11,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
+from agent.io import memory
+
+with memory.without_proxies():
+    from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv311
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
 
 DIAL_S_MAX = 30.0  # TCP and TLS; the uplink ends the whole of it after 30 s
 DIALS_LEFT_MAX = 2  # threads that hang in a name look-up; a third dial fails at once

@@ -10,7 +10,8 @@ from typing import TypeVar
 from agent import Boot, Identity, Moment, StoredBatch
 from agent.outbox.book import Chain
 from agent.outbox.forget import Held, carry_out
-from agent.outbox.reading import find, head_at, newest, read, waiting
+from agent.outbox.reading import find, head_at, newest, raw, read, waiting
+from agent.outbox.rows import Row
 from agent.outbox.start import start
 from agent.outbox.transaction import Transaction
 from agent.outbox.word import found_again, hear, home_id_of
@@ -143,6 +144,10 @@ class Outbox:
     async def newest(self) -> list[bytes]:
         """The newest envelopes that are still kept, receipted or not, oldest first, at most 64."""
         return await self._do(lambda: newest(self._writer))
+
+    async def rows(self, from_pos: int, count_max: int) -> list[tuple[bytes, Row]]:
+        """Rows from `from_pos` on as they lie in the file, each with its chain's id; nothing is checked, nothing deleted."""
+        return await self._do(lambda: raw(self._writer, from_pos, count_max))
 
     def urgent(self) -> list[StoredBatch]:
         """Urgent batches without receipt, oldest first."""

@@ -52,6 +52,16 @@ async def newest(writer: "Writer") -> list[bytes]:
     return [row.envelope for row in reversed(rows)]
 
 
+async def raw(writer: "Writer", from_pos: int, count_max: int) -> list[tuple[bytes, Row]]:
+    """Rows from `from_pos` on, each with its chain's id; empty if the file cannot be read: the next job sets it aside."""
+    try:
+        rows = await writer.transaction().rows("pos >= ? ORDER BY pos LIMIT ?", from_pos, count_max)
+    except DamagedError:
+        return []
+    chains = writer.book.chains
+    return [(chains[row.chain].chain_id if row.chain in chains else b"", row) for row in rows]
+
+
 async def waiting(writer: "Writer", after_pos: int, count_max: int) -> list[StoredBatch]:
     """Batches without receipt behind `after_pos`. Damaged ones are confessed and left out."""
     moment = writer.moment

@@ -25,6 +25,7 @@ from agent.recorder.facts import (
     Stop,
     UnitFact,
 )
+from agent.recorder.seals import SealState
 from agent.recorder.settings import Profile, RecorderSettings
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "ReportNow",
     "Role",
     "SealSilence",
+    "SealState",
     "Stop",
     "UnitFact",
 ]

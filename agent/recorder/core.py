@@ -26,7 +26,7 @@ from agent.recorder.facts import (
 )
 from agent.recorder.fixes import Fixes, State
 from agent.recorder.limits import EVENTS_PER_S, Limits
-from agent.recorder.seals import Seals
+from agent.recorder.seals import Seals, SealState
 from agent.recorder.settings import RecorderSettings
 from agent.recorder.sky import Sky
 from agent.recorder.states import Held
@@ -96,6 +96,11 @@ class Recorder:
     def sealed(self) -> bool:
         """Whether the sealed profiles are in force: a seal is armed, or says that it is locked."""
         return bool(self._armed) or self._seals.locked
+
+    @property
+    def seals(self) -> tuple[SealState, ...]:
+        """Each seal as it stands now."""
+        return self._seals.now()
 
     def armed(self, seal_ids: Collection[str]) -> None:
         """These seals are armed by order, and no others."""

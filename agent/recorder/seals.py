@@ -58,6 +58,18 @@ class _Seal:
     heard_again: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealState:
+    """How a seal stands, for whoever looks on."""
+
+    seal_id: str
+    protocol: str
+    known: SealBit
+    true: SealBit
+    battery_percent: int | None
+    silent: bool
+
+
 class Seals:
     """All seals of the unit."""
 
@@ -68,6 +80,20 @@ class Seals:
     def locked(self) -> bool:
         """Whether one of them says that it is locked."""
         return any(seal.true & SealBit.LOCKED for seal in self._seals.values())
+
+    def now(self) -> tuple[SealState, ...]:
+        """Each seal as it stands, the one heard of last at the end."""
+        return tuple(
+            SealState(
+                seal_id=seal_id,
+                protocol=seal.protocol,
+                known=seal.known,
+                true=seal.true,
+                battery_percent=seal.battery_percent,
+                silent=seal.silent,
+            )
+            for seal_id, seal in self._seals.items()
+        )
 
     def report(self, fact: SealReport, moment: Moment, armed: Collection[str]) -> list[Kept]:
         """The record of one report, if it is to be one."""

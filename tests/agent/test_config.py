@@ -81,8 +81,10 @@ def test_a_receiver_hunts_and_a_seal_has_its_rate_unless_told() -> None:
         (SMALLEST + "[recorder.open_moving]\nline_m = 0", "recorder.open_moving.line_m", "1 to 10000 metres"),
         (SMALLEST + '[clock]\nnot_before = "2026-02-30"', "clock.not_before", "no such day"),
         (SMALLEST + '[clock]\nchrony_sock = "/run/c"', "clock.chrony_sock", "leave it out"),
-        (SMALLEST + '[status]\nlisten = "0.0.0.0:80"', "status.listen", "leave it out"),
-        (SMALLEST + "[status]\naccept_orders = true", "status.accept_orders", "leave it out"),
+        (SMALLEST + '[status]\nlisten = "cab:8470"', "status.listen", "an address and a port"),
+        (SMALLEST + '[status]\nlisten = "0.0.0.0:70000"', "status.listen", "up to 65535"),
+        (SMALLEST + '[status]\nlisten = "8470"', "status.listen", "an address and a port"),
+        (SMALLEST + '[status]\nhost = "a b"', "status.host", "a name under which"),
         (SMALLEST + "[links]\ngps = 1", "links.gps", "write [links.gps]"),
         (SMALLEST + '[links."a b"]\ndevice = "/dev/x"\nprotocol = "nmea"\nrole = "gps"', "links.a b", "a name has"),
         (SMALLEST + "[links.gps]", "links.gps.device", "is missing"),
@@ -185,3 +187,36 @@ def test_pins_that_are_wrong_are_told(tmp_path: Path, line: str, hint: str) -> N
     path.write_text(f"{rest}\n{line}\n")
     with pytest.raises(BadConfigError, match=hint):
         read_pins(path)
+
+
+def test_the_page_is_for_the_cab_alone_unless_the_file_says_more() -> None:
+    assert of_text(SMALLEST).status.address == ("127.0.0.1", 8470)
+    assert not of_text(SMALLEST).status.accept_orders
+    assert of_text(SMALLEST + '[status]\nlisten = ""').status.address is None
+    more = '[status]\nlisten = "[::]:80"\nhost = "cab.example"\naccept_orders = true'
+    said = of_text(SMALLEST + more).status
+    assert (said.address, said.host, said.accept_orders) == (("::", 80), "cab.example", True)
+
+
+def test_number_and_centre_of_the_hand_over_code_are_pinned(tmp_path: Path) -> None:
+    path = tmp_path / "pins.toml"
+
+    def write(number: int | None, centre: str | None) -> None:
+        text = pins_text(
+            unit_id="uz-0042",
+            receipt_key=b"r" * 32,
+            order_key=b"o" * 32,
+            unit_number=number,
+            centre=centre,
+        )
+        path.write_text(text)
+
+    write(7, "customs.example.uz")
+    assert (read_pins(path).unit_number, read_pins(path).centre) == (7, "customs.example.uz")
+    write(None, None)
+    assert (read_pins(path).unit_number, read_pins(path).centre) == (None, None)
+    write(1 << 32, "a b")
+    with pytest.raises(BadConfigError) as raised:
+        read_pins(path)
+    faults = {error.key for error in raised.value.errors}
+    assert faults == {"pins.toml: unit_number", "pins.toml: centre"}

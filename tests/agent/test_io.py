@@ -1,8 +1,10 @@
 """What the unit's io rooms promise without a device: keys, clocks, the inbox, link states, the status socket."""
 
 import asyncio
+import subprocess
+import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,6 @@ from agent.io.inbox import HeardFact, Inbox
 from agent.io.key import KeyFileError
 from agent.io.link_watch import LinkWatch
 from agent.io.mqtt import Tls, TlsFilesError, certificate_dates_ms, tls_context
-from agent.io.status import StatusError, StatusServer, ask
 from agent.recorder import LinkState, PortState, Role, SealSilence
 from devices import Fact, NoFix, NoFixReason, Odd, SealAlive
 from wire.envelope import Aad, kid_of, open_envelope, seal, verify
@@ -280,63 +281,31 @@ def test_without_our_own_ca_there_is_no_tls(tmp_path: Path) -> None:
         tls_context(Tls(ca_file=tmp_path / "ca.pem"))
 
 
-# the status socket
+def test_the_unit_starts_without_what_it_does_not_need() -> None:
+    """Each of these costs more than the page that it would pay for (decision 0026)."""
+    heavy = (
+        "urllib.request",
+        "http.client",
+        "email",
+        "segno",
+        "agent.app.page",
+        "cryptography.hazmat.primitives.serialization.ssh",
+    )
+    said = f"import sys, agent.app.run; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
-async def echo(path: str, query: dict[str, str]) -> dict[str, object] | None:
-    return {"path": path, "query": query} if path == "/status.json" else None
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Path]:
-    served = StatusServer(tmp_path / "s.sock", echo)
-    (tmp_path / "s.sock").write_text("left behind by a dead agent")
-    await served.start()
-    yield tmp_path / "s.sock"
-    await served.close()
-
-
-async def in_thread(path: Path, target: str) -> dict[str, object]:
-    return await asyncio.to_thread(ask, path, target)
-
-
-def mode_of(path: Path) -> int:
-    return path.stat().st_mode & 0o777
-
-
-async def test_the_socket_answers_for_owner_and_group(server: Path) -> None:
-    assert mode_of(server) == 0o660
-    answer = await in_thread(server, "/status.json?nonce=ab")
-    assert answer == {"path": "/status.json", "query": {"nonce": "ab"}}
-    with pytest.raises(StatusError, match="404"):
-        await in_thread(server, "/none")
-
-
-@pytest.mark.parametrize(
-    ("said", "status"),
-    [
-        (b"POST /status.json HTTP/1.1\r\n\r\n", b"405"),
-        (b"hello\r\n\r\n", b"400"),
-        (b"GET /\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nX: " + b"x" * 9000, b""),
-    ],
-)
-async def test_what_is_no_question_gets_no_answer(server: Path, said: bytes, status: bytes) -> None:
-    reader, writer = await asyncio.open_unix_connection(server)
-    writer.write(said)
-    data = await reader.read(100)
-    assert data[9:12] == status
-    writer.close()
-
-
-async def test_the_ninth_connection_is_told_to_come_back(server: Path) -> None:
-    held = [await asyncio.open_unix_connection(server) for _ in range(8)]
-    reader, writer = await asyncio.open_unix_connection(server)
-    assert b"503" in await reader.read(200)
-    for _, one in (*held, (reader, writer)):
-        one.close()
-
-
-async def test_nobody_there_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(StatusError, match="is the agent running"):
-        await in_thread(tmp_path / "none.sock", "/status.json")
+def test_a_key_in_any_other_form_is_read_by_the_library(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.pem"
+    made = key.make(path)
+    lines = path.read_bytes().split()
+    body = b"".join(lines[3:-3])
+    path.write_bytes(  # the same, with its text cut in two lines and a remark above it
+        b"remark\n" + b" ".join(lines[:3]) + b"\n" + body[:40] + b"\n" + body[40:] + b"\n"
+        b"" + b" ".join(lines[-3:]) + b"\n"
+    )
+    assert key.load(path).public_key == made.public_key
+    path.write_bytes(b" ".join(lines[:3]) + b"\nAAAA\n" + b" ".join(lines[-3:]) + b"\n")
+    with pytest.raises(KeyFileError, match="no PKCS#8"):
+        key.load(path)
