@@ -108,7 +108,7 @@ class Intake:
         self._store_trouble.works(clock.mono_ms())
         if way is not None:
             for out in result.outgoing:
-                await way.send(out.topic, out.payload)
+                await way.send(out.topic, out.payload, retain=out.retain)
             tokens = [token for token in result.acks if isinstance(token, Arrived)]
             await way.ack(tokens)
         if result.lost:

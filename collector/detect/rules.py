@@ -123,6 +123,7 @@ class Order:
     not_before_ms: int
     not_after_ms: int
     known_ms: int  # when the centre knew it
+    area: tuple[int, ...] = ()  # lat, lon, lat, lon ..: `zone` names no zone but this outline
     cards: tuple[str, ...] = ()  # empty: any that the seal takes
     withdrawn_ms: int | None = None
 

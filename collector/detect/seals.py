@@ -8,10 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+import numpy as np
+
 from collector.detect import Hit, Phase, Place, Priority
+from collector.detect.geo.measure import to_edges_m
 from collector.detect.geo.passing import edge_m, holds
 from collector.detect.rules import Journey, Legal, Opening, Order, Rulebook, Rules
 from wire.columns import Event
+from wire.orders import inside as inside_corners
 from wire.records import EventKind, SealBit
 
 SEALS_MAX = 64
@@ -498,14 +502,23 @@ def _surely_inside(rules: Rules, place: Place | None, orders: Sequence[Order]) -
     """Zones of the orders that hold the place wherever within its uncertainty it was."""
     if place is None:
         return frozenset()
-    inside: set[str] = set()
-    for name in {order.zone for order in orders}:
+    inside = {order.zone for order in orders if order.area and _surely_in_area(order.area, place)}
+    for name in {order.zone for order in orders if not order.area}:
         zone, number = rules.zones.get(name), rules.numbers.get(name)
         if zone is None or number is None or not holds(zone, place.lon_e7, place.lat_e7):
             continue
         if edge_m(rules.index, number, place.lon_e7, place.lat_e7) >= place.u_m:
             inside.add(name)
     return frozenset(inside)
+
+
+def _surely_in_area(area: Sequence[int], place: Place) -> bool:
+    """The same for an outline that was drawn for one order: few corners, asked when a seal opens."""
+    if not inside_corners(place.lat_e7, place.lon_e7, area):
+        return False
+    corners = list(zip(area[1::2], area[::2], strict=True))
+    edges = [[*a, *b] for a, b in zip(corners, [*corners[1:], corners[0]], strict=True)]
+    return to_edges_m(place.lon_e7, place.lat_e7, np.array(edges, np.int64)) >= place.u_m
 
 
 def _access(context: Context, state: State, event: Event, access: Access) -> Stepped:

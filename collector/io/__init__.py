@@ -46,8 +46,11 @@ class WayIn(Protocol):
         """Let the broker forget these. Only after the commit."""
         ...
 
-    async def send(self, topic: str, payload: bytes) -> None:
-        """Publish with QoS 0: what is lost here is asked for again (WIRE section 11)."""
+    async def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish with QoS 0: what is lost here is asked for again (WIRE section 11).
+
+        `retain` is a wish: a way whose broker cannot be told so from here says it to whoever listens now.
+        """
         ...
 
     async def hear_states(self, hear: Callable[[str, bytes], None]) -> None:

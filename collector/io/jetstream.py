@@ -130,7 +130,7 @@ class JetStreamIn:
                 assert isinstance(one.handle, Msg)
                 await one.handle.ack()
 
-    async def send(self, topic: str, payload: bytes) -> None:
+    async def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:  # noqa: ARG002 - decision 0021: the desk says it again
         with _as_lost():
             await self._connection.publish(topic.replace("/", "."), payload)
 

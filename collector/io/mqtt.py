@@ -108,8 +108,10 @@ class MqttIn:
             if self._client.ack(mid, qos) != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 raise BrokerLostError("an acknowledgement could not be sent")
 
-    async def send(self, topic: str, payload: bytes) -> None:
-        if self._client.publish(topic, payload, qos=0).rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+    async def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        # What is retained must not be lost on its way to the broker: nobody would ask for it there (WIRE section 11)
+        published = self._client.publish(topic, payload, qos=int(retain), retain=retain)
+        if published.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerLostError("a message could not be sent")
 
     async def hear_states(self, hear: Callable[[str, bytes], None]) -> None:

@@ -5,6 +5,7 @@ Law: a tick is one transaction, and the fence on each unit's head is part of it.
 
 from dataclasses import dataclass, field
 
+from collector.desk import Word
 from collector.detect import Finding
 from collector.ingest import Arrival, Chain, Confession, Hole
 from collector.ingest.pace import GapWatch
@@ -15,9 +16,9 @@ __all__ = [
     "BatchRow",
     "Fence",
     "ForkRow",
+    "GapCloseRow",
     "JourneyRow",
     "NowRow",
-    "OrderRow",
     "QuarantineRow",
     "RulesRow",
     "StoreError",
@@ -136,9 +137,8 @@ class UnitWrite:
     forks: list[ForkRow] = field(default_factory=list)
     state: bytes | None = None
     now: NowRow | None = None
-    orders_settled: list[tuple[bytes, int, str]] = field(
-        default_factory=list
-    )  # order_id, result, detail
+    words: list[Word] = field(default_factory=list)  # of orders, as they were said
+    gaps_closed: list[tuple[int, str]] = field(default_factory=list)  # number of the act, outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +165,17 @@ class TickWrite:
     settled: tuple[tuple[str, bytes, str], ...]  # unit_id, finding id, word
     quarantine: tuple[QuarantineRow, ...]
     counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapCloseRow:
+    """A supervisor's act that no tick has carried out yet."""
+
+    number: int
+    unit_id: str
+    chain_id: bytes
+    first_no: int
+    last_no: int
 
 
 # what people read
@@ -239,20 +250,3 @@ class JourneyRow:
     tags: tuple[str, ...] = ()
     route: str | None = None
     limit_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRow:
-    """An order of the centre and how it stands."""
-
-    order_id: bytes
-    unit_id: str
-    counter: int
-    kind: int
-    issued_ms: int
-    not_after_ms: int
-    envelope: bytes
-    sent_ms: int | None = None
-    settled_ms: int | None = None
-    result: int | None = None
-    detail: str | None = None

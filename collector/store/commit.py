@@ -3,6 +3,7 @@
 Law: all of it or nothing. A unit whose head has moved meanwhile is taken out, and the tick is committed without it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from collector.ingest import Arrival
 from collector.store import TickWrite, UnitWrite, schema
 from collector.store.dialect import insert, upsert
 from collector.store.loads import IN_MAX
+from collector.store.order_words import settle
 from collector.store.spell import write as spell
 from wire.canon import Encodable, encode
 
@@ -44,6 +46,8 @@ async def write_tick(connection: AsyncConnection, tick: TickWrite, at: At) -> Co
     tick_no = await _write_log(connection, tick, lost)
     at("logged")
     await _write_units(connection, units, tick_no, at)
+    counted = await _write_orders(connection, units, tick.now_ms, tick_no)
+    at("orders")
     known = [finding for finding in tick.findings if finding.unit not in lost]
     fresh = await _write_findings(connection, known, tick_no)
     at("findings")
@@ -51,7 +55,7 @@ async def write_tick(connection: AsyncConnection, tick: TickWrite, at: At) -> Co
     feed = await _write_alerts(connection, fresh, settled, tick.now_ms, tick_no)
     at("alerts")
     await _write_quarantine(connection, tick)
-    await _count(connection, tick.counters)
+    await _count(connection, {**tick.counters, **counted})
     at("counted")
     return Committed(tick_no=tick_no, lost=lost, findings=tuple(fresh), feed=tuple(sorted(feed)))
 
@@ -152,20 +156,24 @@ async def _write_units(
     ]
     if nows:
         await connection.execute(upsert(dialect, schema.unit_now), nows)
+
+
+async def _write_orders(
+    connection: AsyncConnection, units: Sequence[UnitWrite], now_ms: int, tick_no: int
+) -> Counter[str]:
+    """Orders that units spoke of, and gaps that supervisors gave up."""
+    counted: Counter[str] = Counter()
     for unit in units:
-        for order_id, result, detail in unit.orders_settled:
-            order = schema.unit_order
+        if unit.words:
+            counted.update(await settle(connection, unit.unit_no, unit.words, now_ms))
+        for number, outcome in unit.gaps_closed:
+            gap_close = schema.gap_close
             await connection.execute(
-                update(order)
-                .where(
-                    order.c.order_id == order_id,
-                    order.c.unit_no == unit.unit_no,
-                    order.c.settled_ms.is_(None),
-                )
-                .values(
-                    settled_ms=unit.now.heard_ms if unit.now else 0, result=result, detail=detail
-                )
+                update(gap_close)
+                .where(gap_close.c.number == number)
+                .values(outcome=outcome, tick_no=tick_no)
             )
+    return counted
 
 
 async def _write_parked(connection: AsyncConnection, units: Sequence[UnitWrite]) -> None:

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from collector.store import (
     JourneyRow,
-    OrderRow,
     RulesRow,
     StoreError,
     TickWrite,
@@ -25,7 +24,7 @@ from collector.store import (
     schema,
 )
 from collector.store.commit import Committed, write_tick
-from collector.store.dialect import insert, is_memory, migrate, open_engine
+from collector.store.dialect import is_memory, migrate, open_engine
 from wire.envelope import Key, kid_of
 from wire.topics import is_unit_id
 
@@ -259,49 +258,6 @@ class Store:
         async with self.read() as connection:
             return tuple(_journey(row) for row in await connection.execute(statement))
 
-    # orders
-
-    async def add_order(self, order: OrderRow) -> bool:
-        """An order that was signed; False if there is no such unit."""
-        async with self.write() as connection:
-            number = await _number_of(connection, order.unit_id)
-            if number is None:
-                return False
-            await connection.execute(
-                insert(connection.dialect.name, schema.unit_order)
-                .values(
-                    order_id=order.order_id,
-                    unit_no=number,
-                    counter=order.counter,
-                    kind=order.kind,
-                    issued_ms=order.issued_ms,
-                    not_after_ms=order.not_after_ms,
-                    envelope=order.envelope,
-                )
-                .on_conflict_do_nothing()
-            )
-        return True
-
-    async def open_orders(self, now_ms: int) -> tuple[OrderRow, ...]:
-        """Orders without a result that are not expired, oldest first."""
-        order, unit = schema.unit_order, schema.unit
-        statement = (
-            select(order, unit.c.unit_id)
-            .join(unit, unit.c.number == order.c.unit_no)
-            .where(order.c.settled_ms.is_(None), order.c.not_after_ms >= now_ms)
-            .order_by(order.c.issued_ms, order.c.order_id)
-        )
-        async with self.read() as connection:
-            return tuple(_order(row) for row in await connection.execute(statement))
-
-    async def orders_sent(self, order_ids: Sequence[bytes], now_ms: int) -> None:
-        """Note when orders went out last."""
-        order = schema.unit_order
-        async with self.write() as connection:
-            await connection.execute(
-                update(order).where(order.c.order_id.in_(order_ids)).values(sent_ms=now_ms)
-            )
-
     async def _insert_unit(self, connection: AsyncConnection, unit_id: str, now_ms: int) -> int:
         try:
             result = await connection.execute(
@@ -358,20 +314,4 @@ def _journey(row: Any) -> JourneyRow:  # noqa: ANN401 - a row of a join
         tags=tuple(msgpack.unpackb(row.tags)),
         route=row.route,
         limit_ms=row.limit_ms,
-    )
-
-
-def _order(row: Any) -> OrderRow:  # noqa: ANN401 - a row of a join
-    return OrderRow(
-        order_id=row.order_id,
-        unit_id=row.unit_id,
-        counter=row.counter,
-        kind=row.kind,
-        issued_ms=row.issued_ms,
-        not_after_ms=row.not_after_ms,
-        envelope=row.envelope,
-        sent_ms=row.sent_ms,
-        settled_ms=row.settled_ms,
-        result=row.result,
-        detail=row.detail,
     )

@@ -323,19 +323,91 @@ journey = Table(
     Index("journey_by_unit", "unit_no", "since_ms"),
 )
 
-unit_order = Table(  # what the centre has ordered, until its result or its expiry (WIRE section 14)
+unit_order = Table(  # what the centre has ordered, and how it stands (WIRE section 14)
     "unit_order",
     metadata,
     Column("order_id", LargeBinary, primary_key=True),
     _unit_no(),
-    _big("counter"),
     _small("kind"),
+    _big("counter"),
+    _big("version", nullable=True),  # of a set_config
     _big("issued_ms"),
+    _big("not_before_ms"),
     _big("not_after_ms"),
-    _bytes("envelope"),
-    _big("sent_ms", nullable=True),
+    _text("state"),
+    _text("seal", nullable=True),
+    _text("officer", nullable=True),
+    _text("movement", nullable=True),
+    _text("zone", nullable=True),  # whose outline its corners are
+    _text("who"),
+    _bytes("payload"),  # what is signed
+    _bytes("envelope", nullable=True),  # None: not sent yet
+    _big("sent_ms", nullable=True),  # the last time
+    _big("sent_n"),
     _big("settled_ms", nullable=True),
-    _small("result", nullable=True),
+    _big("result", nullable=True),
     _text("detail", nullable=True),
-    Index("unit_order_open", "settled_ms"),
+    _big("said_ms", nullable=True),  # the unit's time of its word
+    Index("unit_order_by_unit", "unit_no", "issued_ms"),
+    Index("unit_order_by_state", "state"),
+)
+
+order_act = Table(  # every change of an order: who, when, why
+    "order_act",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _bytes("order_id"),
+    _unit_no(),
+    _big("at_ms"),
+    _text("act"),
+    _text("state"),  # after it
+    _text("who"),  # a person, `unit`, or "" for the desk itself
+    _text("why"),
+    _bytes("chain_id", nullable=True),  # the record that holds the unit's word
+    _big("seq", nullable=True),
+    Index("order_act_by_order", "order_id"),
+)
+
+order_stray = (
+    Table(  # what a unit said of orders that were never given, or said otherwise than before
+        "order_stray",
+        metadata,
+        Column("number", _Number, primary_key=True, autoincrement=True),
+        _unit_no(),
+        _big("rx_ms"),
+        _text("why"),
+        _bytes("chain_id"),
+        _big("seq"),
+        _bytes("order_id", nullable=True),
+        _big("kind", nullable=True),
+        _big("counter", nullable=True),
+        _big("version", nullable=True),
+        _big("result"),
+        _text("detail"),
+        UniqueConstraint("unit_no", "chain_id", "seq"),
+    )
+)
+
+order_counter = Table(  # the highest that a unit was given; never goes back
+    "order_counter",
+    metadata,
+    _unit_no(primary_key=True),
+    _big("counter"),
+    _big("config_version"),
+)
+
+gap_close = Table(  # supervisors' acts: what is missing will not come (WIRE section 9)
+    "gap_close",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _unit_no(),
+    _bytes("chain_id"),
+    _big("first_no"),
+    _big("last_no"),
+    _big("at_ms"),
+    _text("who"),
+    _text("why"),
+    _text("outcome", nullable=True),  # closed, noted, not_missing; None: no tick has taken it yet
+    _big("tick_no", nullable=True),
+    Index("gap_close_open", "outcome"),
 )

@@ -3,20 +3,18 @@
 Law: called with what is committed and nothing else.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from collector.store import OrderRow
+from collector.desk import Given
 from collector.tick import Outgoing
 from collector.tick.held import Held
-from wire.envelope import Signer
+from wire.envelope import Aad, Signer, seal
 from wire.orders import Order, OrderKind, make as make_order
 from wire.receipts import Receipt, make as make_receipt
 from wire.topics import Down, down
 
 RESEND_VALID_MS = 60_000  # until the next `resend_from` would be due
-ORDER_AGAIN_MS = 30_000  # WIRE section 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +61,14 @@ def resend_from(
     return Outgoing(topic=down(unit_id, Down.ORDER), payload=make_order(order, key.kid, key.sign))
 
 
-def orders_due(
-    orders: Iterable[OrderRow], greeted: set[str], now_ms: int
-) -> tuple[list[Outgoing], list[bytes]]:
-    """Orders to send now, with their ids: new ones, those of units that said hello, the rest every 30 s."""
-    outgoing, sent = [], []
-    for order in orders:
-        is_due = order.sent_ms is None or now_ms - order.sent_ms >= ORDER_AGAIN_MS
-        if not (is_due or order.unit_id in greeted):
-            continue
-        is_config = order.kind == OrderKind.SET_CONFIG
-        what = Down.CONFIG if is_config else Down.ORDER
-        outgoing.append(
-            Outgoing(topic=down(order.unit_id, what), payload=order.envelope, retain=is_config)
-        )
-        sent.append(order.order_id)
-    return outgoing, sent
+def order_out(order: Given) -> Outgoing:
+    """An order on its topic; a config is retained, so that a unit that was away finds it (WIRE section 11)."""
+    assert order.envelope is not None, "what goes out is signed and committed"
+    is_config = order.kind == OrderKind.SET_CONFIG
+    what = Down.CONFIG if is_config else Down.ORDER
+    return Outgoing(topic=down(order.unit_id, what), payload=order.envelope, retain=is_config)
+
+
+def sealed(payload: bytes, key: Signing) -> bytes:
+    """The envelope of an order's payload."""
+    return seal(payload, Aad.ORDER, key.kid, key.sign)

@@ -37,6 +37,7 @@ IN_FORKED = 3  # unit_no, chain_id, batch_no, head, received_ms
 IN_HOLE = 4  # unit_no, chain_id, first, last, why
 IN_HEARD = 5  # unit_no, how long before the tick
 IN_TIME = 6  # now_ms
+IN_ORDERS = 7  # act_no, since_ms: the unlock orders known from here on, see `ordering`
 
 
 # What a mistake of ours looks like. One unit's odd history may not keep everybody else's alarms waiting: it is tried once
@@ -71,10 +72,14 @@ def detect(
     engine: Engine,
     states: Mapping[str, UnitState],
     time_passed: bool,
+    orders: tuple[int, int] | None = None,
 ) -> Detected:
-    """Run the engine over the tick. `states`: of the units in it, and of all that a passing of time concerns."""
+    """Run the engine over the tick. `states`: of the units in it, and of all that a passing of time concerns.
+
+    `orders`: act_no and since_ms of the orders in `rulebook`, if the log does not say so yet.
+    """
     items: list[Item] = []
-    intake: list[Entry] = []
+    intake: list[Entry] = [] if orders is None else [("", (IN_ORDERS, *orders))]
     forked: list[Finding] = []
     for piece in work.pieces:
         _add(piece, items, intake, forked, rulebook)

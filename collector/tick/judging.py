@@ -6,13 +6,25 @@ Law: changes only what the tick gathers; the store is not touched here.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from collector.ingest import Closed, Forked, Oddity, Parked, Settled, Slot, Step, Verdict
+from collector.desk import NonceWord
+from collector.ingest import (
+    Closed,
+    Confession,
+    Forked,
+    Oddity,
+    Parked,
+    Settled,
+    Slot,
+    Step,
+    Verdict,
+    Why,
+)
 from collector.ingest.hello import admit
 from collector.ingest.pace import RECEIPT_AGAIN_MS, alert_is_due, watch_gap
-from collector.store import BatchRow, ForkRow
+from collector.store import BatchRow, ForkRow, GapCloseRow
 from collector.tick import oddities
 from collector.tick.held import Held
-from collector.tick.reading import arrival_of, bounds_of, read_sheet, results_of, sheet_of
+from collector.tick.reading import arrival_of, bounds_of, read_sheet, sheet_of, words_of
 from collector.tick.work import Body, Piece, Work
 from wire import Refused
 from wire.hello import SoundHello
@@ -45,7 +57,10 @@ def take_hello(work: Work, held: Held, sound: SoundHello, rx_ms: int) -> None:
     """Compare what a unit admits to hold with what is settled."""
     hello = sound.hello
     work.verdicts["Hello"] += 1
-    work.greeted.add(held.unit_id)
+    work.greeted[held.unit_id] = (hello.chain_id, hello.boot_no)
+    if hello.nonce:
+        held.draft.words.append(NonceWord(nonce=hello.nonce, said_ms=hello.at_ms))
+        held.touch()
     admitted = admit(held.chains, hello)
     work.hear(held, rx_ms, admitted.owes)
     if admitted.oddity is not None:
@@ -111,7 +126,7 @@ def finish(work: Work, envelopes: dict[tuple[int, bytes, int], bytes]) -> None:
         match step:
             case Settled():
                 held.draft.batches.append(_row(piece, step))
-                held.draft.orders_settled += results_of(piece.sheet.events)
+                held.draft.words += words_of(piece.sheet)
                 if step.reason is None:
                     work.positions += piece.sheet.fixes.shape[1]
                     held.see(piece.sheet)
@@ -128,12 +143,34 @@ def finish(work: Work, envelopes: dict[tuple[int, bytes, int], bytes]) -> None:
                 )
             case Parked():
                 if arrival.reason is None:
+                    held.draft.words += words_of(piece.sheet, is_early=True)
                     held.see(piece.sheet)
+
+
+def close_gaps(work: Work, closes: Iterable[GapCloseRow]) -> None:
+    """Supervisors' acts: what is missing will not come (WIRE section 9). Where it came meanwhile, nothing is closed."""
+    for act in closes:
+        held = work.units[act.unit_id]
+        confession = Confession(
+            chain_id=act.chain_id,
+            first_no=act.first_no,
+            last_no=act.last_no,
+            last_head=None,
+            why=Why.SUPERVISOR,
+        )
+        steps = held.chains.confess(confession)
+        is_closed = any(isinstance(step, Closed) and step.hole is not None for step in steps)
+        waits = confession in held.chains.confessions
+        outcome = "closed" if is_closed else "noted" if waits else "not_missing"
+        held.draft.gaps_closed.append((act.number, outcome))
+        held.touch()
+        work.closed[act.unit_id] = work.now_ms
+        apply(work, held, steps)
 
 
 def watch_gaps(work: Work) -> None:
     """What each unit that was heard owes now; the alert after 15 minutes of online time, its end when the gap closes."""
-    for unit_id, heard_ms in work.heard.items():
+    for unit_id, heard_ms in {**work.closed, **work.heard}.items():
         held = work.units[unit_id]
         before = held.gap
         gap = watch_gap(before, held.chains.missing(), heard_ms)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from collector.desk import ConfigWord, OrderWord
 from collector.detect.track import LAT_E7, LON_E7, T_MS, Batch, IntArray, read_body
 from collector.ingest import Arrival, Confession, Why
 from wire import Reason, Refused
@@ -14,6 +15,8 @@ from wire.batch import Genesis, Header, Linked, inflate, read_genesis, read_payl
 from wire.columns import COLUMNS, Event
 from wire.envelope import Aad, open_envelope
 from wire.records import EventKind
+
+DETAIL_CHARS_MAX = 200  # of a unit's remark on an order: a person reads it in a row
 
 _U32 = (1 << 32) - 1
 _NO_FIXES: IntArray = np.empty((COLUMNS, 0), np.int64)
@@ -112,14 +115,45 @@ def bounds_of(fixes: IntArray) -> tuple[int | None, ...]:
     return least[0], most[0], least[lat], most[lat], least[lon], most[lon]
 
 
-def results_of(events: tuple[Event, ...]) -> list[tuple[bytes, int, str]]:
-    """(order_id, result, detail) of the order_results among `events` (WIRE section 6, kind 9)."""
-    found = []
-    for event in events:
-        if event.kind == EventKind.ORDER_RESULT and len(event.data) >= 5:
-            order_id, _, _, result, detail = event.data[:5]
-            if isinstance(order_id, bytes) and isinstance(result, int):
-                found.append((order_id, result, detail if isinstance(detail, str) else ""))
+def words_of(sheet: Sheet, *, is_early: bool = False) -> list[OrderWord | ConfigWord]:
+    """What a batch says of orders (WIRE section 6, kinds 9 and 18), as far as it is what WIRE says there.
+
+    Of a config only in its turn: what counts is the unit's newest word, and an early copy does not know its place.
+    """
+    found: list[OrderWord | ConfigWord] = []
+    chain_id = sheet.header.chain_id
+    for event in sheet.events:
+        match event.kind, event.data:
+            case EventKind.ORDER_RESULT, (
+                bytes(order_id),
+                int(kind),
+                int(counter),
+                int(result),
+                detail,
+                *_,
+            ) if len(order_id) == 16:
+                found.append(
+                    OrderWord(
+                        order_id=order_id,
+                        kind=kind,
+                        counter=counter,
+                        result=result,
+                        detail=detail[:DETAIL_CHARS_MAX] if isinstance(detail, str) else "",
+                        said_ms=event.t_ms,
+                        chain_id=chain_id,
+                        seq=event.seq,
+                    )
+                )
+            case EventKind.CONFIG, (int(version), int(result), *_) if not is_early:
+                found.append(
+                    ConfigWord(
+                        version=version,
+                        result=result,
+                        said_ms=event.t_ms,
+                        chain_id=chain_id,
+                        seq=event.seq,
+                    )
+                )
     return found
 
 

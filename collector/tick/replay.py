@@ -22,19 +22,22 @@ from collector.detect.engine import (
 )
 from collector.detect.rules import Rulebook
 from collector.detect.track import Batch
-from collector.store import StoreError, schema
+from collector.store import StoreError, orders, schema
 from collector.store.database import Store
+from collector.store.orders import Unlock
 from collector.tick.detecting import (
     IN_BATCH,
     IN_EARLY,
     IN_FORKED,
     IN_HEARD,
     IN_HOLE,
+    IN_ORDERS,
     IN_TIME,
     Engine,
     judge_forked,
     run_items,
 )
+from collector.tick.ordering import learn, with_orders
 from collector.tick.reading import batch_of, sheet_of
 from wire import Refused
 from wire.canon import decode
@@ -59,6 +62,7 @@ async def replay(
     Raises StoreError where the log names a batch that is not stored.
     """
     states: dict[str, UnitState] = {}
+    unlocks: dict[bytes, Unlock] = {}
     number = 0
     while True:
         async with store.read() as connection:
@@ -66,10 +70,16 @@ async def replay(
             if row is None:
                 return
             number = row.number
-            rulebook = rulebook_at(row.rules_version)
+            entries = unpack_intake(row.intake)
+            for entry in entries:
+                if entry[0] == IN_ORDERS:
+                    unlocks = await _unlocks(connection, *entry[1:])
+            rulebook = with_orders(rulebook_at(row.rules_version), unlocks.values())
             items: list[Item] = []
             forked: list[Finding] = []
-            for entry in unpack_intake(row.intake):
+            for entry in entries:
+                if entry[0] == IN_ORDERS:
+                    continue
                 if entry[0] == IN_FORKED:
                     forked += judge_forked(rulebook, await _forked(connection, entry))
                 else:
@@ -104,6 +114,14 @@ def _of(
     if any(isinstance(item, TimePassed) for item in items):
         names |= {unit for unit in rulebook.journeys if rulebook.journey(unit, now_ms) is not None}
     return {name: states[name] for name in names if name in states}
+
+
+async def _unlocks(connection: AsyncConnection, act_no: int, since_ms: int) -> dict[bytes, Unlock]:
+    """The unlock orders as they stood after that change."""
+    known: dict[bytes, Unlock] = {}
+    given, withdrawn = await orders.unlocks(connection, above=0, upto=act_no, since_ms=since_ms)
+    learn(known, given, withdrawn)
+    return known
 
 
 async def _next_tick(connection: AsyncConnection, after: int) -> Row[Any] | None:

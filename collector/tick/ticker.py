@@ -16,10 +16,19 @@ from collector.store import QuarantineRow, TickWrite, UnitWrite
 from collector.store.commit import Committed
 from collector.store.database import Store
 from collector.tick import Message, Outgoing, TickResult, oddities
-from collector.tick.answering import Signing, orders_due, receipt_for, resend_from
+from collector.tick.answering import Signing, receipt_for, resend_from
 from collector.tick.detecting import Detected, Engine, detect
 from collector.tick.held import Held
-from collector.tick.judging import apply, finish, take_batch, take_hello, wanted, watch_gaps
+from collector.tick.judging import (
+    apply,
+    close_gaps,
+    finish,
+    take_batch,
+    take_hello,
+    wanted,
+    watch_gaps,
+)
+from collector.tick.ordering import Desk
 from collector.tick.reading import Sheet, read_sheet
 from collector.tick.work import Body, Work
 from wire import Reason, Refused
@@ -66,6 +75,7 @@ class Ticker:
     ) -> None:
         self._store = store
         self._receipt_key, self._order_key = receipt_key, order_key
+        self._desk = Desk(store, order_key)
         self.rulebook = rulebook or Rulebook(versions=(Rules(version=0),))  # swapped as a whole
         self._engine = engine
         self._held: OrderedDict[str, Held] = OrderedDict()
@@ -85,6 +95,7 @@ class Ticker:
         self._unfinished.clear()
         self._gapped.clear()
         self._keys_ms = None
+        self._desk = Desk(self._store, self._order_key)
 
     async def run(self, messages: Sequence[Message], now_ms: int) -> TickResult:
         """Judge, detect and commit these messages, and whatever else is due at `now_ms`.
@@ -100,6 +111,7 @@ class Ticker:
 
     async def _run(self, messages: Sequence[Message], now_ms: int) -> TickResult:
         work = Work(now_ms=now_ms)
+        await self._desk.look(now_ms)
         said = await self._read(work, messages)
         time_passed = self._is_time(now_ms)
         await self._hold(work, said, time_passed=time_passed)
@@ -110,12 +122,16 @@ class Ticker:
         await self._watch_floods(work)
         detected = detect(
             work,
-            rulebook=self.rulebook,
+            rulebook=self._desk.rulebook(self.rulebook),
             engine=self._engine,
             states=self._states(work),
             time_passed=time_passed,
+            orders=self._desk.unlogged(),
         )
         committed = await self._commit(work, detected, time_passed=time_passed)
+        if committed is not None:
+            self._desk.logged_no = self._desk.act_no
+            self._desk.closes = ()
         if time_passed:
             self._ticked_ms, self._engine_due_ms = now_ms, detected.next_due_ms
         return await self._answer(work, messages, committed)
@@ -177,7 +193,8 @@ class Ticker:
             for unit_id in self._gapped
             if (held := self._held.get(unit_id)) is not None and _asks(held, work.now_ms)
         ]
-        unit_ids = list(dict.fromkeys([*spoke, *self._unfinished, *asked]))
+        closing = [act.unit_id for act in self._desk.closes]
+        unit_ids = list(dict.fromkeys([*spoke, *self._unfinished, *asked, *closing]))
         watched = self._watched(work.now_ms) if time_passed else []
         missing = [name for name in dict.fromkeys([*unit_ids, *watched]) if name not in self._held]
         for unit_id, load in (await self._store.load_units(missing)).items() if missing else ():
@@ -227,6 +244,7 @@ class Ticker:
         for unit_id in sorted(self._unfinished):
             held = work.units[unit_id]
             apply(work, held, held.chains.go_on())
+        close_gaps(work, self._desk.closes)
         for entry in said:
             held, message = work.units[_unit_of(entry.read)], entry.message
             if isinstance(entry.read, SoundHello):
@@ -315,11 +333,9 @@ class Ticker:
             else:
                 self._gapped.discard(unit_id)
         outgoing = [*self._receipts(work, lost), *self._resends(work, lost)]
-        orders, sent = orders_due(
-            await self._store.open_orders(work.now_ms), work.greeted, work.now_ms
+        orders = await self._desk.send(
+            work.greeted, lambda unit_id: self._is_online(unit_id, work.now_ms), work.now_ms
         )
-        if sent:
-            await self._store.orders_sent(sent, work.now_ms)
         return TickResult(
             tick_no=None if committed is None else committed.tick_no,
             outgoing=(*outgoing, *orders),
@@ -332,6 +348,11 @@ class Ticker:
             verdicts=dict(work.verdicts),
             next_due_ms=self._next_due_ms(work.now_ms),
         )
+
+    def _is_online(self, unit_id: str, now_ms: int) -> bool:
+        """True if the unit was heard of late; one that this worker does not hold will say hello."""
+        held = self._held.get(unit_id)
+        return held is not None and held.now is not None and now_ms - held.now.heard_ms < ONLINE_MS
 
     def _receipts(self, work: Work, lost: frozenset[str]) -> Iterable[Outgoing]:
         for unit_id, chain_id in sorted(work.receipts):

@@ -53,7 +53,10 @@ class Work:
     receipts: set[tuple[str, bytes]] = field(default_factory=set)  # unit_id, chain_id
     resends: dict[tuple[str, bytes], int] = field(default_factory=dict)  # from which number on
     heard: dict[str, int] = field(default_factory=dict)  # unit_id: the newest receipt
-    greeted: set[str] = field(default_factory=set)  # said hello: waiting orders go out at once
+    closed: dict[str, int] = field(default_factory=dict)  # unit_id: now, of a supervisor's act
+    greeted: dict[str, tuple[bytes, int]] = field(
+        default_factory=dict
+    )  # said hello, with chain_id and boot_no: waiting orders go out at once
 
     def hear(self, held: Held, received_ms: int, owes: int | None = None) -> None:
         """Anything sound came from the unit."""

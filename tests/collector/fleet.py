@@ -124,6 +124,7 @@ class FleetUnit:
         head: bytes | None = None,
         at_ms: int | None = None,
         chain_id: bytes | None = None,
+        nonce: bytes = b"",
     ) -> bytes:
         newest = self.newest
         hello = Hello(
@@ -138,7 +139,7 @@ class FleetUnit:
             boot_no=self.boot_no,
             time_quality=self.quality,
             mono_ms=self.clock_ms - T0_MS,
-            nonce=b"",
+            nonce=nonce,
             program="test",
         )
         return wire_hello.make(hello, kid_of(self.public_key), self._sign)

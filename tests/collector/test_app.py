@@ -45,11 +45,11 @@ class FakeWay:
     async def ack(self, arrived: Sequence[Arrived]) -> None:
         self.done += [f"ack {one.handle}" for one in arrived]
 
-    async def send(self, topic: str, payload: bytes) -> None:
+    async def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         assert payload
         if self._send_fails:
             raise BrokerLostError("broken pipe")
-        self.done.append(f"send {topic.rpartition('/')[2]}")
+        self.done.append(f"send {topic.rpartition('/')[2]}{' retained' * retain}")
 
     async def hear_states(self, hear: Callable[[str, bytes], None]) -> None:
         self.hear = hear

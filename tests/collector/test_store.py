@@ -14,7 +14,6 @@ from collector.detect import Finding, Level, Phase, Priority
 from collector.store import (
     Fence,
     JourneyRow,
-    OrderRow,
     QuarantineRow,
     StoreError,
     TickWrite,
@@ -162,10 +161,10 @@ async def test_a_key_is_revoked_once(store: Store) -> None:
     assert (await store.keys())[added.kid].revoked
 
 
-# rules, journeys, orders
+# rules, journeys
 
 
-async def test_rules_are_versions_and_journeys_and_orders_are_kept(store: Store) -> None:
+async def test_rules_are_versions_and_journeys_are_kept(store: Store) -> None:
     await store.add_unit("uz-01", ONE.public_key, now_ms=5)
     for number in (1, 2):
         version = await store.import_rules(
@@ -178,18 +177,6 @@ async def test_rules_are_versions_and_journeys_and_orders_are_kept(store: Store)
     assert await store.add_journey(journey)
     assert not await store.add_journey(JourneyRow(id="j2", unit_id="nobody", since_ms=7))
     assert await store.journeys() == (journey,)
-
-
-async def test_an_order_is_open_until_it_expires(store: Store) -> None:
-    await store.add_unit("uz-01", ONE.public_key, now_ms=5)
-    order = OrderRow(
-        order_id=bytes(16), unit_id="uz-01", counter=1, kind=1, issued_ms=5, not_after_ms=9,
-        envelope=b"signed",
-    )  # fmt: skip
-    assert await store.add_order(order)
-    assert await store.add_order(order)
-    assert await store.open_orders(9) == (order,)
-    assert await store.open_orders(10) == ()
 
 
 # the tick
@@ -227,7 +214,7 @@ async def test_of_two_writers_one_is_taken_out_and_the_rest_of_its_tick_stands(u
         assert not again.lost
 
 
-POINTS = ["fenced", "logged", "batches", "parked", "states", "findings", "alerts", "counted", "commit"]  # fmt: skip
+POINTS = ["fenced", "logged", "batches", "parked", "states", "orders", "findings", "alerts", "counted", "commit"]  # fmt: skip
 
 
 class PowerCutError(Exception):

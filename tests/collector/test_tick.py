@@ -18,7 +18,7 @@ from collector.detect.engine import Frame, Result, Tick, UnitState, pack, run
 from collector.detect.rules import Rulebook
 from collector.detect.track import Batch
 from collector.ingest.pace import BURST_MAX
-from collector.store import OrderRow, schema, spell
+from collector.store import schema, spell
 from collector.store.database import Store
 from collector.tick import Message, TickResult
 from collector.tick.detecting import IN_BATCH, IN_EARLY, IN_HEARD, IN_TIME
@@ -381,34 +381,6 @@ async def test_a_flood_is_cut_costs_nobody_else_and_is_told_once(store: Store) -
         [message("uz-01", b"junk", centre.now_ms)] * (BURST_MAX + 1), centre.now_ms
     )
     assert [(found.phase, found.n) for found in again.findings] == [(Phase.BEGIN, 2)]
-
-
-# orders
-
-
-async def test_an_order_is_sent_until_its_result_has_come(store: Store) -> None:
-    centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
-    await centre.enrol(unit)
-    await centre.hear(unit, unit.begin().envelope)
-    order = OrderRow(
-        order_id=b"o" * 16, unit_id="uz-01", counter=1, kind=1, issued_ms=centre.now_ms,
-        not_after_ms=centre.now_ms + 3_600_000, envelope=b"the signed order",
-    )  # fmt: skip
-    await store.add_order(order)
-
-    async def sent(step_ms: int) -> int:
-        centre.now_ms += step_ms
-        result = await centre.ticker.run([], centre.now_ms)
-        return sum(outgoing.payload == order.envelope for outgoing in result.outgoing)
-
-    assert [await sent(step) for step in (1, 10_000, 19_999, 1)] == [1, 0, 0, 1]
-    greeted = await centre.hear(unit, unit.hello(), what=Up.HELLO, step_ms=5)
-    assert order.envelope in [outgoing.payload for outgoing in greeted.outgoing]
-    result = event(EventKind.ORDER_RESULT, (order.order_id, 1, 1, 0, "done"))
-    await centre.hear(unit, unit.seal([result]).envelope)
-    assert await sent(60_000) == 0
-    settled = (await rows(store, schema.unit_order))[0]
-    assert (settled.result, settled.detail) == (0, "done")
 
 
 # the engine and the log
