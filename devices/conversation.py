@@ -1,4 +1,4 @@
-"""What seal readers do around their frames: remark on bad ones, remember good ones, hold one order at a time.
+"""What readers do around their frames: remark on bad ones, remember good ones, hold one order at a time.
 
 Law: knows no protocol and no frame. The bytes of an order that nobody has taken die with its deadline: a late unlock opens a door
 that nobody watches any more.
@@ -91,12 +91,18 @@ class Ask:
 class Conversation:
     """What we want to say: acknowledgements at once, orders one after the other, each with its deadline."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, answer_ms_max: int = ANSWER_MS_MAX) -> None:
+        self._answer_ms_max = answer_ms_max
         self._acks = bytearray()
         self._waiting: deque[Ask] = deque()
         self._asked: Ask | None = None
         self._deadline_ms: int | None = None
         self._is_taken = False
+
+    @property
+    def asked(self) -> Ask | None:
+        """The order that is out: its bytes were taken, its answer is awaited."""
+        return self._asked if self._is_taken else None
 
     @property
     def deadline_ms(self) -> int | None:
@@ -113,7 +119,7 @@ class Conversation:
     def ask(self, ask: Ask, now_ms: int) -> None:
         """Queue an order; MisuseError when sixteen wait already."""
         if len(self._waiting) == ORDERS_WAITING_MAX:
-            raise MisuseError(f"{ORDERS_WAITING_MAX} orders wait for this seal already")
+            raise MisuseError(f"{ORDERS_WAITING_MAX} orders wait for this device already")
         self._waiting.append(ask)
         if self._asked is None:
             self._next(now_ms)
@@ -148,7 +154,7 @@ class Conversation:
 
     def _next(self, now_ms: int) -> None:
         self._asked = self._waiting.popleft() if self._waiting else None
-        self._deadline_ms = None if self._asked is None else now_ms + ANSWER_MS_MAX
+        self._deadline_ms = None if self._asked is None else now_ms + self._answer_ms_max
         self._is_taken = False
 
 

@@ -43,7 +43,9 @@ class Options:
 
 def play(scenario: Scenario, options: Options) -> None:
     """Play to the end, or until SIGTERM or SIGINT; the links are gone afterwards."""
-    ports = Ports(options.folder, paced=options.rate > 0)
+    seal = scenario.seal
+    dials = {"seal": seal.dial} if seal is not None and seal.dial is not None else {}
+    ports = Ports(options.folder, paced=options.rate > 0, dials=dials)
     woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     player = _Player(scenario, options, ports)
     signal.set_wakeup_fd(waker)
@@ -77,7 +79,7 @@ class _Player:
     def run(self) -> None:
         for name in self._stage.devices:
             port = self._ports.plug(name, self._stage.baud(name))
-            tell({"device": name, "path": str(port.link), "pty": port.pty, "baud": port.baud})
+            tell({"device": name, **port.told()})
         self._listen()
         tell({"ready": True})
         if not self._options.hold:

@@ -1,4 +1,4 @@
-"""Ptys that behave like serial ports, and who has them open. Knows bytes and rates, no device and no world.
+"""Ptys that behave like serial ports, and who has them open; the one place to wait at. Knows bytes and rates, no device and no world.
 
 Law: the slave side stays open here, so that openers may come and go; when the last one leaves, its lock goes with it. A rate that
 the opener sets and the device does not speak makes garbage, both ways.
@@ -13,11 +13,12 @@ import struct
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from firmware_sim.cable import at_wrong_rate
+from firmware_sim.dials import Dial
 
 __all__ = ["OPENER_GRACE_S", "Port", "PortError", "Ports", "monotonic_s", "unix_ms"]
 
@@ -69,6 +70,14 @@ class Port:
         fresh = link.with_name(f".{link.name}.{os.getpid()}")
         fresh.symlink_to(self.pty)
         fresh.replace(link)
+
+    @property
+    def fd(self) -> int:
+        return self.master
+
+    def told(self) -> dict[str, object]:
+        """What `plomba-sim` says of it."""
+        return {"path": str(self.link), "pty": self.pty, "baud": self.baud}
 
     def opened(self) -> None:
         self.openers += 1
@@ -163,13 +172,18 @@ class Port:
 
 
 class Ports:
-    """All ptys of one scenario in one folder, with one place to wait at."""
+    """All ptys of one scenario in one folder, with one place to wait at; and the lines of devices that dial in by themselves."""
 
-    def __init__(self, folder: Path, *, paced: bool) -> None:
-        self.ports: dict[str, Port] = {}  # those that are plugged in
+    def __init__(
+        self, folder: Path, *, paced: bool, dials: Mapping[str, tuple[str, int]] | None = None
+    ) -> None:
+        """`dials`: which devices have no pty, and whom they call."""
+        self.ports: dict[str, Port | Dial] = {}  # those that are plugged in
         self.lost_bytes = 0  # of those that are gone
         self._folder = folder
         self._paced = paced
+        self._dials = dials or {}
+        self._waited: dict[str, int] = {}  # fds of the ports that are waited at
         self._selector = selectors.DefaultSelector()
         self._watch = _Watch()
         self.wait_for(self._watch.fd, "watch")
@@ -181,30 +195,41 @@ class Ports:
     def forget(self, fd: int) -> None:
         self._selector.unregister(fd)
 
-    def plug(self, name: str, baud: int) -> Port:
+    def plug(self, name: str, baud: int) -> Port | Dial:
+        if name in self._dials:
+            self.ports[name] = Dial(*self._dials[name], baud, paced=self._paced)
+            return self.ports[name]
         port = Port(self._folder / name, baud, paced=self._paced)
         self.ports[name] = port
         self._watch.add(name, port)
-        self.wait_for(port.master, name)
         return port
 
     def unplug(self, name: str) -> None:
         port = self.ports.pop(name)
         self.lost_bytes += port.lost_bytes
         self._watch.remove(name)
-        self._selector.unregister(port.master)
+        self._follow(name, None)
         port.close()
 
     def wait(self, timeout_s: float | None) -> list[str]:
         """Names of what can be read. Openings and closings are noted on the way."""
+        for name, port in self.ports.items():
+            if isinstance(port, Dial):
+                port.tend(monotonic_s())
+                again_s = port.look_again_s()
+                if again_s is not None:
+                    timeout_s = again_s if timeout_s is None else min(timeout_s, again_s)
+            if self._follow(name, port.fd):
+                timeout_s = 0.0  # somebody has just answered: there may be something to do
         names = [str(key.data) for key, _ in self._selector.select(timeout_s)]
         for name, opened in self._watch.read():
-            if (port := self.ports.get(name)) is None:
+            there = self.ports.get(name)
+            if not isinstance(there, Port):
                 continue
             if opened:
-                port.opened()
+                there.opened()
             else:
-                port.closed()
+                there.closed()
         return [name for name in names if name != "watch"]
 
     def push(self) -> None:
@@ -216,6 +241,20 @@ class Ports:
             self.unplug(name)
         self._selector.close()
         os.close(self._watch.fd)
+
+    def _follow(self, name: str, fd: int | None) -> bool:
+        """Wait at the fd that a port has now; whether it is another one."""
+        before = self._waited.get(name)
+        if before == fd:
+            return False
+        if before is not None:
+            with suppress(KeyError, ValueError):  # it may be closed already
+                self._selector.unregister(before)
+            del self._waited[name]
+        if fd is not None:
+            self.wait_for(fd, name)
+            self._waited[name] = fd
+        return True
 
 
 class _Watch:

@@ -6,6 +6,7 @@ Law: an unknown key is an error, and so is a value out of its range; nothing is 
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,7 @@ class _Reading:
             long_unlocked_min=keys.number("long_unlocked_min", 0, 0, 1440),
             armed=keys.flag("armed", default=False),
             fences=tuple(_fences(keys, self._faults)),
+            dial=_dial(keys),
         )
         keys.done()
         digits = 10 if protocol == "jt701" else 7
@@ -369,6 +371,23 @@ def _fences(keys: Keys, faults: list[Fault]) -> list[Fence]:
         each.done()
         fences.append(fence)
     return fences
+
+
+def _dial(keys: Keys) -> tuple[str, int] | None:
+    """`host:port`, the host as an IP address: a modem's setting."""
+    if "dial" not in keys:
+        keys.raw("dial")
+        return None
+    host, _, port = keys.text("dial", "").rpartition(":")
+    try:
+        address = str(ip_address(host.strip("[]")))
+        number = int(port)
+    except ValueError:
+        address, number = "", 0
+    if not (address and 0 < number < 65_536):
+        keys.fault("dial", 'an IP address and a port, dial = "127.0.0.1:7701"')
+        return None
+    return address, number
 
 
 def _capture_ms(capture: CaptureSpec) -> int:

@@ -42,6 +42,7 @@ class SealSpec:
     long_unlocked_min: float = 0.0  # 0: off
     armed: bool = False  # the scenario begins with the rope in and the password confirmed
     fences: tuple[Fence, ...] = ()
+    dial: tuple[str, int] | None = None  # no pty: it calls this host and port by itself
 
 
 @dataclass(slots=True, kw_only=True)

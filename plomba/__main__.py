@@ -14,6 +14,7 @@ from plomba import (
     detect,
     devices_nmea,
     devices_seal,
+    devices_tags,
     doctor,
     route,
     unit,
@@ -69,6 +70,7 @@ _wire.command("judge")(wire.judge)
 _devices = _group("devices", "What hardware said, from captured bytes.")
 _devices.command("nmea")(devices_nmea.nmea)
 _devices.command("seal")(devices_seal.seal)
+_devices.command("tags")(devices_tags.tags)
 
 _bench = _group("bench", "The numbers, each beside a baseline of the same run.")
 _bench.command("wire")(bench.wire)

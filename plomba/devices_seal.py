@@ -19,6 +19,7 @@ from plomba import exits
 if TYPE_CHECKING:
     from devices.eseal.message import Frame as EsealFrame
     from devices.jt701.frame import Access, Cell, Frame as Jt701Frame, Head, Peripheral
+    from devices.jt808.frame import Event as Jt808Event, Frame as Jt808Frame, Report as Jt808Report
 
 KEYS = tuple(
     """
@@ -47,6 +48,7 @@ class Protocol(StrEnum):
 
     JT701 = "jt701"
     ESEAL = "eseal"
+    JT808 = "jt808"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,34 +68,40 @@ def seal(
     ] = False,
     utc_offset: Annotated[
         int | None,
-        typer.Option(help="Minutes that the seal's clock is ahead of UTC.", min=-840, max=840),
+        typer.Option(
+            help="Minutes that the seal's clock is ahead of UTC; 480 for jt808.", min=-840, max=840
+        ),
     ] = None,
 ) -> None:
     """Say what each frame of an electronic seal means, one JSON object a line.
 
     Exit 0 whatever the bytes say, 2 for wrong usage, 3 if there is no such file.
     """
-    if utc_offset is not None:
+    if utc_offset is not None and protocol is not Protocol.JT808:
         typer.echo(f"--utc-offset is not used: {protocol.value} says UTC", err=True)
     try:
         with _open(file) as source:
-            lines = hex_lines(protocol, source) if is_hex else stream_lines(protocol, source)
-            for line in lines:
+            read = hex_lines if is_hex else stream_lines
+            for line in read(protocol, source, utc_offset):
                 sys.stdout.write(json.dumps(line) + "\n")
     except FileNotFoundError:
         typer.echo(f"{file}: no such file", err=True)
         raise typer.Exit(exits.NOT_FOUND) from None
 
 
-def stream_lines(protocol: Protocol, source: BinaryIO) -> Iterator[Line]:
+def stream_lines(
+    protocol: Protocol, source: BinaryIO, utc_offset_min: int | None = None
+) -> Iterator[Line]:
     """One line a frame of a byte stream, and one for what is left over at its end."""
-    cutter = cutter_of(protocol)
+    cutter = cutter_of(protocol, utc_offset_min)
     while data := source.read(READ_BYTES):
         yield from cutter.feed(data)
     yield from cutter.flush()
 
 
-def hex_lines(protocol: Protocol, source: Iterable[bytes]) -> Iterator[Line]:
+def hex_lines(
+    protocol: Protocol, source: Iterable[bytes], utc_offset_min: int | None = None
+) -> Iterator[Line]:
     """One line a frame; every input line stands alone, before a fresh reader, and is never without an answer."""
     for text in source:
         if not text.strip() or text.startswith(b"#"):
@@ -103,16 +111,18 @@ def hex_lines(protocol: Protocol, source: Iterable[bytes]) -> Iterator[Line]:
         except ValueError:  # also what is not ASCII
             yield _error(protocol, "malformed")
             continue
-        cutter = cutter_of(protocol)
+        cutter = cutter_of(protocol, utc_offset_min)
         yield from [*cutter.feed(data), *cutter.flush()] or [_error(protocol, "malformed")]
 
 
-def cutter_of(protocol: Protocol) -> Cutter:
+def cutter_of(protocol: Protocol, utc_offset_min: int | None = None) -> Cutter:
     match protocol:
         case Protocol.JT701:
             return _jt701_cutter()
         case Protocol.ESEAL:
             return _eseal_cutter()
+        case Protocol.JT808:
+            return _jt808_cutter(utc_offset_min)
 
 
 def _jt701_cutter() -> Cutter:
@@ -144,6 +154,23 @@ def _eseal_cutter() -> Cutter:
         ]
 
     framer = Framer()
+    return Cutter(feed=lambda data: lines(framer.feed(data)), flush=lambda: lines(framer.flush()))
+
+
+def _jt808_cutter(utc_offset_min: int | None) -> Cutter:
+    from devices.jt808 import UTC_OFFSET_MIN
+    from devices.jt808.frame import Frame, Refused
+    from devices.jt808.framing import Framer
+
+    def lines(found: list[Frame | Refused]) -> list[Line]:
+        return [
+            jt808_line(frame)
+            if isinstance(frame, Frame)
+            else _error(Protocol.JT808, frame.reason.value)
+            for frame in found
+        ]
+
+    framer = Framer(UTC_OFFSET_MIN if utc_offset_min is None else utc_offset_min)
     return Cutter(feed=lambda data: lines(framer.feed(data)), flush=lambda: lines(framer.flush()))
 
 
@@ -226,6 +253,72 @@ def eseal_line(frame: "EsealFrame") -> Line:
     return line
 
 
+def jt808_line(frame: "Jt808Frame") -> Line:
+    """The line of one JT/T 808 frame."""
+    from devices.jt808.frame import Kind
+
+    line = dict.fromkeys(KEYS) | {
+        "protocol": "jt808",
+        "kind": frame.kind.value,
+        "seal_id": frame.seal_id,
+        "message": frame.message,
+        "serial": frame.serial,
+        "reply": frame.ack.hex().upper() if frame.ack is not None else None,
+    }
+    if frame.kind is Kind.REPLY:
+        line["answer"] = {"command": frame.message, "values": None}  # one of them may be a password
+    if (report := frame.report) is not None:
+        line |= _jt808_report(report)
+    return line
+
+
+def _jt808_report(report: "Jt808Report") -> Line:
+    from devices.jt808 import facts
+
+    extras = report.extras
+    return _place(report.lat_e7, report.lon_e7, fix=report.fix) | {
+        "time": _iso(report.time_ms),
+        "time_ok": report.time_ok,
+        "position_source": "gnss" if report.fix else None,
+        "speed_kmh": report.speed_m_h / 1_000,
+        "course_deg": report.course_deg,
+        "alt_m": report.alt_m if extras.alt_m is None else extras.alt_m,
+        "sats": facts.sats_of(report),
+        "mileage_km": facts.mileage_km_of(report),
+        "battery_percent": facts.battery_percent_of(report),
+        "charging": report.charging,
+        "battery_mv": extras.battery_mv,
+        "gsm": facts.gsm_of(report),
+        "cell": None if report.cid is None else {"cid": report.cid, "lac": report.lac},
+        "wake_raw": extras.wake_raw,
+        "data_type": report.data_type.name.lower(),
+        "record_count": 1,
+        "event": _jt808_event(extras.events[0]) if extras.events else None,
+        "slaves": [facts.slave_of(slave) for slave in extras.slaves] or None,
+        "tilt": None if extras.tilt is None else list(extras.tilt),
+        "product": report.product,
+        "status_raw": report.status_raw.hex().upper(),
+        "alarm_raw": report.alarm_raw.hex().upper(),
+        **facts.flags_of(report),
+    }
+
+
+def _jt808_event(event: "Jt808Event") -> Line:
+    return dict.fromkeys(EVENT_KEYS) | {
+        "source": event.source,
+        "opened": event.opened,
+        "authorised": event.authorised,
+        "refused_outside_fence": True if event.is_outside else None,
+        "card": event.card,
+        "event_id": event.number,
+        "alarm": event.is_alarm,
+        "slave_id": event.slave_id,
+        "type_raw": event.type_raw,
+        "result_raw": event.result_raw,
+        "password_given": event.password_given,
+    }
+
+
 def _jt701_place(head: "Head") -> Line:
     return _place(head.lat_e7, head.lon_e7, fix=head.fix) | {
         "time": _iso(head.time_ms),
@@ -280,8 +373,9 @@ def _cell(cell: "Cell") -> Line:
     return place if cell.mcc is None else place | {"mcc": cell.mcc, "mnc": cell.mnc}
 
 
-def _place(lat_e7: int, lon_e7: int, *, fix: bool) -> Line:
-    lat, lon = lat_e7 / 10_000_000, lon_e7 / 10_000_000
+def _place(lat_e7: int | None, lon_e7: int | None, *, fix: bool) -> Line:
+    lat = None if lat_e7 is None else lat_e7 / 10_000_000
+    lon = None if lon_e7 is None else lon_e7 / 10_000_000
     return {
         "lat": lat if fix else None,
         "lon": lon if fix else None,

@@ -9,7 +9,7 @@ from pathlib import Path
 from devices import Fact, SealAlive, SealAnswer, SealEvent, SealReport, SealSecret
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors" / "seals"
-FILES = ("jt701", "jt701_made", "eseal", "eseal_made", "streams", "bad")
+FILES = ("jt701", "jt701_made", "eseal", "eseal_made", "jt808", "jt808_made", "streams", "bad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +142,7 @@ def _degrees(angle_e7: int | None) -> float | None:
 
 
 def _text(ack: bytes | None) -> str | None:
-    return None if ack is None else ack.decode("ascii")
+    """As the command shows it: hex for jt808, which has marks that are no text."""
+    if ack is None:
+        return None
+    return ack.hex().upper() if ack.startswith(b"~") else ack.decode("ascii")

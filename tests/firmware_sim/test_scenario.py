@@ -54,6 +54,8 @@ def test_no_sample_truck_drives_faster_than_trucks_may(path: Path) -> None:
         (HEAD + 'seal = { id = "12", protocol = "eseal" }', "seal.id: 7 digits for eseal"),
         (HEAD + 'seal = { id = "8000620011", password = "a,b" }', "seal.password: none of ( ) , ="),
         (HEAD + 'seal = { id = "8000620011", cards = ["42"] }', "seal.cards: ten digits each"),
+        (HEAD + 'seal = { id = "8000620011", dial = "localhost:7701" }', "seal.dial: an IP address and a port"),
+        (HEAD + 'seal = { id = "8000620011", dial = "127.0.0.1" }', "seal.dial: an IP address and a port"),
         (HEAD + "reader = { tag = [] }", "reader.tag: unknown key; did you mean tags?"),
         (HEAD + 'reader = { tags = [{ epc = "30342" }] }', "reader.tags[0].epc: hex of 1 to 31 words"),
         (HEAD + "reader = { tags = [{}] }", "reader.tags[0].epc: hex of 1 to 31 words"),
@@ -101,6 +103,15 @@ def test_the_command_s_seed_wins() -> None:
     read = read_scenario(HEAD + "receiver = {}", SAMPLES, seed=7)
     assert isinstance(read, Scenario)
     assert read.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("word", "dial"), [("127.0.0.1:7701", ("127.0.0.1", 7701)), ("[::1]:7701", ("::1", 7701))]
+)
+def test_a_seal_may_dial_in_by_itself(word: str, dial: tuple[str, int]) -> None:
+    play = scenario(SEAL.replace(" }", f', dial = "{word}" }}'))
+    assert play.seal is not None
+    assert play.seal.dial == dial
 
 
 def test_a_time_of_day_is_the_same_as_its_second() -> None:

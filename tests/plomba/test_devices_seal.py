@@ -70,7 +70,8 @@ def test_no_line_is_without_an_answer(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize(("arguments", "code"), [
     (["--protocol", "jt701", "no-such-file"], 3),
-    (["--protocol", "jt808", "no-such-file"], 2),
+    (["--protocol", "jt808", "no-such-file"], 3),
+    (["--protocol", "jt999", "no-such-file"], 2),
     (["no-such-file"], 2),
     (["--protocol", "jt701"], 2),
     (["--protocol", "jt701", "--utc-offset", "900", "no-such-file"], 2),

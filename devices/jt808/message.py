@@ -1,0 +1,212 @@
+"""What one frame means: header, body, acknowledgement (DEVICES section 4.4).
+
+Source: captured frames of three kinds of locks; JT/T 808-2013 and -2019 for header, escaping and 0200.
+"""
+
+from datetime import UTC, datetime
+from functools import reduce
+from operator import xor
+from struct import Struct
+
+from devices import DataType
+from devices.jt808.frame import Frame, Kind, Reason, Report
+from devices.jt808.tlvs import PASSWORD, PASSWORD_BYTES, read_0200, read_55xx, tlvs_of
+
+MARK = b"\x7e"
+CONTENT_BYTES_MAX = 1_100  # after un-escaping; DEVICES section 1
+
+_SHORT_SERIALS = frozenset({0x5501, 0x5502})
+_WITH_VERSION = 1 << 14  # JT/T 808-2019
+_IN_PARTS = 1 << 13
+_WANTS_REPLY = 1 << 15  # on 55xx
+_LENGTH = 0x3FF
+_PLACE = Struct(">IIIIHHH6s")
+_PLACE_55XX = Struct(">17sBBIBIHBHH")  # head, gsm, sats, mileage, battery, cell, LAC, product ...
+_CHARGING = frozenset({0xAA, 0xAB})
+_M_PER_KNOT_HOUR = 1_852
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CLOCK_NEVER_SET = 2000
+_STARS = b"*" * 6
+
+
+def unescape(data: bytes) -> bytes | None:
+    """What stood between the marks; None if 7D is followed by anything but 01 and 02."""
+    if b"\x7d" not in data:
+        return data
+    first, *rest = data.split(b"\x7d")
+    parts = [first]
+    for part in rest:
+        if part[:1] == b"\x01":
+            parts.append(b"\x7d")
+        elif part[:1] == b"\x02":
+            parts.append(b"\x7e")
+        else:
+            return None
+        parts.append(part[1:])
+    return b"".join(parts)
+
+
+def wrap(content: bytes) -> bytes:
+    """`content`, escaped, between its marks."""
+    return MARK + content.replace(b"\x7d", b"\x7d\x01").replace(b"\x7e", b"\x7d\x02") + MARK
+
+
+def decode(content: bytes, utc_offset_min: int) -> Frame | Reason:
+    """What a frame says whose escaping is undone: id to XOR."""
+    if len(content) < 5:
+        return Reason.MALFORMED
+    message = content[0] << 8 | content[1]
+    attributes = content[2] << 8 | content[3]
+    version_bytes, id_bytes = (1, 10) if attributes & _WITH_VERSION else (0, 6)
+    serial_at = 4 + version_bytes + id_bytes
+    start = serial_at + (1 if message in _SHORT_SERIALS else 2)
+    if len(content) < start + 1:
+        return Reason.MALFORMED
+    if reduce(xor, content):
+        return Reason.BAD_CHECKSUM
+    body_bytes = len(content) - 1 - start - (4 if attributes & _IN_PARTS else 0)
+    seal_id = content[4 + version_bytes : serial_at].hex()
+    if body_bytes != attributes & _LENGTH or not seal_id.isdecimal():
+        return Reason.MALFORMED
+    report = None
+    if not attributes & _IN_PARTS:  # a part of a longer message says nothing by itself
+        read = _read_report(message, content[:-1], start, utc_offset_min)
+        if isinstance(read, Reason):
+            return read
+        report = read
+    return Frame(
+        raw=wrap(_without_password(content, start + _PLACE_55XX.size, message)),
+        kind=_kind(message, report),
+        seal_id=seal_id,
+        message=f"{message:04X}",
+        serial=int.from_bytes(content[serial_at:start], "big"),
+        report=report,
+        ack=None if report is None else _ack(content, serial_at, start, message, attributes),
+    )
+
+
+def _read_report(
+    message: int, body: bytes, start: int, utc_offset_min: int
+) -> Report | Reason | None:
+    if message == 0x0200:
+        return _read_0200(body, start, utc_offset_min)
+    return _read_55xx(body, start, message) if message in _SHORT_SERIALS else None
+
+
+def _kind(message: int, report: Report | None) -> Kind:
+    if report is not None:
+        return Kind.REPORT
+    return Kind.HEARTBEAT if message == 0x0002 else Kind.OTHER
+
+
+def _ack(content: bytes, serial_at: int, start: int, message: int, attributes: int) -> bytes | None:
+    """8001 or 4401 in the lock's own kind of header, with our own serial."""
+    to = content[4:serial_at]  # version, if there is one, and terminal
+    header = attributes & _WITH_VERSION
+    if message == 0x0200:
+        said = b"\x80\x01" + (header | 5).to_bytes(2, "big") + to + b"\0\0"
+        said += content[serial_at:start] + b"\x02\x00\x00"
+    elif attributes & _WANTS_REPLY:
+        said = b"\x44\x01" + (header | 3).to_bytes(2, "big") + to + b"\x01"
+        said += message.to_bytes(2, "big") + b"\x00"
+    else:
+        return None
+    return wrap(said + bytes([reduce(xor, said)]))
+
+
+def _read_0200(body: bytes, start: int, utc_offset_min: int) -> Report | Reason:
+    if len(body) < start + _PLACE.size:
+        return Reason.MALFORMED
+    alarm, status, lat_e6, lon_e6, alt_m, speed, course, moment = _PLACE.unpack_from(body, start)
+    time_ms, time_ok = _time(moment.hex(), "ymd")
+    if time_ms is not None:
+        time_ms -= utc_offset_min * 60_000
+    is_place = lat_e6 <= 90_000_000 and lon_e6 <= 180_000_000
+    return Report(
+        data_type=DataType.LIVE,
+        time_ms=time_ms,
+        time_ok=time_ok,
+        lat_e7=(-lat_e6 if status & 4 else lat_e6) * 10 if is_place else None,
+        lon_e7=(-lon_e6 if status & 8 else lon_e6) * 10 if is_place else None,
+        fix=is_place and status & 2 != 0 and (lat_e6 | lon_e6) != 0,  # 0/0: an empty memory
+        speed_m_h=speed * 100,
+        course_deg=_course(course),
+        alt_m=alt_m,
+        status_raw=status.to_bytes(4, "big"),
+        alarm_raw=alarm.to_bytes(4, "big"),
+        extras=read_0200(body, start + _PLACE.size),
+    )
+
+
+def _read_55xx(body: bytes, start: int, message: int) -> Report | Reason:
+    if len(body) < start + _PLACE_55XX.size:
+        return Reason.MALFORMED
+    head, gsm, sats, mileage_km, battery, cid, lac, product, status, alarm = (
+        _PLACE_55XX.unpack_from(body, start)
+    )
+    digits = head.hex()
+    if not digits[:29].isdecimal():
+        return Reason.MALFORMED
+    lat_e7 = _angle_e7(int(digits[12:14]), int(digits[14:20]))
+    lon_e7 = _angle_e7(int(digits[20:23]), int(digits[23:29]))
+    if lat_e7 is None or lon_e7 is None or lat_e7 > 900_000_000 or lon_e7 > 1_800_000_000:
+        return Reason.MALFORMED
+    flags = int(digits[29], 16)
+    time_ms, time_ok = _time(digits[:12], "dmy")
+    return Report(
+        data_type=DataType.LIVE if message == 0x5501 else DataType.BACKLOG,
+        time_ms=time_ms,
+        time_ok=time_ok,
+        lat_e7=lat_e7 if flags & 2 else -lat_e7,
+        lon_e7=lon_e7 if flags & 4 else -lon_e7,
+        fix=flags & 1 != 0 and (lat_e7 | lon_e7) != 0,
+        speed_m_h=head[15] * _M_PER_KNOT_HOUR,
+        course_deg=_course(head[16] * 2),
+        gsm=gsm,
+        sats=sats,
+        mileage_km=mileage_km,
+        battery_percent=battery if battery <= 100 else None,
+        charging=True if battery in _CHARGING else False if battery <= 100 else None,
+        cid=cid,
+        lac=lac,
+        product=product,
+        status_raw=status.to_bytes(2, "big"),
+        alarm_raw=alarm.to_bytes(2, "big"),
+        extras=read_55xx(body, start + _PLACE_55XX.size),
+    )
+
+
+def _without_password(content: bytes, tlvs_at: int, message: int) -> bytes:
+    """`content` with stars for what was typed at the lock; evidence is read by many."""
+    if message not in _SHORT_SERIALS:
+        return content
+    for name, at, value in tlvs_of(content[:-1], tlvs_at):
+        if name == PASSWORD and len(value) == PASSWORD_BYTES:
+            content = content[: at + 1] + _STARS + content[at + 1 + len(_STARS) :]
+    return content
+
+
+def _time(digits: str, order: str) -> tuple[int | None, bool]:
+    """Unix ms as if it were UTC, and whether it is to be believed; None if there is no such moment."""
+    if not digits.isdecimal():
+        return None, False
+    first, month, last, hour, minute, second = (int(digits[at : at + 2]) for at in range(0, 12, 2))
+    year, day = (first, last) if order == "ymd" else (last, first)
+    try:
+        moment = datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None, False
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000, moment.year != _CLOCK_NEVER_SET
+
+
+def _angle_e7(degrees: int, minutes_e4: int) -> int | None:
+    if minutes_e4 >= 600_000:
+        return None
+    return degrees * 10_000_000 + (minutes_e4 * 100 + 3) // 6  # minutes / 60, half up
+
+
+def _course(course_deg: int) -> int | None:
+    if course_deg == 360:
+        return 0
+    return course_deg if course_deg < 360 else None
