@@ -65,15 +65,27 @@ class Timekeeper:
     ) -> None:
         """`newest_sealed_ms`: of the outbox; boards without RTC wake in the past, and it cannot be earlier than that."""
         self.counters: Counter[str] = Counter()
-        self._floor_ms = max(settings.built_ms, newest_sealed_ms)
-        self._base_ms = float(self._floor_ms - mono_ms)  # offset at _base_mono_ms ...
+        # What is sealed may be false, from a future that a receiver told: it holds while nobody knows better, and locks nobody out.
+        floor_ms = max(settings.built_ms, newest_sealed_ms)
+        self._built_ms = settings.built_ms
+        self._base_ms = float(floor_ms - mono_ms)  # offset at _base_mono_ms ...
         self._base_mono_ms = mono_ms
-        self._target_ms = self._floor_ms - mono_ms  # ... on its way to this one
+        self._target_ms = floor_ms - mono_ms  # ... on its way to this one
         self._quality = Quality.NONE
         self._run = _Run()
-        self._gnss_mono_ms: int | None = None  # newest epoch that was believed
+        self._gnss: _Believed | None = None
         self._was_trusted = False
         self._told_rolled = False
+
+    @property
+    def receiver_offset_ms(self) -> int | None:
+        """UTC minus mono_ms as the receiver last told it, while it is believed: for who disciplines another clock."""
+        return None if self._gnss is None else self._gnss.offset_ms
+
+    @property
+    def receiver_mono_ms(self) -> int | None:
+        """When it last told it."""
+        return None if self._gnss is None else self._gnss.mono_ms
 
     @property
     def quality(self) -> Quality:
@@ -109,12 +121,12 @@ class Timekeeper:
         deadline = self.next_deadline()
         if deadline is None or mono_ms < deadline:
             return []
-        self._gnss_mono_ms = None
+        self._gnss = None
         return self._set(self._offset(mono_ms), Quality.RTC, mono_ms)
 
     def next_deadline(self) -> int | None:
         """When `wake` wants to be called, in mono_ms."""
-        return None if self._gnss_mono_ms is None else self._gnss_mono_ms + GNSS_HOLD_MS
+        return None if self._gnss is None else self._gnss.mono_ms + GNSS_HOLD_MS
 
     def _take_fix(self, fix: Fix, heard_mono_ms: int, mono_ms: int) -> list[Kept]:
         if fix.time_ms is None or not _tells_time(fix):
@@ -129,7 +141,7 @@ class Timekeeper:
         if contradicts and self._quality >= TRUSTED and self._run.lasts_ms < DISAGREED_MS_MIN:
             self.counters["gnss_time_contradicts"] += 1
             return []
-        self._gnss_mono_ms = mono_ms
+        self._gnss = _Believed(mono_ms=mono_ms, offset_ms=offset_ms)
         before_ms = mono_ms + self._offset(mono_ms)
         kept = self._set(offset_ms, Quality.GNSS, mono_ms)
         if fix.time_quality is TimeQuality.ROLLED and not self._told_rolled:
@@ -138,9 +150,9 @@ class Timekeeper:
         return kept
 
     def _take_ntp(self, fact: NtpTime, mono_ms: int) -> list[Kept]:
-        if self._gnss_mono_ms is not None:
+        if self._gnss is not None:
             return []
-        if fact.synchronised and fact.utc_ms >= self._floor_ms:
+        if fact.synchronised and fact.utc_ms >= self._built_ms:
             return self._set(fact.utc_ms - mono_ms, Quality.NTP, mono_ms)
         if (
             self._quality is Quality.NTP
@@ -149,7 +161,7 @@ class Timekeeper:
         return []
 
     def _take_rtc(self, fact: RtcTime, mono_ms: int) -> list[Kept]:
-        if self._quality > Quality.RTC or fact.utc_ms < self._floor_ms:
+        if self._quality > Quality.RTC or fact.utc_ms < self._built_ms:
             return []
         return self._set(fact.utc_ms - mono_ms, Quality.RTC, mono_ms)
 
@@ -191,6 +203,14 @@ class Timekeeper:
         way_ms = max(mono_ms - self._base_mono_ms, 0) * SLEW_MS_PER_S / 1_000
         left_ms = self._target_ms - self._base_ms
         return self._base_ms + min(max(left_ms, -way_ms), way_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Believed:
+    """The newest epoch that was believed."""
+
+    mono_ms: int
+    offset_ms: int
 
 
 class _Run:

@@ -71,7 +71,7 @@ def _cells(row: Row) -> tuple[object, ...]:
         row["priority"],
         row["code"],
         row["unit"],
-        row["at"],
+        f"{row['at']} restated" if row["said_at"] else row["at"],
         row["state"],
         row["count"],
         "late" if row["late"] else "",

@@ -26,6 +26,7 @@ from agent.app.versions_keeper import Keeper
 from agent.app.view import View
 from agent.config import Config, Link
 from agent.io import clock, disk, memory
+from agent.io.chrony import Chrony
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.serial_port import LineReader, SerialPort
@@ -232,6 +233,8 @@ class Unit:
             host=config.status.host,
             takes_orders=config.status.accept_orders,
         )
+        self._chrony = None if config.chrony_sock is None else Chrony(config.chrony_sock)
+        self._told_mono_ms = 0  # the newest epoch that chrony was told of
         self._cpu = (ticker.mono_ms(), disk.cpu_ms())
         self._network_up: bool | None = None
         self._rates = {port: port.found_baud for port in self._ports.values()}
@@ -320,6 +323,7 @@ class Unit:
             lag_ms = max(0, now_ms - before_ms - int(WATCH_S * 1000))
             self._view.lag_ms_max = max(self._view.lag_ms_max, lag_ms)
             self._tell_news()
+            self._tell_chrony()
             if now_ms >= ntp_ms:
                 ntp_ms = now_ms + NTP_EVERY_MS
                 self._post(clock.ask_ntp())
@@ -334,6 +338,18 @@ class Unit:
             warn(f"outbox_{one.trouble.value}", detail=one.detail)
         if news:
             self._line.nudge()
+
+    def _tell_chrony(self) -> None:
+        """Each epoch once: chrony weighs samples, and an old one said again would be a lie."""
+        epoch_ms, offset_ms = (
+            self._timekeeper.receiver_mono_ms,
+            self._timekeeper.receiver_offset_ms,
+        )
+        if self._chrony is None or epoch_ms is None or offset_ms is None:
+            return
+        if epoch_ms > self._told_mono_ms:
+            self._told_mono_ms = epoch_ms
+            self._chrony.tell(utc_minus_mono_ms=offset_ms)
 
     def _post_health(self) -> None:
         now_ms, cpu_ms = self._clock.mono_ms(), disk.cpu_ms()

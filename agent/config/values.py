@@ -81,6 +81,7 @@ class Config:
     timekeeper: TimekeeperSettings
     not_before: date
     status: StatusSettings = StatusSettings()
+    chrony_sock: Path | None = None
 
     @property
     def identity_dir(self) -> Path:
@@ -122,7 +123,6 @@ def of_raw(raw: Mapping[str, Any]) -> Config:
         table = msgspec.convert(raw, ConfigTable)
         _check_sizes(table, errors)
         _check_paths(table, errors)
-        _refuse_what_is_not_built(table, errors)
     if errors:
         raise BadConfigError(tuple(errors))
     table = msgspec.convert(raw, ConfigTable)
@@ -163,6 +163,7 @@ def of_raw(raw: Mapping[str, Any]) -> Config:
         ),
         not_before=day,
         status=status,
+        chrony_sock=None if table.clock.chrony_sock is None else Path(table.clock.chrony_sock),
     )
 
 
@@ -332,18 +333,6 @@ def _check_paths(table: ConfigTable, errors: list[ConfigError]) -> None:
     if len(path.encode()) > SOCKET_PATH_BYTES_MAX:
         hint = f"a shorter path: {path} is longer than a socket's name may be (107 bytes)"
         errors.append(ConfigError(key="unit.run_dir", hint=hint))
-
-
-def _refuse_what_is_not_built(table: ConfigTable, errors: list[ConfigError]) -> None:
-    """A setting that does nothing would be a lie."""
-    said = {
-        "clock.chrony_sock": table.clock.chrony_sock is not None,
-    }
-    errors += [
-        ConfigError(key=key, hint="leave it out: this version does not serve it yet")
-        for key, is_said in said.items()
-        if is_said
-    ]
 
 
 def _check_sizes(table: ConfigTable, errors: list[ConfigError]) -> None:

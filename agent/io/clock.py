@@ -58,6 +58,11 @@ def ask_rtc() -> RtcTime | None:
         return None
 
 
+def both_us() -> tuple[int, int]:
+    """The system's wall clock and our own axis at one instant, in microseconds: for who disciplines the one by the other."""
+    return time.time_ns() // 1_000, time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000
+
+
 def system_ms() -> int:
     """The system's wall clock, which may step: for log lines only."""
     return time.time_ns() // 1_000_000

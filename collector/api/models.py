@@ -57,6 +57,9 @@ class Units(Answer):
 
 class TrackPoint(Answer):
     at: str
+    said_at: str | None = Field(
+        description="what the unit's clock said, if the unit has restated it later; null: `at` is what was said"
+    )
     chain: str
     seq: int
     lat: float
@@ -83,6 +86,9 @@ class Alert(Answer):
     state: str
     unit: str
     at: str = Field(description="when it happened")
+    said_at: str | None = Field(
+        description="what the unit's clock said when it was judged, if the unit has restated it later"
+    )
     raised_at: str | None = Field(description="when the collector received the proof")
     changed_at: str
     late: bool | None = Field(description="came out of a backlog")

@@ -28,6 +28,14 @@ from collector.api.models import (
     UnitKey,
     Units,
 )
+from collector.api.restated import (
+    Shift,
+    batches_at,
+    finding_ms,
+    fix_ms,
+    is_candidate,
+    shifts_of,
+)
 from collector.store import schema, spell
 from wire import Refused
 from wire.batch import read_body, read_payload
@@ -136,11 +144,12 @@ class StoreReads:
             return None
         end_ms = self._now_ms() if end_ms is None else end_ms
         begin_ms = end_ms - TRACK_MS if begin_ms is None else begin_ms
-        rows = await self._all(_batches(found[0].number, begin_ms, end_ms))
+        shifts = (await shifts_of(self._all, [unit_id])).get(unit_id, [])
+        rows = await self._all(_batches(found[0].number, begin_ms, end_ms, shifts))
         points = [
             point
             for row in rows
-            for point in _points(row.envelope, row.chain_id)
+            for point in _points(row.envelope, row.chain_id, shifts)
             if begin_ms <= point[0] <= end_ms
         ]
         shown = _thinned(points, points_max)
@@ -154,11 +163,16 @@ class StoreReads:
 
     async def alerts(self, *, view: str, unit: str, after: str, limit: int) -> Alerts:
         alert, finding = schema.alert, schema.finding
+        told = finding.alias()
+        first = (
+            select(func.min(told.c.number)).where(told.c.id == schema.alert.c.id).scalar_subquery()
+        )
         statement = (
             select(
                 *(column for column in alert.c if column.name != "count"),
                 alert.c["count"].label("times"),  # a row has a method of that name
                 *(finding.c[name] for name in _OF_FINDING),
+                first.label("first_number"),
             )
             .outerjoin(finding, and_(finding.c.id == alert.c.id, finding.c.n == alert.c.last_n))
             .order_by(alert.c.at_ms.desc(), alert.c.id.desc())
@@ -178,8 +192,12 @@ class StoreReads:
             )
         rows = await self._all(statement)
         more = rows[limit - 1] if len(rows) > limit else None
+        shifts = await shifts_of(
+            self._all,
+            [row.unit for row in rows if is_candidate(at_ms=row.at_ms, begun_ms=row.begun_ms)],
+        )
         return Alerts(
-            alerts=[_alert(row) for row in rows[:limit]],
+            alerts=[_alert(row, shifts.get(row.unit, [])) for row in rows[:limit]],
             more=None if more is None else f"{more.at_ms}.{more.id.hex()}",
         )
 
@@ -227,7 +245,18 @@ class StoreReads:
         return (await self._all(statement))[0]
 
 
-_OF_FINDING = ("phase", "late", "lat_e7", "lon_e7", "zone", "route", "seal", "detail")
+_OF_FINDING = (
+    "chain",
+    "seq",
+    "phase",
+    "late",
+    "lat_e7",
+    "lon_e7",
+    "zone",
+    "route",
+    "seal",
+    "detail",
+)
 
 
 def _is_open() -> ColumnElement[bool]:
@@ -246,7 +275,7 @@ def _units() -> Select[Any]:
     ).outerjoin(now, now.c.unit_no == schema.unit.c.number)
 
 
-def _batches(unit_no: int, begin_ms: int, end_ms: int) -> Select[Any]:
+def _batches(unit_no: int, begin_ms: int, end_ms: int, shifts: Sequence[Shift]) -> Select[Any]:
     batch, chain = schema.batch, schema.chain
     return (
         select(batch.c.envelope, chain.c.chain_id)
@@ -254,15 +283,19 @@ def _batches(unit_no: int, begin_ms: int, end_ms: int) -> Select[Any]:
         .where(
             batch.c.unit_no == unit_no,
             batch.c.reason.is_(None),  # refused with its link kept: its records are not used
-            batch.c.t0_ms <= end_ms,
-            batch.c.t1_ms >= begin_ms,
+            or_(
+                and_(batch.c.t0_ms <= end_ms, batch.c.t1_ms >= begin_ms),
+                batches_at(shifts, begin_ms, end_ms),
+            ),
         )
         .order_by(batch.c.chain, batch.c.batch_no)
         .limit(TRACK_BATCHES_MAX)
     )
 
 
-def _points(envelope: bytes, chain_id: bytes) -> list[tuple[int, TrackPoint]]:
+def _points(
+    envelope: bytes, chain_id: bytes, shifts: Sequence[Shift]
+) -> list[tuple[int, TrackPoint]]:
     """The fixes of a stored batch with their times; the store holds the evidence, so it is read as it came."""
     opened = open_envelope(envelope, Aad.BATCH)
     assert not isinstance(opened, Refused), "the store holds what ingest accepted"
@@ -271,12 +304,19 @@ def _points(envelope: bytes, chain_id: bytes) -> list[tuple[int, TrackPoint]]:
     body = read_body(header)
     assert not isinstance(body, Refused), "the store holds what ingest accepted"
     fixes, chain = body.fixes, chain_id.hex()
-    return [(fixes.t_ms[row], _point(fixes, row, chain)) for row in range(len(fixes))]
+    points = []
+    for row in range(len(fixes)):
+        said_ms = fixes.t_ms[row]
+        at_ms = fix_ms(shifts, chain, fixes.seq[row], said_ms, fixes.flags[row])
+        points.append((at_ms, _point(fixes, row, chain, at_ms)))
+    return points
 
 
-def _point(fixes: Columns, row: int, chain: str) -> TrackPoint:
+def _point(fixes: Columns, row: int, chain: str, at_ms: int) -> TrackPoint:
+    said_ms = fixes.t_ms[row]
     return TrackPoint(
-        at=_rfc3339(fixes.t_ms[row]),
+        at=_rfc3339(at_ms),
+        said_at=None if at_ms == said_ms else _rfc3339(said_ms),
         chain=chain,
         seq=fixes.seq[row],
         lat=fixes.lat_e7[row] / 1e7,
@@ -299,14 +339,18 @@ def _thinned(
     return [points[step * last // (points_max - 1)] for step in range(points_max)]
 
 
-def _alert(row: Row[Any]) -> Alert:
+def _alert(row: Row[Any], shifts: Sequence[Shift]) -> Alert:
+    at_ms = finding_ms(
+        shifts, chain=row.chain, seq=row.seq, number=row.first_number, at_ms=row.at_ms
+    )
     return Alert(
         id=row.id.hex(),
         code=row.code,
         priority=row.priority,
         state=row.state,
         unit=row.unit,
-        at=_rfc3339(row.at_ms),
+        at=_rfc3339(at_ms),
+        said_at=None if at_ms == row.at_ms else _rfc3339(row.at_ms),
         raised_at=_rfc3339(row.begun_ms),
         changed_at=_rfc3339(row.changed_ms),
         late=row.late,

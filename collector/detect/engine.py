@@ -24,6 +24,7 @@ from collector.detect import (
     finding_key,
     gnss,
     motion,
+    restate,
     route,
     seals,
     silence,
@@ -41,6 +42,7 @@ from collector.detect.track import UNKNOWN, Batch, Track, decode
 from wire import MisuseError, Refused
 from wire.canon import decode as read, encode
 from wire.columns import Event
+from wire.records import EventKind
 
 BLOB_BYTES_MAX = (
     4_096  # a unit's state is read and written with every tick that holds a batch of it
@@ -125,6 +127,7 @@ class Frame:
     top_m: int = 0  # progress along the route
     marks: tuple[tuple[int, int], ...] = ()  # (number, time) of the last full 2 km
     journey: JourneyKey | None = None  # that the last row was judged on
+    start: restate.Start | None = None  # the newest one, while it has told no trusted time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +178,9 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
     early: list[Finding] = []
     for item in tick.items:
         match item:
-            case Batch() | ChainHole():
+            case Batch():
+                pieces.setdefault(item.unit, []).append(restate.restated(item))
+            case ChainHole():
                 pieces.setdefault(item.unit, []).append(item)
             case EarlyCopy():
                 early += judge(rules, item.batch)
@@ -216,6 +221,11 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
 
 def judge(rules: Rulebook, batch: Batch) -> tuple[Finding, ...]:
     """What a batch says alone, without state: opening, tamper, door, panic (DETECTION section 2, Early)."""
+    return _alone(rules, restate.restated(batch))
+
+
+def _alone(rules: Rulebook, batch: Batch) -> tuple[Finding, ...]:
+    """The same of a batch whose times are restated."""
     came_ms = batch.received_ms if batch.early_ms is None else batch.early_ms
     places = [_place(row, row[0]) for row in batch.fixes[list(_ROW)].T.tolist() if row[2] or row[3]]
     state = seals.State()
@@ -256,6 +266,7 @@ def pack(state: UnitState) -> bytes:
         None if frame.journey is None else (frame.journey[0], int(frame.journey[1])),
         None if state.stops == FRESH.stops else stops.pack(state.stops),
         None if state.speed == FRESH.speed else speed.pack(state.speed),
+        None if frame.start is None else (frame.start.seq, frame.start.t_ms),
     )
     blob = encode(value)  # type: ignore[arg-type]  # tuples of plain values all the way down: encode checks it
     assert len(blob) <= BLOB_BYTES_MAX, "a unit's state outgrew its row"
@@ -275,7 +286,7 @@ def unpack(blob: bytes) -> UnitState:
     parts: list[list[list[list[int]]]] = value  # type: ignore[assignment]  # written by pack: each part's own unpack reads it
     _, chains, before, prev, broken, version, top_m, marks, *rest = parts
     gate, moved, zoned, routed, sealed, *more = rest
-    journey, stopped, sped = more or (None, None, None)
+    journey, stopped, sped, start = [*more, None, None, None, None][:4]
     frame = Frame(
         chains=tuple(chains),  # type: ignore[arg-type]  # see above
         chains_before=before,  # type: ignore[arg-type]  # see above
@@ -285,6 +296,7 @@ def unpack(blob: bytes) -> UnitState:
         top_m=top_m,  # type: ignore[arg-type]  # see above
         marks=tuple((number, t_ms) for number, t_ms in marks),  # type: ignore[misc]  # see above
         journey=None if journey is None else (str(journey[0]), bool(journey[1])),
+        start=None if start is None else restate.Start(seq=start[0], t_ms=start[1]),  # type: ignore[arg-type]  # see above
     )
     return UnitState(
         frame=frame,
@@ -797,6 +809,8 @@ def _passed_by(
     if state is None or start == end or columns.all_rows[number] or bits[start:end].any():
         return None
     frame, line = state.frame, columns.routes[number]
+    if frame.start is not None:
+        return None
     for piece in pieces:
         if isinstance(piece, ChainHole) or piece.events or piece.early_ms is not None:
             return None
@@ -874,7 +888,7 @@ class _Walk:
         self.gate, self.motion, self.zones = state.gate, state.motion, state.zones
         self.route, self.seals = state.route, state.seals
         self.stops, self.speed = state.stops, state.speed
-        self.journey = frame.journey
+        self.journey, self.start = frame.journey, frame.start
         self.clean = True  # `prev` is the row before, as the screens took it
         self.stale = False  # the state has changed since it was screened
         self.basis: tuple[object, ...] | None = None
@@ -904,6 +918,8 @@ class _Walk:
                 row = behind
             self._rows(row, end)
             row = end
+            if piece.time_quality >= restate.TRUSTED:
+                self.start = None  # what it says from here on needs no statement
             if piece.early_ms is not None:
                 self._settle(piece, self.findings[found:])
 
@@ -918,6 +934,7 @@ class _Walk:
                 top_m=self.top_m,
                 marks=self.marks,
                 journey=self.journey,
+                start=self.start,
             ),
             gate=self.gate,
             motion=self.motion,
@@ -934,10 +951,15 @@ class _Walk:
             dropped = max(0, len(self.chains) + 1 - CHAINS_MAX)
             self.chains = (*self.chains[dropped:], batch.chain)
             self.chains_before += dropped
+        statement = None if self.start is None else restate.opening_statement(batch)
+        if self.start is not None and statement is not None:
+            self.stale = True
+            self.seals = restate.moved(self.seals, self.start, statement)
 
     def _hole(self) -> None:
         """No segment across it; what was only a candidate is dropped."""
         self.broken = True
+        self.start = None  # another start may lie in it
         self.gate = replace(self.gate, held=())
         self.motion = motion.broken(self.motion)
         self.zones = zones.broken(self.zones)
@@ -1175,11 +1197,14 @@ class _Walk:
             self.speed, hits = speed.step(rules.thresholds, self.speed, fix, limit)
             self._tell(hits, confirmed_ms)
         self.prev, self.broken = fix.place, False
-        if bits & SEALS and self.seals.seals:
+        if bits & SEALS and self.seals.seals and not self._is_undated():
             self.stale = True
             context = self._context(fix.place, None)
             self.seals, hits = seals.step_fix(context, self.seals, fix.place)
             self._tell(hits, confirmed_ms)
+
+    def _is_undated(self) -> bool:
+        return self.start is not None and restate.is_undated(self.seals, self.start)
 
     def _judge_zones(
         self,
@@ -1243,6 +1268,7 @@ class _Walk:
                 behind = _place(cells, self._coded(cells[0]))
         context = self._context(None if self.broken else self.prev, behind)
         coded = replace(event, seq=self._coded(event.seq))
+        self._tell_time(coded)
         hits, self.seals, odd = _judged(context, self.seals, coded)
         self._tell(hits, event.t_ms)
         if odd:
@@ -1255,6 +1281,34 @@ class _Walk:
                 value=kind,
             )
             self._tell((odd_hit,), event.t_ms)
+
+    def _tell_time(self, event: Event) -> None:
+        """A start begins, or tells the time for the first time: then readers learn what was said in another."""
+        if event.kind == EventKind.BOOT:
+            self.start = restate.Start(seq=event.seq, t_ms=event.t_ms)
+            return
+        statement = restate.statement_of(event)
+        if statement is None:
+            return
+        assert self.batch is not None
+        judged = self.batch.first_seq
+        begin = self._coded(judged) if self.start is None else self.start.seq
+        self.start = None
+        first = max(begin >> SEQ_BITS, self.chains_before)
+        last = event.seq >> SEQ_BITS
+        low = (1 << SEQ_BITS) - 1
+        for ordinal in range(first, last + 1):
+            here = ordinal == last
+            hit = restate.hit_of(
+                statement,
+                event.seq,
+                chain=self.chains[ordinal - self.chains_before],
+                here=here,
+                begin=begin & low if ordinal == begin >> SEQ_BITS else 0,
+                end=(event.seq & low) - 1 if here else low,
+                judged=judged if here else low,
+            )
+            self._tell((hit,), event.t_ms)
 
     def _context(self, before: Place | None, behind: Place | None) -> seals.Context:
         batch = self.batch
@@ -1292,7 +1346,7 @@ class _Walk:
     def _settle(self, batch: Batch, found: Sequence[Finding]) -> None:
         """What became of the findings that the early copy of this batch had raised."""
         in_order = {finding.id: finding for finding in found if finding.n == 0}
-        for early in judge(self.book, batch):
+        for early in _alone(self.book, batch):
             now = in_order.get(early.id)
             if now is None:
                 outcome = SettledAs.WITHDRAWN

@@ -80,7 +80,7 @@ def test_a_receiver_hunts_and_a_seal_has_its_rate_unless_told() -> None:
         (SMALLEST + "[recorder.moving]\ntime_s = 1", "recorder.moving", "no such setting"),
         (SMALLEST + "[recorder.open_moving]\nline_m = 0", "recorder.open_moving.line_m", "1 to 10000 metres"),
         (SMALLEST + '[clock]\nnot_before = "2026-02-30"', "clock.not_before", "no such day"),
-        (SMALLEST + '[clock]\nchrony_sock = "/run/c"', "clock.chrony_sock", "leave it out"),
+        (SMALLEST + '[clock]\nchrony_sock = "run/c"', "clock.chrony_sock", "an absolute path"),
         (SMALLEST + '[status]\nlisten = "cab:8470"', "status.listen", "an address and a port"),
         (SMALLEST + '[status]\nlisten = "0.0.0.0:70000"', "status.listen", "up to 65535"),
         (SMALLEST + '[status]\nlisten = "8470"', "status.listen", "an address and a port"),

@@ -177,12 +177,29 @@ def test_a_clock_that_lost_its_servers_is_no_better_than_the_one_on_the_board() 
     assert clock_data(lost) == [(1, NOW + 60_000, NOW + 60_000, 1)]
 
 
-def test_a_clock_on_the_board_counts_unless_it_stands_in_the_past() -> None:
+def test_a_clock_on_the_board_counts_unless_it_stands_before_the_build() -> None:
     clock = keeper()
     assert clock.take(RtcTime(utc_ms=BUILT - 1), mono_ms=0) == []
     assert clock_data(clock.take(RtcTime(utc_ms=NOW), mono_ms=0)) == [(1, BUILT, NOW, 1)]
-    clock = keeper(sealed_ms=NOW + 1)
-    assert clock.take(RtcTime(utc_ms=NOW), mono_ms=0) == []
+
+
+def test_e11_what_was_sealed_in_a_false_future_locks_out_no_true_clock() -> None:
+    for fact in (RtcTime(utc_ms=NOW), NtpTime(synchronised=True, utc_ms=NOW)):
+        clock = keeper(sealed_ms=NOW + 520 * WEEK)
+        assert clock.utc(0) == (NOW + 520 * WEEK, Quality.NONE)
+        clock.take(fact, mono_ms=0)
+        assert clock.utc(0)[0] == NOW
+
+
+def test_the_receivers_offset_is_told_while_it_is_believed() -> None:
+    clock = keeper()
+    assert (clock.receiver_offset_ms, clock.receiver_mono_ms) == (None, None)
+    epochs(clock, begin_mono_ms=1_000, begin_ms=NOW, count=3)
+    assert (clock.receiver_offset_ms, clock.receiver_mono_ms) == (NOW - 1_000, 3_000)
+    clock.take(fix(NOW + 90_000_000), mono_ms=4_000)  # one epoch that is off
+    assert (clock.receiver_offset_ms, clock.receiver_mono_ms) == (NOW - 1_000, 3_000)
+    clock.wake(3_000 + DAY)
+    assert clock.receiver_offset_ms is None
 
 
 def test_a_rollover_is_told_once_a_start() -> None:

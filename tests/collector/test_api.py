@@ -1,7 +1,7 @@
 """The API in one process over a real store: what is unknown is null, what is old says so, errors are problems."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -10,12 +10,14 @@ import pytest
 from collector.api.reads import OLD_S, Live, StoreReads
 from collector.api.service import build_api
 from collector.store.database import Store
+from collector.tick.replay import replay
 from tests.collector.fleet import T0_MS, Centre, FleetUnit, event, fix
 from wire.hello import State
-from wire.records import EventKind
+from wire.records import Datum, EventKind, EventRecord, FixFlag, SealBit
 from wire.topics import Up
 
 Json = dict[str, Any]
+SEAL_ID = "7591225008"
 
 
 @dataclass(slots=True)
@@ -152,6 +154,7 @@ async def test_a_track_is_in_order_cut_by_time_and_thinned_evenly(asked: Asked) 
     assert thin["left_out"] == 95
     assert thin["points"][0] == {
         "at": "2026-11-22T06:46:40.000Z",
+        "said_at": None,
         "chain": first.chain_id.hex(),
         "seq": 1,
         "lat": 41.3,
@@ -313,3 +316,55 @@ async def test_an_order_result_that_came_is_no_position(asked: Asked) -> None:
     await asked.centre.hear(unit, unit.begin(more=[stop]).envelope)
     row = await asked.get("/api/v1/units/uz-0001")
     assert (row["lat"], row["heard_age_s"]) == (None, 0)
+
+
+def said(kind: int, data: tuple[Datum, ...], t_ms: int) -> EventRecord:
+    return EventRecord(kind=kind, t_ms=t_ms, mono_ms=1, data=data)
+
+
+async def test_e11_what_a_start_said_before_it_knew_the_time_is_shown_at_its_time_and_said_so(
+    asked: Asked,
+) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    off_ms = 86_400_000 * 300
+    known = int(SealBit.LOCKED | SealBit.ROPE_CUT)
+    cut = (SEAL_ID, "jt701", known, int(SealBit.ROPE_CUT), 1, None, 90, 1, 1, b"$")
+    floor_ms = T0_MS - off_ms
+    boot = said(EventKind.BOOT, (1, 0, "test", 0, None), floor_ms)
+    undated = replace(fix(floor_ms + 3_000), flags=1 | int(FixFlag.UNIT_CLOCK))
+    clock = said(EventKind.CLOCK, (1, floor_ms + 10_000, T0_MS + 10_000, 3), T0_MS + 10_000)
+    asked.centre.now_ms = T0_MS + 60_000
+    opened = said(EventKind.SEAL, cut, floor_ms + 5_000)
+    unit.quality = 0
+    await asked.centre.hear(unit, unit.begin(more=[boot, undated, opened]).envelope)
+    unit.quality = 3
+    [row] = (await asked.get("/api/v1/alerts"))["alerts"]
+    assert (row["at"], row["said_at"]) == ("2026-01-26T06:46:45.000Z", None)
+    await asked.centre.hear(unit, unit.seal([clock, fix(T0_MS + 12_000)]).envelope)
+    [row] = (await asked.get("/api/v1/alerts"))["alerts"]
+    assert row["at"] == "2026-11-22T06:46:45.000Z"
+    assert row["said_at"] == "2026-01-26T06:46:45.000Z"
+    book = asked.centre.ticker.rulebook
+    again = [tick.findings async for tick in replay(asked.centre.store, lambda _: book)]
+    told = [(one.code, one.at_ms) for findings in again for one in findings]
+    assert ("TIME_RESTATED", T0_MS + 10_000) in told
+    assert ("SEAL_OPEN_UNAUTHORISED", floor_ms + 5_000) in told
+    points = (await asked.get("/api/v1/units/uz-0001/track"))["points"]
+    assert [(point["at"], point["said_at"]) for point in points] == [
+        ("2026-11-22T06:46:43.000Z", "2026-01-26T06:46:43.000Z"),
+        ("2026-11-22T06:46:52.000Z", None),
+    ]
+
+
+async def test_e11_what_was_judged_by_the_restated_time_is_not_shifted_twice(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    off_ms = 86_400_000 * 300
+    known = int(SealBit.LOCKED | SealBit.ROPE_CUT)
+    cut = (SEAL_ID, "jt701", known, int(SealBit.ROPE_CUT), 1, None, 90, 1, 1, b"$")
+    floor_ms = T0_MS - off_ms
+    boot = said(EventKind.BOOT, (1, 0, "test", 0, None), floor_ms)
+    opened = said(EventKind.SEAL, cut, floor_ms + 5_000)
+    clock = said(EventKind.CLOCK, (1, floor_ms + 10_000, T0_MS + 10_000, 3), T0_MS + 10_000)
+    await asked.centre.hear(unit, unit.begin(more=[boot, opened, clock]).envelope, step_ms=90_000)
+    [row] = (await asked.get("/api/v1/alerts"))["alerts"]
+    assert (row["at"], row["said_at"]) == ("2026-11-22T06:46:45.000Z", None)

@@ -161,3 +161,36 @@ def test_without_a_ca_nothing_is_dialled_and_it_is_said(
     agent.start()
     until(lambda: "TLS files" in trouble(agent), 20)
     assert agent.term()[0] == 0
+
+
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
+@pytest.mark.skipif(
+    FAKETIME is None, reason="libfaketime is not installed: apt-get install libfaketime"
+)
+@pytest.mark.parametrize(
+    ("end", "uplink"), [(TODAY + 30 * DAY, "greeting"), (LONG_AGO, "down")], ids=["good", "expired"]
+)
+def test_e26_a_board_that_believes_in_1970_connects_by_a_good_certificate_and_by_no_old_one(
+    tmp_path: Path,
+    ours: Authority,
+    running: list[Agent | Broker],
+    monkeypatch: pytest.MonkeyPatch,
+    end: dt.datetime,
+    uplink: str,
+) -> None:
+    broker = tls_broker(tmp_path / "b", ours, "localhost", end)
+    agent = unit(tmp_path, broker, ours.pem())
+    running += [broker, agent]
+    broker.start()
+    monkeypatch.setenv("LD_PRELOAD", str(FAKETIME))
+    monkeypatch.setenv("FAKETIME", "@1970-01-05 00:00:00")
+    monkeypatch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    agent.start()
+    if uplink == "greeting":
+        until(lambda: agent.status().get("uplink") == uplink, 20)
+    else:
+        until(lambda: "expired" in trouble(agent), 20)
+    assert agent.status()["time_quality"] == "none"
+    assert str(agent.events()[0]["at"]).startswith("1970-01-05")  # the system does believe it

@@ -122,6 +122,12 @@ def journeys(draw: st.DrawFn) -> list[Item]:
             records.append(seal(t, locked=shut, rope_in=shut, rope_cut=cut))
         if random.random() < 0.2:
             records.append(event(t, 16, 1, 0, 5_000))
+        if random.random() < 0.1:
+            records.append(event(t, 2, 1, 0, "p", 1, None))  # a start, whose time is told anew
+            shift_ms = random.choice((-40_000_000, 3_000, 40_000_000))
+            now_ms = BEGIN_MS + round(t * 1_000)
+            records.append(seal(t + 1 - shift_ms / 1_000, locked=True, rope_in=True))
+            records.append(event(t + 2, 4, 1, now_ms - shift_ms, now_ms, 3))
     unit = Unit()
     items: list[Item] = []
     size = draw(st.integers(1, 60))
