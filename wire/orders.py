@@ -99,6 +99,7 @@ class UnitState:
     movement: str | None
     seals: frozenset[str]
     place: PlaceKnown | None
+    issued_from_ms: int = 0  # EDGE section 6, a lost memory: what was issued before is Replayed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,14 @@ def judge(
     `order_keys`: the pinned public keys by kid. RefusedOrder where the order is genuine and refused; plain Refused where it is
     not ours at all, which is only counted.
     """
+    order = genuine(message, order_keys=order_keys, unit_id=state.unit_id)
+    if isinstance(order, Refused):
+        return order
+    return refusal(order, topic_what=topic_what, state=state) or order
+
+
+def genuine(message: bytes, *, order_keys: Mapping[bytes, bytes], unit_id: str) -> Order | Refused:
+    """The order in `message`, if it is certainly the centre's and for this unit; whether it may be obeyed is not asked."""
     opened = open_envelope(message, Aad.ORDER)
     if isinstance(opened, Refused):
         return opened
@@ -151,11 +160,16 @@ def judge(
     order = read_payload(opened.payload)
     if isinstance(order, Refused):
         return order
-    if order.unit_id != state.unit_id:
+    if order.unit_id != unit_id:
         return _refused(Reason.WRONG_UNIT, f"for {order.unit_id}")
+    return order
+
+
+def refusal(order: Order, *, topic_what: Down, state: UnitState) -> RefusedOrder | None:
+    """Why a genuine order may not be carried out now and here; None: it may."""
     reason = _refusal(order, topic_what, state)
     if reason is None:
-        return order
+        return None
     return RefusedOrder(reason=reason, detail=data_fault(order) or "", order=order)
 
 
@@ -264,7 +278,7 @@ def _refusal(order: Order, topic_what: Down, state: UnitState) -> Reason | None:
 
 def _replayed(order: Order, state: UnitState) -> bool:
     if order.kind in _ACTS:
-        return order.counter <= state.counter
+        return order.counter <= state.counter or order.issued_ms < state.issued_from_ms
     if order.kind == OrderKind.SET_CONFIG:
         version = order.data[0]
         assert isinstance(version, int)

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 from agent import Kept, Moment, StoredBatch, Weight
 from agent.app.log import Troubles
+from agent.app.orders import Orders
 from agent.app.seen import Seen
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.serial_port import SerialPort
 from agent.outbox import Outbox, OutboxError, OutboxFullError
-from agent.recorder import Recorder, Stop
+from agent.recorder import OrderDone, Recorder, SealSilence, Stop
 from agent.sealer import Closing, OpenBatch, Sealer
 from agent.timekeeper import NtpTime, RtcTime, Timekeeper
-from devices import Fact, Fix, SealEvent, SealReport, SealSecret
+from devices import Fact, Fix, SealAnswer, SealEvent, SealReport, SealSecret
 from wire.records import FixRecord
 
 PAUSE_MS_MAX = (
@@ -61,6 +62,7 @@ class FactWay:
         sealer: Sealer,
         outbox: Outbox,
         ports: Mapping[str, SerialPort],
+        orders: Orders,
         stored: Callable[[StoredBatch], None],
         troubles: Troubles,
         at: At,
@@ -77,6 +79,7 @@ class FactWay:
         self._sealer = sealer
         self._outbox = outbox
         self._ports = ports
+        self._orders = orders
         self._stored = stored
         self._troubles = troubles
         self._at = at
@@ -109,7 +112,7 @@ class FactWay:
         self._mono_ms = max(self._mono_ms, heard.mono_ms)
         fact = heard.fact
         if isinstance(fact, SealSecret):
-            self.counters["secrets_dropped"] += 1  # nobody here may use it, so nobody keeps it
+            self._take_secret(fact, heard.source)
             return
         if isinstance(fact, Fix | NtpTime | RtcTime):
             clock_kept = self._timekeeper.take(
@@ -129,6 +132,8 @@ class FactWay:
             await self._add_and_acknowledge(kept, heard.source, fact, fact.ack)
         else:
             await self._add(kept)
+        if isinstance(fact, SealReport | SealEvent | SealAnswer | SealSilence):
+            await self._orders.hear(fact, self)
         self._release_acks()
 
     async def wake(self) -> None:
@@ -149,7 +154,29 @@ class FactWay:
             batch = self._sealer.wake(self._moment_of(self._mono_ms))
             if batch is not None:
                 await self._store(batch)
+        await self._orders.work(self)
         self._release_acks()
+
+    async def record(self, fact: OrderDone, memory: Mapping[str, bytes | None]) -> None:
+        """What became of an order: its record, and what belongs to it, in one transaction at once."""
+        moment = self._moment_of(self._mono_ms)
+        kept = self._recorder.take(fact, moment, "unit")
+        records = self._records_added + len(kept)
+        self._memories.append(WaitingMemory(records=records, memory=memory))
+        await self._add(kept)
+        batch = self._sealer.close_now(Closing.URGENT, moment)
+        assert batch is not None, "it holds the result at least"
+        await self._store(batch)
+
+    async def remember(self, memory: Mapping[str, bytes | None]) -> bool:
+        """What an order wants committed before the act; False: nothing has happened."""
+        try:
+            await self._outbox.remember(memory, self.moment())
+        except OutboxError as error:
+            self.counters["commit_errors"] += 1
+            self._troubles.begin("outbox_refuses", error=str(error))
+            return False
+        return True
 
     async def stop(self, cause: int) -> None:
         """The last event, and whatever is still open: after it the chain may be called clean."""
@@ -248,6 +275,12 @@ class FactWay:
         if port is not None:
             port.forget(fact)
 
+    def _take_secret(self, fact: SealSecret, source: str) -> None:
+        """In memory only; then its lock may stop telling it. There is no record of it to wait for."""
+        port = self._ports.get(source)
+        if self._orders.secret(fact) and port is not None and fact.ack is not None:
+            port.write(fact.ack)
+
     def _note_fix(self, kept: Sequence[Kept]) -> None:
         for one in kept:
             if isinstance(one.record, FixRecord):
@@ -267,6 +300,7 @@ class FactWay:
             self._timekeeper.next_deadline(),
             self._recorder.next_deadline(),
             self._sealer.next_deadline(),
+            self._orders.next_deadline(),
         )
         now_ms = self._clock.mono_ms()
         due_ms = min((due for due in deadlines if due is not None), default=now_ms + PAUSE_MS_MAX)

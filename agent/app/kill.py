@@ -7,7 +7,16 @@ import os
 import signal
 from dataclasses import dataclass
 
-APP_POINTS = ("ack", "publish", "puback", "receipt")  # the outbox names its own
+APP_POINTS = (  # the outbox names its own
+    "ack",
+    "publish",
+    "puback",
+    "receipt",
+    "order:judged",  # nothing is committed
+    "order:committed",  # the counter is; the seal has heard nothing
+    "order:said",  # the bytes are on the line
+    "order:ended",  # the seal has told; the record is not committed
+)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from agent.app.shelf import Shelf
 from agent.config import Config
 from agent.io.mqtt import Heard, LineEvent, Tls
 from agent.outbox import Outbox, Word
-from agent.recorder import ConfigDone, OrderDone, ReportNow
+from agent.recorder import ConfigDone, ReportNow
 from agent.uplink import (
     Close,
     Covered,
@@ -35,7 +35,6 @@ from agent.uplink import (
 )
 from wire import Reason, Refused
 from wire.hello import Hello as HelloWords, make
-from wire.orders import UnitState
 from wire.receipts import Receipt, RefusedReceipt
 from wire.topics import Down, Up, down
 
@@ -83,9 +82,8 @@ class Line:
         outbox: Outbox,
         rng: Random,
         moment: Callable[[], Moment],
-        unit_state: Callable[[], UnitState],
         new_config: Callable[[int, bytes], None],
-        post: Callable[[OrderDone | ConfigDone | ReportNow], None],
+        post: Callable[[ConfigDone | ReportNow], None],
         changed: Callable[[State], None],
         shrink: Callable[[int], None],
         troubles: Troubles,
@@ -104,7 +102,6 @@ class Line:
         self._orders = orders
         self._outbox = outbox
         self._moment = moment
-        self._unit_state = unit_state
         self._new_config = new_config
         self._post = post
         self._changed = changed
@@ -324,8 +321,8 @@ class Line:
             return await self._hear_receipt(event)
         for what in (Down.ORDER, Down.CONFIG):
             if topic == down(unit_id, what):
-                act = self._orders.take(event.payload, what, self._unit_state())
-                return await self._act(act, event.connection, mono_ms)
+                taken = self._orders.take(event.payload, what)
+                return await self._act(taken.act, event.connection, mono_ms)
         self.counters["down_other"] += 1  # proofs: this version keeps none
         return []
 
@@ -389,7 +386,7 @@ class Line:
                 return self.uplink.report(link, nonce, mono_ms)
             case NewConfig(version=version, text=text):
                 self._new_config(version, text)
-            case OrderDone() | ConfigDone():
+            case ConfigDone():
                 self._post(act)
             case None:
                 pass

@@ -9,6 +9,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from random import Random
 from types import MappingProxyType
 
@@ -19,7 +20,7 @@ from agent.app.heard import frames_of
 from agent.app.identity import Enrolled, tls_files
 from agent.app.line import Line
 from agent.app.log import Troubles, say, warn
-from agent.app.orders import Orders
+from agent.app.orders import Orders, SealLine, Surroundings
 from agent.app.versions import PROBATION_MS
 from agent.app.versions_disk import Life
 from agent.app.versions_keeper import Keeper
@@ -31,8 +32,9 @@ from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.serial_port import LineReader, SerialPort
 from agent.io.status import StatusServer
+from agent.orders import DOOR, Steward, read_book
 from agent.outbox import Outbox, OutboxError
-from agent.recorder import AnyFact, Health, NetworkState, Recorder
+from agent.recorder import AnyFact, Health, NetworkState, Recorder, Role
 from agent.sealer import Sealer
 from agent.timekeeper import TimeFact, Timekeeper
 from agent.uplink import State
@@ -43,7 +45,7 @@ from wire import Refused
 from wire.batch import read_payload
 from wire.canon import decode, encode
 from wire.envelope import Aad, open_envelope
-from wire.orders import UnitState, place_of
+from wire.orders import place_of
 
 VERSION = (
     "0.1.0"  # of pyproject.toml; asking importlib.metadata costs half a MiB, so a test compares
@@ -55,6 +57,8 @@ NTP_EVERY_MS = 60_000
 STOP_S_MAX = 4.5  # of the five that are promised
 PORTS_STOP_S_MAX = 0.3  # they are daemons: a driver that hangs is left behind
 STOP_ORDERED = 4  # WIRE section 6, kind 3
+DOUBT_MS = 600_000  # EDGE section 6: so long a doubted fix, jamming or spoofing keeps seals shut
+MOVING_CM_S_MIN = 150  # EDGE section 2; for a unit that does not know yet whether it moves
 RATES = "rates"  # its name in the outbox's memory
 NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
 
@@ -162,6 +166,7 @@ class Unit:
         self._recorder = Recorder(config.recorder)
         self._sealer = Sealer(config.sealer)
         self._ports = {link.port.name: self._port(link) for link in config.links}
+        self._orders = self._make_orders(enrolled, at)
         self._way = FactWay(
             clock=ticker,
             inbox=self._inbox,
@@ -170,11 +175,11 @@ class Unit:
             sealer=self._sealer,
             outbox=outbox,
             ports=self._ports,
+            orders=self._orders,
             stored=self._stored,
             troubles=self._troubles,
             at=at,
         )
-        self._orders = Orders(enrolled.pins.order_keys)
         self._versions = Keeper(
             life=life,
             outbox=outbox,
@@ -194,7 +199,6 @@ class Unit:
             outbox=outbox,
             rng=Random(secrets.randbits(64)),  # noqa: S311  # it spreads dials, it guards nothing
             moment=self._way.moment,
-            unit_state=self._unit_state,
             new_config=self._versions.ask,
             post=self._post,
             changed=self._line_changed,
@@ -406,32 +410,64 @@ class Unit:
             self._post_health()
         self._inbox.nudge()
 
-    def _unit_state(self) -> UnitState:
+    def _around(self) -> Surroundings:
+        """The unit as an order meets it."""
         moment = self._way.moment()
-        fix = self._way.newest_fix
-        place = None
+        fix = self._recorder.newest_fix
+        place, fast = None, False
         if fix is not None:
             record, heard_ms = fix
-            place = place_of(
-                record.lat_e7,
-                record.lon_e7,
-                moment.mono_ms - heard_ms,
-                record.flags,
-                record.hdop_centi,
-            )
-        seals = {link.seal_id for link in self._config.links if link.seal_id is not None}
-        return UnitState(
-            unit_id=self._config.unit_id,
-            now_ms=moment.utc_ms,
-            time_quality=int(moment.quality),
-            counter=0,
-            config_version=self._versions.running,
-            movement=None,
-            seals=frozenset(seals | self._config.secret_files.keys()),
+            age_ms = moment.mono_ms - heard_ms
+            place = place_of(record.lat_e7, record.lon_e7, age_ms, record.flags, record.hdop_centi)
+            if self._recorder.doubts_place(moment.mono_ms, DOUBT_MS):
+                place = replace(place, doubted=True)
+            fast = (record.speed_cm_s or 0) > MOVING_CM_S_MIN
+        moving = self._recorder.moving
+        home = self._outbox.at_home
+        asks_for_the_word = home is not None and not home.spoken
+        return Surroundings(
+            moment=moment,
             place=place,
+            moving=fast if moving is None else moving,
+            config_version=self._versions.running,
+            door_closed=asks_for_the_word or self._outbox.memory(DOOR) is not None,
         )
 
     # startup
+
+    def _make_orders(self, enrolled: Enrolled, at: At) -> Orders:
+        seals = {link.seal_id for link in self._config.links if link.seal_id is not None}
+        seals |= self._config.secret_files.keys()
+        book = read_book(self._outbox.memory)
+        if book.damaged:
+            warn(
+                "orders_forgotten",
+                detail="their memory was damaged: orders given before now are refused",
+            )
+        return Orders(
+            unit_id=self._config.unit_id,
+            order_keys=enrolled.pins.order_keys,
+            steward=Steward(book, mono_ms=self._clock.mono_ms()),
+            lines=self._seal_lines(seals),
+            secret_files=self._config.secret_files,
+            seals=frozenset(seals),
+            around=self._around,
+            armed=self._recorder.armed,
+            nudge=self._inbox.nudge,
+            at=at,
+        )
+
+    def _seal_lines(self, seals: set[str]) -> dict[str, SealLine]:
+        """Where each seal is: the line that names it, or the only one that names none."""
+        links = [link for link in self._config.links if link.port.role is Role.SEAL]
+        nameless = [link for link in links if link.seal_id is None]
+        lines = {}
+        for seal_id in seals:
+            named = [link for link in links if link.seal_id == seal_id]
+            for link in named or (nameless if len(nameless) == 1 else []):
+                port = self._ports[link.port.name]
+                lines[seal_id] = SealLine(port=port, protocol=link.port.protocol)
+        return lines
 
     def _port(self, link: Link) -> SerialPort:
         return SerialPort(

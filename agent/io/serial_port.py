@@ -21,12 +21,14 @@ from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.link_watch import LinkWatch
 from agent.recorder import LinkState, PortState, Role, SealSilence
-from devices import Counters, Fact
+from devices import Counters, Fact, MisuseError
 from devices.nmea import BaudHunt, Rate
 
 READ_BYTES_MAX = 4_096
 READ_BYTES_S_MAX = 65_536  # a port that floods is read so far; the rest is dropped and counted
 WRITE_BYTES_MAX = 1_024  # what may wait for a port; a seal repeats what was not acknowledged
+ORDER_MS_MAX = 10_000  # an order that no open port has taken by then is withdrawn: a late unlock opens a door unwatched
+ORDERS_MAX = 16  # as a reader's conversation holds
 WRITE_S_MAX = 2.0  # 1,024 bytes at 9600 baud take 1.1 s
 LOOK_S = 1.0  # how often a missing node is looked for, and a silent link is judged
 MUTE_REOPEN_MS = 60_000
@@ -79,6 +81,15 @@ class PortView:
 Job = Callable[[], None]  # something that must be done in the port's thread
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingOrder:
+    """An order for the device, not said yet."""
+
+    order: object  # of the reader's own protocol; may hold a password, which its repr hides
+    asked_mono_ms: int
+    said: Job
+
+
 class SerialPort:
     """A port and its reader. `start` once, `stop` once; both return at once."""
 
@@ -112,6 +123,7 @@ class SerialPort:
         self._stop = threading.Event()
         self._jobs: deque[Job] = deque()
         self._writes: deque[bytes] = deque()
+        self._orders: deque[WaitingOrder] = deque()
         self._second = (0, 0)  # which second, and bytes read in it
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -157,6 +169,19 @@ class SerialPort:
         acknowledged = getattr(self._reader, "acknowledged", None)
         if acknowledged is not None:
             self.do(lambda: acknowledged(fact))
+
+    def order(self, order: object, said: Job = lambda: None) -> bool:
+        """Have `order` said to the device, once, as soon as the port is open, within ten seconds or never; then `said`.
+
+        False, and counted, if too many wait already.
+        """
+        if len(self._orders) >= ORDERS_MAX:
+            self.counters["orders_dropped"] += 1
+            return False
+        asked = WaitingOrder(order=order, asked_mono_ms=self._clock.mono_ms(), said=said)
+        self._orders.append(asked)
+        self._wake()
+        return True
 
     def remember(self, frames: Iterable[bytes]) -> None:
         """An earlier run has committed these frames. Before `start`: the reader is still ours."""
@@ -242,6 +267,7 @@ class SerialPort:
             self._hunt.note(0, 0, opened_ms)
         while not self._stop.is_set():
             self._do_jobs()
+            self._say_orders(port)
             self._write_waiting(port)
             ready, _, _ = select.select([port.fileno(), self._wake_read], [], [], self._pause_s())
             if self._wake_read in ready:
@@ -325,6 +351,25 @@ class SerialPort:
                 self.counters["writes_stuck"] += 1
                 return
             self.counters["bytes_written"] += len(data)
+
+    def _say_orders(self, port: serial.Serial) -> None:
+        """Only here, where the port is open: what nobody hears must not be said later."""
+        while self._orders:
+            asked = self._orders.popleft()
+            order = getattr(self._reader, "order", None)
+            if order is None or self._clock.mono_ms() - asked.asked_mono_ms > ORDER_MS_MAX:
+                self.counters["orders_withdrawn"] += 1
+                continue
+            try:
+                order(asked.order, self._clock.now_ms())
+            except MisuseError:  # sixteen wait in the reader already, or it was never sayable
+                self.counters["orders_unsayable"] += 1
+                continue
+            if (out := self._reader.take_bytes()) and not self.write(out):
+                continue
+            self._write_waiting(port)
+            self.counters["orders_said"] += 1
+            asked.said()
 
     def _do_jobs(self) -> None:
         while self._jobs:

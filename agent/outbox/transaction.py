@@ -6,16 +6,18 @@ Law: what is numbered, linked and signed here is one with its row; a transaction
 from dataclasses import replace
 
 from agent import Identity, StoredBatch
+from agent.orders import CLOSED, DOOR
 from agent.outbox.book import CHAINS_MAX, Begin, Book, Chain, joined
 from agent.outbox.rows import URGENT, Row, Sealed, open_row, stored
 from agent.outbox.store import Cells, DamagedError, Store, blob, number
-from agent.outbox.words import At, News, Trouble
+from agent.outbox.words import At, ChainReason, News, Trouble
 from agent.sealer import OpenBatch, payload_of
 from wire.batch import h0, head_of
 from wire.envelope import Aad, seal
 from wire.records import EventKind, EventRecord
 
 COLUMNS = "pos, chain, no, weight, envelope"
+_MEMORY_LOST = (ChainReason.STORE_LOST, ChainReason.ROLLED_BACK)
 
 
 class Transaction:
@@ -120,6 +122,10 @@ class Transaction:
             oldest=0,
         )
         await self.add_chain(chain)
+        if begin.reason in _MEMORY_LOST:
+            await self.put(
+                DOOR, CLOSED
+            )  # the counter of orders may be lost with it (EDGE section 6)
         await self._forget_old_chains()
         self.news.append(
             News(

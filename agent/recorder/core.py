@@ -45,7 +45,7 @@ from devices import (
     SealSecret,
     TagRead,
 )
-from wire.records import Datum, EventKind, FixFlag
+from wire.records import Datum, EventKind, FixFlag, FixRecord
 
 KEEP_ALL_MS = 60_000  # every fix after an urgent event
 ALIVE_MS = 60_000  # without any record
@@ -81,6 +81,7 @@ class Recorder:
         self._health_ms: int | None = None
         self._health_due = False
         self._refused = False
+        self._jammed_ms: int | None = None  # when jamming or spoofing was reported last
 
     @property
     def may_acknowledge(self) -> bool:
@@ -91,6 +92,18 @@ class Recorder:
     def moving(self) -> bool | None:
         """Whether the positions say that the unit moves; None: it does not know yet."""
         return self._fixes.moving
+
+    @property
+    def newest_fix(self) -> tuple[FixRecord, int] | None:
+        """The newest fix, recorded or not, and when it was heard, in mono_ms."""
+        return self._fixes.newest
+
+    def doubts_place(self, mono_ms: int, within_ms: int) -> bool:
+        """Whether a fix was doubted, or the receiver reported jamming or spoofing, so lately."""
+        if self._sky.jammed or self._sky.spoofed:
+            return True
+        times = (self._fixes.doubted_ms, self._jammed_ms)
+        return any(time is not None and mono_ms - time <= within_ms for time in times)
 
     @property
     def sealed(self) -> bool:
@@ -290,6 +303,8 @@ class Recorder:
             few = [one for one in kept if one.weight == Weight.EVIDENCE]
             self.counters["pressed_out"] += len(kept) - len(few)
             kept = few
+        if self._sky.jammed or self._sky.spoofed:
+            self._jammed_ms = moment.mono_ms
         if any(one.urgent for one in kept):
             self._urgent_ms = moment.mono_ms
             kept = [*self._fixes.twin(moment), *kept]

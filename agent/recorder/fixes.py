@@ -62,6 +62,17 @@ class Fixes:
         """Whether the positions say that the unit moves; None: it does not know yet."""
         return self._motion.moving
 
+    @property
+    def newest(self) -> tuple[FixRecord, int] | None:
+        """The newest fix, kept or not, and when it was heard."""
+        seen = self._track.newest
+        return None if seen is None else (seen.record, seen.mono_ms)
+
+    @property
+    def doubted_ms(self) -> int | None:
+        """When a fix was doubted last; told at most once a second."""
+        return self._doubted_ms
+
     def take(
         self, fix: Fix, moment: Moment, source: str, state: State
     ) -> tuple[list[Kept], bool | None]:

@@ -1,35 +1,47 @@
-"""Orders in a version that carries none out: reports and resends are obeyed, the rest is told and not done."""
+"""The door of orders: what is done at once for the line, and what by whoever carries it (EDGE section 6)."""
 
 import os
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings, strategies as st
 
-from agent.app.orders import NewConfig, Orders, Report, Resend
-from agent.recorder import ConfigDone, OrderDone
-from wire.envelope import kid_of
-from wire.orders import Order, OrderKind, OrderResult, UnitState, make
+from agent import Moment, Quality
+from agent.app.orders import NewConfig, Orders, Report, Resend, Surroundings, Taken
+from agent.orders import Book, Steward
+from agent.recorder import ConfigDone
+from tests.agent.orders_rig import KEY, PINNED, SEAL, signed, words
+from tests.agent.outbox_rig import UNIT
+from wire import Reason
+from wire.orders import Order, OrderKind
 from wire.records import Datum
 from wire.topics import Down
 
-KEY = Ed25519PrivateKey.from_private_bytes(b"O" * 32)
-PUBLIC = KEY.public_key().public_bytes_raw()
-PINNED = {kid_of(PUBLIC): PUBLIC}
 NOW_MS = 1_790_000_000_000
-STATE = UnitState(
-    unit_id="uz-0042",
-    now_ms=NOW_MS,
-    time_quality=3,
-    counter=0,
-    config_version=0,
-    movement=None,
-    seals=frozenset({"7591225008"}),
-    place=None,
-)
-UNLOCK: tuple[Datum, ...] = ("7591225008", "officer", "movement", (0, 0, 0, 9, 9, 9))
-ARM: tuple[Datum, ...] = ("7591225008", "officer", "movement")
+
+
+def orders(quality: Quality = Quality.GNSS, config_version: int = 0) -> Orders:
+    moment = Moment(mono_ms=1_000, now_ms=NOW_MS, utc_ms=NOW_MS, quality=quality)
+    around = Surroundings(
+        moment=moment,
+        place=None,
+        moving=False,
+        config_version=config_version,
+        door_closed=False,
+    )
+    return Orders(
+        unit_id=UNIT,
+        order_keys=PINNED,
+        steward=Steward(Book(), mono_ms=1_000),
+        lines={},
+        secret_files={SEAL: Path("/nowhere")},
+        seals=frozenset({SEAL}),
+        around=lambda: around,
+        armed=lambda _seals: None,
+        nudge=lambda: None,
+        at=lambda _name: None,
+    )
 
 
 def order(
@@ -37,81 +49,78 @@ def order(
     data: tuple[Datum, ...],
     *,
     key: Ed25519PrivateKey = KEY,
-    order_id: bytes = b"",
     not_after_ms: int = NOW_MS + 1000,
 ) -> bytes:
-    words = Order(
-        unit_id="uz-0042",
-        counter=1,
+    said = Order(
+        unit_id=UNIT,
+        counter=0,
         kind=kind,
         issued_ms=NOW_MS,
         not_before_ms=NOW_MS - 1000,
         not_after_ms=not_after_ms,
-        order_id=order_id or os.urandom(16),
+        order_id=os.urandom(16),
         data=data,
     )
-    return make(words, kid_of(key.public_key().public_bytes_raw()), key.sign)
+    return signed(said, key)
 
 
-def test_reports_and_resends_are_obeyed() -> None:
-    orders = Orders(PINNED)
-    report = order(OrderKind.REPORT_NOW, (1, b"n" * 16))
-    assert orders.take(report, Down.ORDER, STATE) == Report(nonce=b"n" * 16, whole=True)
-    resend = order(OrderKind.RESEND_FROM, (b"c" * 16, 7))
-    assert orders.take(resend, Down.ORDER, STATE) == Resend(chain_id=b"c" * 16, batch_no=7)
+def test_reports_and_resends_are_obeyed_at_once() -> None:
+    report = orders().take(order(OrderKind.REPORT_NOW, (1, b"n" * 16)))
+    assert report == Taken(act=Report(nonce=b"n" * 16, whole=True))
+    resend = orders().take(order(OrderKind.RESEND_FROM, (b"c" * 16, 7)), Down.ORDER)
+    assert resend == Taken(act=Resend(chain_id=b"c" * 16, batch_no=7))
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "result"),
-    [
-        (OrderKind.ARM, ARM, OrderResult.FAILED),
-        (OrderKind.DISARM, ARM, OrderResult.FAILED),
-        (OrderKind.UNLOCK, UNLOCK, OrderResult.NO_FIX),
-        (OrderKind.ARM, ("other", "officer", "movement"), OrderResult.UNKNOWN_SEAL),
-    ],
+    ("quality", "refused"), [(Quality.GNSS, Reason.EXPIRED), (Quality.RTC, None)]
 )
-def test_nothing_is_opened_and_that_is_said_once(
-    kind: int, data: tuple[Datum, ...], result: OrderResult
+def test_a_report_of_yesterday_is_refused_by_who_knows_the_time(
+    quality: Quality, refused: Reason | None
 ) -> None:
-    orders = Orders(PINNED)
-    message = order(kind, data)
-    act = orders.take(message, Down.ORDER, STATE)
-    assert isinstance(act, OrderDone)
-    assert (act.kind, act.result) == (kind, result)
-    assert orders.take(message, Down.ORDER, STATE) is None  # a repeat of the same order
-
-
-def test_an_order_of_yesterday_is_expired() -> None:
-    act = Orders(PINNED).take(order(OrderKind.ARM, ARM, not_after_ms=1), Down.ORDER, STATE)
-    assert isinstance(act, OrderDone)
-    assert act.result == OrderResult.EXPIRED
+    message = order(OrderKind.REPORT_NOW, (0, b""), not_after_ms=1)
+    taken = orders(quality).take(message)
+    assert taken.refused is refused
+    assert (taken.act is None) is (refused is not None)
 
 
 def test_settings_are_handed_on_and_on_the_wrong_topic_refused_once() -> None:
-    orders = Orders(PINNED)
+    door = orders()
     message = order(OrderKind.SET_CONFIG, (3, b"[unit]"))
-    assert orders.take(message, Down.CONFIG, STATE) == NewConfig(version=3, text=b"[unit]")
-    assert orders.take(message, Down.ORDER, STATE) == ConfigDone(version=3, result=1)
-    assert orders.take(message, Down.ORDER, STATE) is None
-    assert orders.take(message, Down.CONFIG, replace(STATE, config_version=3)) is None
+    assert door.take(message, Down.CONFIG) == Taken(act=NewConfig(version=3, text=b"[unit]"))
+    told = ConfigDone(version=3, result=1)
+    assert door.take(message) == Taken(refused=Reason.UNKNOWN_ORDER, act=told)
+    assert door.take(message) == Taken(refused=Reason.UNKNOWN_ORDER)
+    assert orders(config_version=3).take(message, Down.CONFIG) == Taken(refused=Reason.REPLAYED)
+
+
+def test_an_order_for_a_seal_is_judged_in_its_turn() -> None:
+    door = orders()
+    assert door.idle
+    assert door.take(signed(words())) == Taken()
+    assert not door.idle
 
 
 def test_an_order_by_another_hand_is_only_counted() -> None:
-    orders = Orders(PINNED)
+    door = orders()
     stranger = Ed25519PrivateKey.from_private_bytes(b"S" * 32)
-    assert orders.take(order(OrderKind.UNLOCK, UNLOCK, key=stranger), Down.ORDER, STATE) is None
-    assert orders.counters == {"UnknownKey": 1}
+    assert door.take(signed(words(), stranger)) == Taken(refused=Reason.UNKNOWN_KEY)
+    assert door.counters == {"UnknownKey": 1}
+    assert door.idle
 
 
 @given(message=st.binary(max_size=300))
 @settings(max_examples=100)
-def test_foreign_bytes_do_nothing(message: bytes) -> None:
-    assert Orders(PINNED).take(message, Down.ORDER, STATE) is None
+def test_e19_foreign_bytes_do_nothing(message: bytes) -> None:
+    door = orders()
+    assert door.take(message).act is None
+    assert door.idle
 
 
-@given(at=st.integers(0, 250), bit=st.integers(0, 7))
+@given(at=st.integers(0, 400), bit=st.integers(0, 7))
 @settings(max_examples=100)
 def test_one_flipped_bit_makes_an_order_nobodys(at: int, bit: int) -> None:
-    message = bytearray(order(OrderKind.RESEND_FROM, (b"c" * 16, 7), order_id=b"i" * 16))
+    message = bytearray(signed(words()))
     message[at % len(message)] ^= 1 << bit
-    assert Orders(PINNED).take(bytes(message), Down.ORDER, STATE) is None
+    door = orders()
+    assert door.take(bytes(message)).refused is not None
+    assert door.idle
