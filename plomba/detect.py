@@ -46,6 +46,14 @@ def replay(
     deliver: Annotated[
         str, typer.Option(help="Order of arrival: time, received or shuffle:SEED.")
     ] = "time",
+    ticks: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=3_600,
+            help="Seconds between ticks from first to last receipt: silence and deadlines.",
+        ),
+    ] = None,
     state: Annotated[
         Path | None, typer.Option(help="Read if it is there, written at the end.")
     ] = None,
@@ -87,6 +95,7 @@ def replay(
         batch_rows=batch,
         tick_batches=tick,
         deliver=deliver,
+        ticks_s=ticks,
         screen=every_row if step_all else marked_rows,
     )
     try:

@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from collector.detect import Finding, Hit, stamp
-from collector.detect.engine import FRESH, Screening, Tick, UnitState, marked_rows, run
+from collector.detect.engine import (
+    FRESH,
+    Heard,
+    Item,
+    Screening,
+    Tick,
+    TimePassed,
+    UnitState,
+    marked_rows,
+    run,
+)
 from collector.detect.geo import Shapes
 from collector.detect.rules import Journey, Order, Rulebook, Thresholds, build, epochs
 from collector.detect.track import ALT_UNKNOWN_DM, Batch
@@ -35,6 +45,7 @@ class Plan:
     batch_rows: int = 60
     tick_batches: int = 512
     deliver: str = "time"  # time, received, shuffle:SEED
+    ticks_s: int | None = None  # time passes so often between first and last receipt
     screen: Screening = marked_rows
 
 
@@ -105,10 +116,12 @@ def replay(
     for unit, records in _chains(rows, facts, out.next_seq).items():
         batches += _batches(unit, records, plan.batch_rows)
         out.next_seq[unit] = records[-1].seq + 1
-    settled = list(_settled(_arrivals(batches, plan.deliver)))
-    for begin in range(0, len(settled), plan.tick_batches):
-        tick = Tick(items=tuple(settled[begin : begin + plan.tick_batches]))
-        known = {batch.unit: out.states.get(batch.unit, FRESH) for batch in tick_batches(tick)}
+    deliver = plan.deliver if plan.ticks_s is None else "received"
+    items = list(_settled(_arrivals(batches, deliver)))
+    for tick in _ticks(_with_time(items, plan.ticks_s), plan.tick_batches):
+        known = {unit: out.states.get(unit, FRESH) for unit in units_of(tick)}
+        if any(isinstance(item, TimePassed) for item in tick.items):
+            known |= out.states  # time passes for all
         result = run(book, known, tick, screen=plan.screen)
         out.states.update(result.states)
         out.findings += result.findings
@@ -118,8 +131,41 @@ def replay(
     return out
 
 
-def tick_batches(tick: Tick) -> list[Batch]:
-    return [item for item in tick.items if isinstance(item, Batch)]
+def units_of(tick: Tick) -> set[str]:
+    return {item.unit for item in tick.items if isinstance(item, Batch | Heard)}
+
+
+def _with_time(batches: Sequence[Batch], ticks_s: int | None) -> Iterator[Item]:
+    """The batches, and what the centre's clock says between them: who was heard when, and that time passed."""
+    times = [batch.received_ms for batch in batches if batch.received_ms is not None]
+    if ticks_s is None or not times:
+        yield from batches
+        return
+    begin_ms, end_ms = min(times), max(times)
+    due_ms = begin_ms + ticks_s * 1_000
+    for batch in batches:
+        received_ms = batch.received_ms
+        while received_ms is not None and due_ms < received_ms:
+            yield TimePassed(now_ms=due_ms, since_ms=begin_ms)
+            due_ms += ticks_s * 1_000
+        if received_ms is not None:
+            yield Heard(unit=batch.unit, received_ms=received_ms)
+        yield batch
+    while due_ms <= end_ms:
+        yield TimePassed(now_ms=due_ms, since_ms=begin_ms)
+        due_ms += ticks_s * 1_000
+
+
+def _ticks(items: Iterable[Item], batches_max: int) -> Iterator[Tick]:
+    """So many batches a tick; time that passes ends one."""
+    some: list[Item] = []
+    for item in items:
+        some.append(item)
+        if isinstance(item, TimePassed) or len(some) >= batches_max:
+            yield Tick(items=tuple(some))
+            some = []
+    if some:
+        yield Tick(items=tuple(some))
 
 
 def key_of(finding: Finding) -> tuple[str, int, int, str, bytes, int]:

@@ -61,6 +61,7 @@ ZoneState = zones.State
 RouteState = route.State
 StopState = stops.State
 SpeedState = speed.State
+WatchState = silence.State
 SealState = seals.State
 BitArray = NDArray[np.uint8]  # for each row, whom it may concern
 GATE, MOTION, ZONES, ROUTE, STOPS, SPEED, SEALS = (1 << bit for bit in range(7))
@@ -100,12 +101,14 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimePassed:
-    """The stored `Tick(now_ms)` of a partition: nothing else was heard until then."""
+    """The stored `Tick(now_ms)` of a partition: nothing else was heard until then, by a centre that has listened since `since_ms`."""
 
     now_ms: int
+    since_ms: int = 0
 
 
-Item = Batch | EarlyCopy | ChainHole | Heard | TimePassed
+Piece = Batch | ChainHole | Heard  # of one unit, in order
+Item = Piece | EarlyCopy | TimePassed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +145,7 @@ class UnitState:
     stops: StopState = field(default_factory=StopState)
     speed: SpeedState = field(default_factory=SpeedState)
     seals: SealState = field(default_factory=SealState)
+    watch: WatchState = field(default_factory=WatchState)
 
 
 FRESH = UnitState()
@@ -152,7 +156,9 @@ States = Mapping[str, UnitState]
 class Result:
     """What the loop writes with the batches, in one transaction."""
 
-    states: dict[str, UnitState]  # of every unit that had a batch or hole in the tick
+    states: dict[
+        str, UnitState
+    ]  # of every unit that had a batch or hole, was heard or has a watch that moved
     findings: tuple[Finding, ...]
     settled: tuple[Settled, ...]
     signals: tuple[Signal, ...]
@@ -174,18 +180,18 @@ def every_row(mask: BitArray) -> BitArray:
 def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = marked_rows) -> Result:
     """What the tick's facts mean. Pure; `states` lacks units never heard of."""
     assert rules.versions, "a rulebook without a version judges nothing"
-    pieces: dict[str, list[Batch | ChainHole]] = {}
+    pieces: dict[str, list[Piece]] = {}
     early: list[Finding] = []
     for item in tick.items:
         match item:
             case Batch():
                 pieces.setdefault(item.unit, []).append(restate.restated(item))
-            case ChainHole():
+            case ChainHole() | Heard():
                 pieces.setdefault(item.unit, []).append(item)
             case EarlyCopy():
                 early += judge(rules, item.batch)
-            case Heard() | TimePassed():
-                pass  # the watch of section 7.6 reads them
+            case TimePassed():
+                pass  # the watch comes behind all rows
     track = decode(piece for some in pieces.values() for piece in some if isinstance(piece, Batch))
     columns = _columns(rules, states, track)
     bits = screen(columns.mask)
@@ -208,6 +214,7 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
         settled += walk.settled
         signals += walk.signals
         stepped += walk.stepped
+    findings += _watch(rules, states, after, tick)
     return Result(
         states=after,
         findings=tuple(findings),
@@ -217,6 +224,62 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
         rows=len(track),
         stepped=stepped,
     )
+
+
+def _watch(
+    book: Rulebook,
+    states: States,
+    after: dict[str, UnitState],
+    tick: Tick,
+) -> list[Finding]:
+    """Silence and deadlines: how much time has passed, behind all rows of the tick. Writes `after`."""
+    findings: list[Finding] = []
+    for item in tick.items:
+        if isinstance(item, TimePassed):
+            for unit in sorted(states.keys() | after.keys()):
+                state = after.get(unit) or states[unit]
+                watch, hits = _time_passed(book, unit, state, item)
+                if watch is not state.watch:
+                    after[unit] = replace(state, watch=watch)
+                findings += [_watched(book, unit, state, hit, item.now_ms) for hit in hits]
+    return findings
+
+
+def _time_passed(
+    book: Rulebook, unit: str, state: UnitState, item: TimePassed
+) -> tuple[WatchState, tuple[Hit, ...]]:
+    watch, journey = state.watch, book.journey(unit, item.now_ms)
+    rules = book.at(item.now_ms)
+    th = rules.thresholds
+    quiet_ms = item.now_ms - max(watch.heard_ms, item.since_ms)
+    on_time = quiet_ms <= (2 * th.period_s + th.period_grace_s) * 1_000
+    no_limit = watch.journey is None and (journey is None or journey.limit_ms is None)
+    if watch.lost is None and no_limit and (on_time or watch.heard_ms == 0):
+        return watch, ()  # as for nearly all, each ten seconds
+    line = book.route(unit, item.now_ms, rules)
+    frame, eta_ms = state.frame, None
+    if line is not None and state.route.route == line.id:
+        eta_ms = route.eta_ms(line, frame.top_m, frame.marks, item.now_ms)
+    around = silence.Around(
+        rules=rules,
+        journey=journey,
+        place=frame.prev,
+        sealed=all(seal.life is seals.Life.SEALED for seal in state.seals.seals),
+        arrived=line is not None and state.route.mode is route.Mode.DONE,
+        eta_ms=eta_ms,
+    )
+    return silence.tick(around, watch, now_ms=item.now_ms, since_ms=item.since_ms)
+
+
+def _watched(book: Rulebook, unit: str, state: UnitState, hit: Hit, now_ms: int) -> Finding:
+    """A finding that no record began: of a deadline it is the journey's, of silence the last record's."""
+    if hit.code in silence.DEADLINES:
+        return _finding(unit, None, None, hit, now_ms, None, book)
+    frame = state.frame
+    known = (hit.origin_seq >> SEQ_BITS) - frame.chains_before
+    chain = frame.chains[known] if 0 <= known < len(frame.chains) else bytes(16)
+    seq = hit.origin_seq & ((1 << SEQ_BITS) - 1)
+    return _finding(unit, chain, seq, hit, now_ms, None, book)
 
 
 def judge(rules: Rulebook, batch: Batch) -> tuple[Finding, ...]:
@@ -267,6 +330,7 @@ def pack(state: UnitState) -> bytes:
         None if state.stops == FRESH.stops else stops.pack(state.stops),
         None if state.speed == FRESH.speed else speed.pack(state.speed),
         None if frame.start is None else (frame.start.seq, frame.start.t_ms),
+        None if state.watch == FRESH.watch else silence.pack(state.watch),
     )
     blob = encode(value)  # type: ignore[arg-type]  # tuples of plain values all the way down: encode checks it
     assert len(blob) <= BLOB_BYTES_MAX, "a unit's state outgrew its row"
@@ -286,7 +350,7 @@ def unpack(blob: bytes) -> UnitState:
     parts: list[list[list[list[int]]]] = value  # type: ignore[assignment]  # written by pack: each part's own unpack reads it
     _, chains, before, prev, broken, version, top_m, marks, *rest = parts
     gate, moved, zoned, routed, sealed, *more = rest
-    journey, stopped, sped, start = [*more, None, None, None, None][:4]
+    journey, stopped, sped, start, watched = [*more, None, None, None, None, None][:5]
     frame = Frame(
         chains=tuple(chains),  # type: ignore[arg-type]  # see above
         chains_before=before,  # type: ignore[arg-type]  # see above
@@ -307,6 +371,7 @@ def unpack(blob: bytes) -> UnitState:
         stops=stops.State() if stopped is None else stops.unpack(stopped),  # type: ignore[arg-type]  # see above
         speed=speed.State() if sped is None else speed.unpack(sped),  # type: ignore[arg-type]  # see above
         seals=seals.unpack(sealed),  # type: ignore[arg-type]  # see above
+        watch=silence.State() if watched is None else silence.unpack(watched),  # type: ignore[arg-type]  # see above
     )
 
 
@@ -745,15 +810,17 @@ def _judged(
 
 def _finding(
     unit: str,
-    chain: bytes,
-    seq: int,
+    chain: bytes | None,
+    seq: int | None,
     hit: Hit,
     confirmed_ms: int,
     received_ms: int | None,
     book: Rulebook,
 ) -> Finding:
     priority = hit.priority or PRIORITIES.get(hit.code)
-    key = finding_key(unit, chain, seq, hit.code, hit.subject)
+    # What no record began is named by its subject alone: whoever says it says it once (section 2, Ids)
+    owner = "" if seq is None else unit
+    key = finding_key(owner, chain, seq or 0, hit.code, hit.subject)
     late_ms = book.at(confirmed_ms).thresholds.late_s * 1_000
     return Finding(
         id=hashlib.sha256(key).digest()[:16],
@@ -801,7 +868,7 @@ def _passed_by(
     bits: BitArray,
     number: int,
     states: States,
-    pieces: Sequence[Batch | ChainHole],
+    pieces: Sequence[Piece],
 ) -> UnitState | None:
     """The state of a unit of which every row is dull, as most are: what a `_Walk` would come to, sooner."""
     unit, start, end = columns.track.units[number], columns.starts[number], columns.ends[number]
@@ -811,18 +878,30 @@ def _passed_by(
     frame, line = state.frame, columns.routes[number]
     if frame.start is not None:
         return None
+    last_seq, heard_ms = 0, state.watch.heard_ms
     for piece in pieces:
+        if isinstance(piece, Heard):
+            if piece.received_ms - heard_ms >= silence.HEARD_STEP_MS:
+                heard_ms = piece.received_ms
+            continue
         if isinstance(piece, ChainHole) or piece.events or piece.early_ms is not None:
             return None
         if piece.chain != frame.chains[-1]:
             return None
-    if frame.broken or not (
-        gnss.quiet(state.gate)
-        and motion.quiet(state.motion)
-        and zones.quiet(state.zones, standing=motion.standing(state.motion))
-        and route.quiet(state.route)
-        and speed.quiet(state.speed)
-        and seals.quiet(state.seals)
+        last_seq = piece.first_seq + piece.count - 1
+        heard_ms = max(heard_ms, piece.received_ms or 0)
+    if (
+        frame.broken
+        or state.watch.lost is not None
+        or state.watch.back is not None
+        or not (
+            gnss.quiet(state.gate)
+            and motion.quiet(state.motion)
+            and zones.quiet(state.zones, standing=motion.standing(state.motion))
+            and route.quiet(state.route)
+            and speed.quiet(state.speed)
+            and seals.quiet(state.seals)
+        )
     ):
         return None
     if (line is None) is not (state.route.route is None):
@@ -855,6 +934,7 @@ def _passed_by(
         stops=state.stops,
         speed=state.speed,
         seals=state.seals,
+        watch=replace(state.watch, heard_ms=heard_ms, seq=coded - cells[0] + last_seq),
     )
 
 
@@ -887,7 +967,7 @@ class _Walk:
         self.top_m, self.marks = frame.top_m, frame.marks
         self.gate, self.motion, self.zones = state.gate, state.motion, state.zones
         self.route, self.seals = state.route, state.seals
-        self.stops, self.speed = state.stops, state.speed
+        self.stops, self.speed, self.watch = state.stops, state.speed, state.watch
         self.journey, self.start = frame.journey, frame.start
         self.clean = True  # `prev` is the row before, as the screens took it
         self.stale = False  # the state has changed since it was screened
@@ -901,12 +981,19 @@ class _Walk:
         self.rows: list[list[int]] | None = None
         self.off_rows: tuple[RouteLine, int, Whole] | None = None
 
-    def go(self, pieces: Iterable[Batch | ChainHole]) -> None:
+    def go(self, pieces: Iterable[Piece]) -> None:
         """All pieces, in order."""
         row = self.begin
         for piece in pieces:
             if isinstance(piece, ChainHole):
                 self._hole()
+                continue
+            if isinstance(piece, Heard):
+                self.watch, hits = silence.heard(self.watch, piece.received_ms)
+                self.findings += [
+                    _watched(self.book, self.unit, self.state(), hit, piece.received_ms)
+                    for hit in hits
+                ]
                 continue
             self._enter(piece)
             end = row + piece.fixes.shape[1]
@@ -920,6 +1007,11 @@ class _Walk:
             row = end
             if piece.time_quality >= restate.TRUSTED:
                 self.start = None  # what it says from here on needs no statement
+            last = piece.first_seq + piece.count - 1
+            self.watch, hits = silence.restored(self.watch, piece.events)
+            self._tell(hits, self._newest_ms(piece))
+            heard_ms = max(self.watch.heard_ms, piece.received_ms or 0)
+            self.watch = replace(self.watch, seq=self._coded(last), heard_ms=heard_ms)
             if piece.early_ms is not None:
                 self._settle(piece, self.findings[found:])
 
@@ -943,7 +1035,13 @@ class _Walk:
             stops=self.stops,
             speed=self.speed,
             seals=self.seals,
+            watch=self.watch,
         )
+
+    def _newest_ms(self, batch: Batch) -> int:
+        """Event time of a batch's newest record."""
+        times = [event.t_ms for event in batch.events]
+        return max([*times, *batch.fixes[1].tolist()], default=batch.sealed_ms)
 
     def _enter(self, batch: Batch) -> None:
         self.batch = batch
@@ -1269,6 +1367,7 @@ class _Walk:
         context = self._context(None if self.broken else self.prev, behind)
         coded = replace(event, seq=self._coded(event.seq))
         self._tell_time(coded)
+        self.watch = silence.note(self.watch, event)
         hits, self.seals, odd = _judged(context, self.seals, coded)
         self._tell(hits, event.t_ms)
         if odd:

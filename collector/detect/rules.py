@@ -81,6 +81,13 @@ class Thresholds:
     speed_more_kmh: int = 10
     speed_s: int = 30
     speed_over_s: int = 60
+    # silence and deadlines
+    period_s: int = 300
+    period_grace_s: int = 30
+    silent_p2_s: int = 1_800
+    border_m: int = 20_000
+    limit_risk_s: int = 600
+    limit_spare_s: int = 900
     # seals
     relock_s: int = 1_800
     order_zone_m: int = 300

@@ -131,6 +131,18 @@ class Store:
         async with self.read() as connection:
             return await loads.read_units(connection, unit_ids)
 
+    async def heard_units(self, most: int) -> list[str]:
+        """Units that were ever heard, the newest first, at most so many."""
+        unit, now = schema.unit.c, schema.unit_now.c
+        wanted = (
+            select(unit.unit_id)
+            .join(schema.unit_now, now.unit_no == unit.number)
+            .order_by(now.heard_ms.desc(), unit.unit_id)
+            .limit(most)
+        )
+        async with self.read() as connection:
+            return [str(row.unit_id) for row in await connection.execute(wanted)]
+
     async def heads(
         self, places: Sequence[tuple[int, int, int]]
     ) -> dict[tuple[int, int, int], bytes]:

@@ -36,7 +36,7 @@ IN_EARLY = 2  # unit_no, chain_id, batch_no, received_ms: its row may be settled
 IN_FORKED = 3  # unit_no, chain_id, batch_no, head, received_ms
 IN_HOLE = 4  # unit_no, chain_id, first, last, why
 IN_HEARD = 5  # unit_no, how long before the tick
-IN_TIME = 6  # now_ms
+IN_TIME = 6  # now_ms, since when the centre had listened
 IN_ORDERS = 7  # act_no, since_ms: the unlock orders known from here on, see `ordering`
 
 
@@ -71,25 +71,26 @@ def detect(
     rulebook: Rulebook,
     engine: Engine,
     states: Mapping[str, UnitState],
-    time_passed: bool,
+    listening_ms: int | None,
     orders: tuple[int, int] | None = None,
 ) -> Detected:
     """Run the engine over the tick. `states`: of the units in it, and of all that a passing of time concerns.
 
-    `orders`: act_no and since_ms of the orders in `rulebook`, if the log does not say so yet.
+    `listening_ms`: since when the centre has listened, if this tick says that time has passed. `orders`: act_no and since_ms of the
+    orders in `rulebook`, if the log does not say so yet.
     """
     items: list[Item] = []
     intake: list[Entry] = [] if orders is None else [("", (IN_ORDERS, *orders))]
     forked: list[Finding] = []
-    for piece in work.pieces:
-        _add(piece, items, intake, forked, rulebook)
     for unit_id, received_ms in work.heard.items():
         items.append(Heard(unit=unit_id, received_ms=received_ms))
         unit_no = work.units[unit_id].unit_no
         intake.append((unit_id, (IN_HEARD, unit_no, work.now_ms - received_ms)))
-    if time_passed:
-        items.append(TimePassed(now_ms=work.now_ms))
-        intake.append(("", (IN_TIME, work.now_ms)))
+    for piece in work.pieces:
+        _add(piece, items, intake, forked, rulebook)
+    if listening_ms is not None:
+        items.append(TimePassed(now_ms=work.now_ms, since_ms=listening_ms))
+        intake.append(("", (IN_TIME, work.now_ms, listening_ms)))
     detected = (
         run_items(rulebook, engine, states, items)
         if items

@@ -187,7 +187,7 @@ def watch_gaps(work: Work) -> None:
 
 
 def _again(work: Work, held: Held, body: Body) -> None:
-    """A duplicate of what is settled is receipted again, at most once a second; of what is parked, not yet."""
+    """A duplicate of what is settled is receipted again, at most once a second and then later; of what is parked, not yet."""
     header = body.linked.header
     work.verdicts[Verdict.DUPLICATE.value] += 1
     work.hear(held, body.rx_ms)
@@ -196,6 +196,8 @@ def _again(work: Work, held: Held, body: Body) -> None:
     is_settled = chain is not None and header.batch_no <= chain.through
     if is_settled and work.now_ms - held.receipted_ms >= RECEIPT_AGAIN_MS:
         work.receipts.add((held.unit_id, header.chain_id))
+    elif is_settled:  # the one before may have been said when nobody could hear it
+        work.receipts_later.add((held.unit_id, header.chain_id))
 
 
 def _settled(work: Work, held: Held, step: Settled) -> None:

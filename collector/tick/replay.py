@@ -84,7 +84,7 @@ async def replay(
                     forked += judge_forked(rulebook, await _forked(connection, entry))
                 else:
                     items.append(await _item(connection, row.now_ms, entry))
-        detected = run_items(rulebook, engine, _of(items, states, rulebook, row.now_ms), items)
+        detected = run_items(rulebook, engine, _of(items, states), items)
         states.update(detected.states)
         yield Replayed(
             tick_no=row.number, now_ms=row.now_ms, findings=(*forked, *detected.findings)
@@ -105,14 +105,12 @@ def unpack_intake(blob: bytes) -> list[list[Any]]:
     return entries
 
 
-def _of(
-    items: list[Item], states: Mapping[str, UnitState], rulebook: Rulebook, now_ms: int
-) -> Mapping[str, UnitState]:
-    """The states that the tick had at hand: of its units, and of those on a journey when time passed."""
+def _of(items: list[Item], states: Mapping[str, UnitState]) -> Mapping[str, UnitState]:
+    """The states that the tick had at hand: of its units, and of all when time passed."""
+    if any(isinstance(item, TimePassed) for item in items):
+        return states
     names = {item.unit for item in items if isinstance(item, Batch | ChainHole | Heard)}
     names |= {item.batch.unit for item in items if isinstance(item, EarlyCopy)}
-    if any(isinstance(item, TimePassed) for item in items):
-        names |= {unit for unit in rulebook.journeys if rulebook.journey(unit, now_ms) is not None}
     return {name: states[name] for name in names if name in states}
 
 
@@ -151,8 +149,8 @@ async def _item(connection: AsyncConnection, now_ms: int, entry: list[Any]) -> I
             return ChainHole(unit=unit, chain=chain_id, first=first, last=last, why=why)
         case [kind, unit_no, before_ms] if kind == IN_HEARD:
             return Heard(unit=await _unit(connection, unit_no), received_ms=now_ms - before_ms)
-        case [kind, at_ms] if kind == IN_TIME:
-            return TimePassed(now_ms=at_ms)
+        case [kind, at_ms, *since] if kind == IN_TIME:
+            return TimePassed(now_ms=at_ms, since_ms=since[0] if since else 0)
     raise StoreError("the log of a tick is of a newer program: replay it with that one")
 
 

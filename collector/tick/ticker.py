@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from collector.detect.engine import FRESH, UnitState, run as run_engine
 from collector.detect.rules import Rulebook, Rules
 from collector.ingest.hello import places_of
-from collector.ingest.pace import Bucket, draw, resend_due_ms
+from collector.ingest.pace import RECEIPT_AGAIN_MS, Bucket, draw, resend_due_ms
 from collector.store import QuarantineRow, TickWrite, UnitWrite
 from collector.store.commit import Committed
 from collector.store.database import Store
@@ -83,9 +83,12 @@ class Ticker:
         self._gapped: set[str] = set()
         self._keys: Keys = {}
         self._keys_ms: int | None = None
+        self._owed: dict[tuple[str, bytes], int] = {}  # receipts to say again, and when
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._floods: dict[str, tuple[int, int]] = {}  # when last throttled, n of the begin
         self._ticked_ms: int | None = None
+        self._listening_ms: int | None = None  # since the first tick of this process
+        self._knows_all = False  # every unit with a history is in memory: its silence is watched
         self._engine_due_ms: int | None = None
         self._lock = asyncio.Lock()
 
@@ -94,8 +97,10 @@ class Ticker:
         self._held.clear()
         self._unfinished.clear()
         self._gapped.clear()
+        self._owed.clear()
         self._keys_ms = None
         self._desk = Desk(self._store, self._order_key)
+        self._knows_all = False
 
     async def run(self, messages: Sequence[Message], now_ms: int) -> TickResult:
         """Judge, detect and commit these messages, and whatever else is due at `now_ms`.
@@ -112,6 +117,8 @@ class Ticker:
     async def _run(self, messages: Sequence[Message], now_ms: int) -> TickResult:
         work = Work(now_ms=now_ms)
         await self._desk.look(now_ms)
+        if self._listening_ms is None:
+            self._listening_ms = now_ms
         said = await self._read(work, messages)
         time_passed = self._is_time(now_ms)
         await self._hold(work, said, time_passed=time_passed)
@@ -125,7 +132,7 @@ class Ticker:
             rulebook=self._desk.rulebook(self.rulebook),
             engine=self._engine,
             states=self._states(work),
-            time_passed=time_passed,
+            listening_ms=self._listening_ms if time_passed else None,
             orders=self._desk.unlogged(),
         )
         committed = await self._commit(work, detected, time_passed=time_passed)
@@ -194,8 +201,9 @@ class Ticker:
             if (held := self._held.get(unit_id)) is not None and _asks(held, work.now_ms)
         ]
         closing = [act.unit_id for act in self._desk.closes]
-        unit_ids = list(dict.fromkeys([*spoke, *self._unfinished, *asked, *closing]))
-        watched = self._watched(work.now_ms) if time_passed else []
+        owed = [unit_id for (unit_id, _), due_ms in self._owed.items() if due_ms <= work.now_ms]
+        unit_ids = list(dict.fromkeys([*spoke, *self._unfinished, *asked, *closing, *owed]))
+        watched = await self._watched() if time_passed else []
         missing = [name for name in dict.fromkeys([*unit_ids, *watched]) if name not in self._held]
         for unit_id, load in (await self._store.load_units(missing)).items() if missing else ():
             held = self._held[unit_id] = Held(load)
@@ -215,10 +223,12 @@ class Ticker:
             self._gapped.discard(unit_id)
             self._unfinished.discard(unit_id)
 
-    def _watched(self, now_ms: int) -> list[str]:
-        """Units that a passing of time concerns: those on a journey."""
-        book = self.rulebook
-        return [unit_id for unit_id in book.journeys if book.journey(unit_id, now_ms) is not None]
+    async def _watched(self) -> list[str]:
+        """Units that a passing of time concerns: all that were ever heard, also before this process began."""
+        if self._knows_all:
+            return list(self._held)
+        self._knows_all = True
+        return list(dict.fromkeys([*self._held, *await self._store.heard_units(UNITS_HELD_MAX)]))
 
     async def _bring_heads(self, work: Work, said: Sequence[_Said]) -> None:
         """One query for all stored heads that the tick's verdicts will look at."""
@@ -332,6 +342,7 @@ class Ticker:
                 self._gapped.add(unit_id)
             else:
                 self._gapped.discard(unit_id)
+        self._owe(work)
         outgoing = [*self._receipts(work, lost), *self._resends(work, lost)]
         orders = await self._desk.send(
             work.greeted, lambda unit_id: self._is_online(unit_id, work.now_ms), work.now_ms
@@ -353,6 +364,15 @@ class Ticker:
         """True if the unit was heard of late; one that this worker does not hold will say hello."""
         held = self._held.get(unit_id)
         return held is not None and held.now is not None and now_ms - held.now.heard_ms < ONLINE_MS
+
+    def _owe(self, work: Work) -> None:
+        """What was said too soon to be receipted again is receipted when its second has passed."""
+        for key in work.receipts_later:
+            self._owed.setdefault(key, work.units[key[0]].receipted_ms + RECEIPT_AGAIN_MS)
+        due = [key for key, due_ms in self._owed.items() if due_ms <= work.now_ms]
+        work.receipts.update(due)
+        for key in work.receipts:
+            self._owed.pop(key, None)
 
     def _receipts(self, work: Work, lost: frozenset[str]) -> Iterable[Outgoing]:
         for unit_id, chain_id in sorted(work.receipts):
@@ -380,6 +400,7 @@ class Ticker:
         dues = [now_ms + DUE_MS_MAX]
         if self._engine_due_ms is not None:
             dues.append(self._engine_due_ms)
+        dues += self._owed.values()
         for unit_id in self._gapped:
             gap = self._held[unit_id].gap if unit_id in self._held else None
             due_ms = None if gap is None else resend_due_ms(gap)

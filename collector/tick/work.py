@@ -51,6 +51,7 @@ class Work:
     verdicts: Counter[str] = field(default_factory=Counter)
     positions: int = 0
     receipts: set[tuple[str, bytes]] = field(default_factory=set)  # unit_id, chain_id
+    receipts_later: set[tuple[str, bytes]] = field(default_factory=set)  # said again too soon
     resends: dict[tuple[str, bytes], int] = field(default_factory=dict)  # from which number on
     heard: dict[str, int] = field(default_factory=dict)  # unit_id: the newest receipt
     closed: dict[str, int] = field(default_factory=dict)  # unit_id: now, of a supervisor's act

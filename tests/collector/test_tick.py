@@ -128,6 +128,9 @@ async def test_a_duplicate_is_receipted_again_at_most_once_a_second(store: Store
     quick = [await centre.hear(unit, envelope, step_ms=step) for step in (400, 599, 1, 10)]
     assert [len(receipts_in(result)) for result in quick] == [0, 0, 1, 0]
     assert all(result.verdicts == {"Duplicate": 1} for result in quick)
+    assert quick[-1].next_due_ms == centre.now_ms + 990
+    later = [await centre.hear(unit, step_ms=step) for step in (900, 90, 5_000)]
+    assert [len(receipts_in(result)) for result in later] == [0, 1, 0]  # owed, and said once
 
 
 async def test_what_is_parked_gets_no_receipt_until_it_settles(store: Store) -> None:
@@ -500,8 +503,8 @@ async def test_the_log_holds_what_the_engine_was_given_in_its_order(store: Store
     await centre.hear(unit, second.envelope)
     logged = [unpack_intake(row.intake) for row in await rows(store, schema.tick)]
     kinds = [[entry[0] for entry in entries] for entries in logged]
-    assert kinds == [[IN_BATCH, IN_EARLY, IN_HEARD, IN_TIME], [IN_BATCH, IN_BATCH, IN_HEARD]]
-    early, settled = logged[0][1], logged[1][1]
+    assert kinds == [[IN_HEARD, IN_BATCH, IN_EARLY, IN_TIME], [IN_HEARD, IN_BATCH, IN_BATCH]]
+    early, settled = logged[0][2], logged[1][2]
     assert early[2:4] == [unit.chain_id, 2]
     assert settled[2:] == [0, 2]
     (row,) = [row for row in await rows(store, schema.batch) if row.batch_no == 2]

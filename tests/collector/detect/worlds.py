@@ -9,10 +9,12 @@ from collector.detect import Finding
 from collector.detect.engine import (
     FRESH,
     ChainHole,
+    Heard,
     Item,
     Result,
     Screening,
     Tick,
+    TimePassed,
     UnitState,
     marked_rows,
     pack,
@@ -202,6 +204,12 @@ class Run:
     states: dict[str, UnitState] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
 
+    def add(self, other: "Run") -> None:
+        """What came after."""
+        self.findings += other.findings
+        self.states.update(other.states)
+        self.results += other.results
+
 
 def play(
     book: Rulebook,
@@ -209,13 +217,17 @@ def play(
     *,
     cut: int = 10_000,
     screen: Screening = marked_rows,
+    states: dict[str, UnitState] | None = None,
 ) -> Run:
     """All items, so many a tick."""
-    out = Run()
+    out = Run(states=dict(states or {}))
     for begin in range(0, len(items), cut):
         some = tuple(items[begin : begin + cut])
         units = {item.unit for item in some if isinstance(item, Batch | ChainHole)}
+        units |= {item.unit for item in some if isinstance(item, Heard)}
         known = {unit: out.states.get(unit, FRESH) for unit in units}
+        if any(isinstance(item, TimePassed) for item in some):
+            known |= out.states  # time passes for all
         result = run(book, known, Tick(items=some), screen=screen)
         out.states.update(result.states)
         out.findings += result.findings
