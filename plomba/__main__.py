@@ -16,8 +16,11 @@ from plomba import (
     devices_seal,
     devices_tags,
     doctor,
+    order,
     route,
     unit,
+    unit_config,
+    unit_gap,
     wire,
     zone,
 )
@@ -50,6 +53,11 @@ _unit.command("list")(unit.list_units)
 _unit.command("show")(unit.show)
 _unit.command("track")(unit.track)
 _unit.command("watch")(unit.watch)
+_unit.command("order")(order.order)
+_unit.command("orders")(order.orders)
+_unit.command("order-withdraw")(order.withdraw)
+_unit.command("config")(unit_config.config)
+_unit.command("gap-close")(unit_gap.gap_close)
 
 _alert = _group("alert", "What is wrong.")
 _alert.command("list")(alert.list_alerts)

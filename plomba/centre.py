@@ -120,6 +120,27 @@ def write_store(data_dir: Path, write: "Callable[[Store, int], Awaitable[T]]") -
         fail(exits.FAILED, str(error))
 
 
+def actor() -> str:
+    """Who gives this command, to be kept with what it changes: the user of the operating system, until there are accounts."""
+    import os
+    import pwd
+
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    behind = os.environ.get("SUDO_USER", "") if uid == 0 else ""
+    return f"os:{name} for {behind[:64]}" if behind else f"os:{name}"
+
+
+def is_running(data_dir: Path) -> bool:
+    """Whether a collector holds the directory now."""
+    from collector.io.folder import running
+
+    return running(data_dir) is not None
+
+
 def say_json(rows: Iterable[Row]) -> None:
     for row in rows:
         typer.echo(json.dumps(row, ensure_ascii=False))

@@ -107,6 +107,72 @@ class Alerts(Answer):
     more: str | None
 
 
+class OrderAct(Answer):
+    """One change of an order."""
+
+    at: str
+    act: str = Field(description="give, send, expire, withdraw, or what the unit's word was to it")
+    state: str = Field(description="after it")
+    by: str = Field(description='who: a person, "unit", or "" for the desk itself')
+    why: str
+    chain: str | None = Field(description="the record that holds the unit's word")
+    seq: int | None
+
+
+class Order(Answer):
+    """What the centre ordered of a unit, and how it stands."""
+
+    id: str = Field(description="32 hex digits")
+    unit: str
+    kind: str = Field(description="arm, disarm, unlock, set_config, report_now, resend_from")
+    state: str = Field(
+        description="PENDING, SENT, DONE, REFUSED, SILENT, EXPIRED or WITHDRAWN; open are the first two"
+    )
+    result: str | None = Field(description="the unit's word, as WIRE section 14 names it")
+    detail: str | None
+    seal: str | None
+    officer: str | None
+    movement: str | None
+    zone: str | None = Field(description="whose outline its corners are")
+    corners: int | None = Field(description="of the outline; null: it names no place")
+    counter: int
+    version: int | None = Field(description="of a config")
+    by: str
+    issued_at: str
+    begins_at: str
+    until: str | None = Field(description="null: it does not expire")
+    sent_at: str | None = Field(description="the last time")
+    sent: int = Field(description="how often")
+    settled_at: str | None
+    said_at: str | None = Field(description="the unit's own time of its word")
+    acts: list[OrderAct]
+
+
+class Orders(Answer):
+    orders: list[Order]
+    strays: int = Field(
+        description="results of orders that were never given, or that say otherwise than before: kept, not believed"
+    )
+    more: str | None
+
+
+class ConfigVersion(Answer):
+    """A config as it was given by air."""
+
+    version: int
+    state: str
+    result: str | None = Field(description="Taken, Refused or RolledBack, by the unit's word")
+    by: str
+    issued_at: str
+    settled_at: str | None
+    text: str = Field(description="TOML")
+
+
+class Configs(Answer):
+    unit: str
+    configs: list[ConfigVersion] = Field(description="the newest first")
+
+
 class Broker(Answer):
     kind: str = Field(description="embedded or mqtt")
     connected: bool

@@ -5,7 +5,6 @@ Law: never writes, and what it says of time it says by the clock that it was giv
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -13,12 +12,15 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from collector.alerts import State
+from collector.api import order_reads
 from collector.api.models import (
     Alert,
     Alerts,
     Broker,
     Chain,
+    Configs,
     Health,
+    Orders,
     Refusal,
     Refusals,
     Track,
@@ -36,6 +38,7 @@ from collector.api.restated import (
     is_candidate,
     shifts_of,
 )
+from collector.api.times import maybe, rfc3339
 from collector.store import schema, spell
 from wire import Refused
 from wire.batch import read_body, read_payload
@@ -89,10 +92,10 @@ class StoreReads:
         return Health(
             ok=live.connected,
             build=live.build,
-            now=_rfc3339(now_ms),
-            started=_rfc3339(live.started_ms),
+            now=rfc3339(now_ms),
+            started=rfc3339(live.started_ms),
             broker=Broker(
-                kind=live.broker_kind, connected=live.connected, since=_maybe(live.since_ms)
+                kind=live.broker_kind, connected=live.connected, since=maybe(live.since_ms)
             ),
             ingest_age_s=None if heard_ms is None else _age_s(now_ms, heard_ms),
             units=(await self._one(select(func.count()).select_from(schema.unit)))[0],
@@ -155,8 +158,8 @@ class StoreReads:
         shown = _thinned(points, points_max)
         return Track(
             unit=unit_id,
-            begin=_rfc3339(begin_ms),
-            end=_rfc3339(end_ms),
+            begin=rfc3339(begin_ms),
+            end=rfc3339(end_ms),
             points=[point for _, point in shown],
             left_out=len(points) - len(shown),
         )
@@ -201,6 +204,23 @@ class StoreReads:
             more=None if more is None else f"{more.at_ms}.{more.id.hex()}",
         )
 
+    async def orders(self, unit_id: str, *, after: str, limit: int) -> Orders | None:
+        async with self._engine.connect() as connection:
+            number = await order_reads.unit_no(connection, unit_id)
+            if number is None:
+                return None
+            found, more = await order_reads.orders_of(connection, number, after=after, limit=limit)
+            strays = await order_reads.strays_of(connection, number)
+        return Orders(orders=found, strays=strays, more=more)
+
+    async def configs(self, unit_id: str) -> Configs | None:
+        async with self._engine.connect() as connection:
+            number = await order_reads.unit_no(connection, unit_id)
+            if number is None:
+                return None
+            found = await order_reads.configs_of(connection, number)
+        return Configs(unit=unit_id, configs=found)
+
     async def refusals(self, *, limit: int) -> Refusals:
         rows = await self._all(
             select(schema.quarantine).order_by(schema.quarantine.c.number.desc()).limit(limit)
@@ -209,7 +229,7 @@ class StoreReads:
             refusals=[
                 Refusal(
                     number=row.number,
-                    at=_rfc3339(row.rx_ms),
+                    at=rfc3339(row.rx_ms),
                     topic=row.topic,
                     reason=row.reason,
                     detail=row.detail,
@@ -224,14 +244,14 @@ class StoreReads:
         hint = self._live.hints.get(row.unit_id)
         return {
             "unit": row.unit_id,
-            "at": _maybe(row.t_ms),
+            "at": maybe(row.t_ms),
             "age_s": age_s,
             "old": None if age_s is None else age_s > OLD_S,
             "lat": _degrees(row.lat_e7),
             "lon": _degrees(row.lon_e7),
             "speed_m_s": _scaled(row.speed_cm_s, 100),
             "course_deg": _scaled(row.course_cdeg, 100),
-            "heard_at": _maybe(row.heard_ms),
+            "heard_at": maybe(row.heard_ms),
             "heard_age_s": None if row.heard_ms is None else _age_s(now_ms, row.heard_ms),
             "link": None if hint is None else ("up" if hint.up else "down"),
             "alerts_open": row.alerts_open,
@@ -315,8 +335,8 @@ def _points(
 def _point(fixes: Columns, row: int, chain: str, at_ms: int) -> TrackPoint:
     said_ms = fixes.t_ms[row]
     return TrackPoint(
-        at=_rfc3339(at_ms),
-        said_at=None if at_ms == said_ms else _rfc3339(said_ms),
+        at=rfc3339(at_ms),
+        said_at=None if at_ms == said_ms else rfc3339(said_ms),
         chain=chain,
         seq=fixes.seq[row],
         lat=fixes.lat_e7[row] / 1e7,
@@ -349,10 +369,10 @@ def _alert(row: Row[Any], shifts: Sequence[Shift]) -> Alert:
         priority=row.priority,
         state=row.state,
         unit=row.unit,
-        at=_rfc3339(at_ms),
-        said_at=None if at_ms == row.at_ms else _rfc3339(row.at_ms),
-        raised_at=_rfc3339(row.begun_ms),
-        changed_at=_rfc3339(row.changed_ms),
+        at=rfc3339(at_ms),
+        said_at=None if at_ms == row.at_ms else rfc3339(row.at_ms),
+        raised_at=rfc3339(row.begun_ms),
+        changed_at=rfc3339(row.changed_ms),
         late=row.late,
         count=row.times,
         lat=_degrees(row.lat_e7),
@@ -383,16 +403,6 @@ def _id(text: str) -> bytes:
         return bytes.fromhex(text)
     except ValueError:
         return b""
-
-
-def _rfc3339(at_ms: int) -> str:
-    # By parts: a float of seconds would lose the last millisecond of late years.
-    moment = datetime.fromtimestamp(at_ms // 1_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1_000:03}Z"
-
-
-def _maybe(at_ms: int | None) -> str | None:
-    return None if at_ms is None else _rfc3339(at_ms)
 
 
 def _age_s(now_ms: int, at_ms: int) -> int:

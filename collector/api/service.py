@@ -12,7 +12,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from collector.api.models import Alerts, Health, Problem, Refusals, Track, UnitDetail, Units
+from collector.api.models import (
+    Alerts,
+    Configs,
+    Health,
+    Orders,
+    Problem,
+    Refusals,
+    Track,
+    UnitDetail,
+    Units,
+)
 from wire import LIM
 from wire.topics import UNIT_ID
 
@@ -37,6 +47,14 @@ class Reads(Protocol):
         ...
 
     async def alerts(self, *, view: str, unit: str, after: str, limit: int) -> Alerts: ...
+
+    async def orders(self, unit_id: str, *, after: str, limit: int) -> Orders | None:
+        """None: no such unit."""
+        ...
+
+    async def configs(self, unit_id: str) -> Configs | None:
+        """None: no such unit."""
+        ...
 
     async def refusals(self, *, limit: int) -> Refusals: ...
 
@@ -111,6 +129,20 @@ def _add_routes(api: FastAPI, reads: Reads) -> None:
             end_ms=_time("to", end),
             points_max=points_max,
         )
+        if found is None:
+            raise _no_unit(unit_id)
+        return found
+
+    @api.get("/api/v1/units/{unit_id}/orders", tags=["orders"], summary="Orders, the newest first")
+    async def orders(unit_id: unit_id, after: after = "", limit: limit = PAGE_MAX) -> Orders:
+        found = await reads.orders(unit_id, after=after, limit=limit)
+        if found is None:
+            raise _no_unit(unit_id)
+        return found
+
+    @api.get("/api/v1/units/{unit_id}/configs", tags=["orders"], summary="Settings given by air")
+    async def configs(unit_id: unit_id) -> Configs:
+        found = await reads.configs(unit_id)
         if found is None:
             raise _no_unit(unit_id)
         return found

@@ -20,6 +20,7 @@ USUAL_MS = {  # how long an order is good for if nobody says it
     OrderKind.RESEND_FROM: 24 * 60 * MINUTE_MS,  # until the unit is there again
 }
 SLACK_MS = 2_000  # a unit's trusted clock may be behind by so much (EDGE section 7): sent at once, it would be TooEarly
+JUST_NOW_MS = 60_000
 AGAIN_MS = 30_000  # WIRE section 14
 CONFIG_AGAIN_MS = 60_000  # up to 8 KiB: after a hello only, and not after each of a bad link
 ROLLED_BACK_AGAIN_MS = 3_600_000  # the unit's own second try is an hour after its first
@@ -134,5 +135,7 @@ def _window(wish: Wish, now_ms: int) -> tuple[int, int]:
     if wish.kind is OrderKind.SET_CONFIG:
         return 0, NEVER_MS
     begin_ms = now_ms if wish.not_before_ms is None else wish.not_before_ms
+    if now_ms - JUST_NOW_MS <= begin_ms < now_ms:
+        begin_ms = now_ms  # typed a moment ago, and to the second: it means now
     usual_ms = begin_ms + USUAL_MS[wish.kind]
     return begin_ms, usual_ms if wish.not_after_ms is None else wish.not_after_ms

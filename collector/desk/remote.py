@@ -43,6 +43,7 @@ class Words:
 
     pattern: str
     says: str
+    length_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ SETTINGS: Tree = {
         "bytes_max": Number(least=1_048_576, most=68_719_476_736),
         "headroom_bytes": Number(least=0, most=68_719_476_736),
         "spare_bytes": Number(least=0, most=1_073_741_824),
-        "delete_after": Words(pattern="receipt|proof", says="receipt or proof"),
+        "delete_after": Words(pattern=r"^(receipt|proof)$", says="receipt or proof"),
     },
     "uplink": {
         "servers": Texts(
@@ -113,11 +114,23 @@ SETTINGS: Tree = {
         "metered": Switch(),
     },
     "status": {
-        "listen": Words(pattern=r".{0,255}", says="an address"),
-        "host": Words(pattern=r".{0,255}", says="a name"),
+        "listen": Words(
+            pattern=r"^(\S+:\d{1,5})?$",
+            says="an address and a port as 127.0.0.1:8470, or nothing",
+            length_max=64,
+        ),
+        "host": Words(
+            pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]*)?$",
+            says="a name under which the page is asked for, or nothing",
+            length_max=253,
+        ),
         "accept_orders": Switch(),
     },
-    "clock": {"not_before": Words(pattern=r"\d{4}-\d{2}-\d{2}", says="a day as 2026-01-31")},
+    "clock": {
+        "not_before": Words(
+            pattern=r"^\d{4}-\d{2}-\d{2}$", says="a day as 2026-01-31", length_max=10
+        )
+    },
 }
 
 
@@ -175,8 +188,12 @@ def _wrong(wanted: Setting, value: object) -> str | None:
             return None if good else f"{least} to {most}, is {_shown(value)}"
         case Switch():
             return None if isinstance(value, bool) else f"true or false, is {_shown(value)}"
-        case Words(pattern=pattern, says=says):
-            good = isinstance(value, str) and re.fullmatch(pattern, value) is not None
+        case Words(pattern=pattern, says=says, length_max=length_max):
+            good = (
+                isinstance(value, str)
+                and (length_max is None or len(value) <= length_max)
+                and re.fullmatch(pattern, value) is not None
+            )
             if good and says.startswith("a day"):
                 good = _is_day(str(value))
             return None if good else f"{says}, is {_shown(value)}"

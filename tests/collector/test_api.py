@@ -9,10 +9,13 @@ import pytest
 
 from collector.api.reads import OLD_S, Live, StoreReads
 from collector.api.service import build_api
+from collector.desk import Given, Wish
+from collector.store import orders
 from collector.store.database import Store
 from collector.tick.replay import replay
 from tests.collector.fleet import T0_MS, Centre, FleetUnit, event, fix
 from wire.hello import State
+from wire.orders import OrderKind
 from wire.records import Datum, EventKind, EventRecord, FixFlag, SealBit
 from wire.topics import Up
 
@@ -302,6 +305,8 @@ async def test_every_route_and_field_is_in_the_openapi_page(asked: Asked) -> Non
         "/api/v1/units",
         "/api/v1/units/{unit_id}",
         "/api/v1/units/{unit_id}/track",
+        "/api/v1/units/{unit_id}/orders",
+        "/api/v1/units/{unit_id}/configs",
         "/api/v1/alerts",
         "/api/v1/refusals",
     }
@@ -368,3 +373,82 @@ async def test_e11_what_was_judged_by_the_restated_time_is_not_shifted_twice(ask
     await asked.centre.hear(unit, unit.begin(more=[boot, opened, clock]).envelope, step_ms=90_000)
     [row] = (await asked.get("/api/v1/alerts"))["alerts"]
     assert (row["at"], row["said_at"]) == ("2026-11-22T06:46:45.000Z", None)
+
+
+# orders
+
+
+async def wished(asked: Asked, kind: OrderKind, *data: Datum, **changes: object) -> Given:
+    plain = Wish(unit_id="uz-0001", kind=kind, data=data, by="os:ali", why="as agreed")
+    asked.centre.now_ms += 1_000
+    async with asked.centre.store.write() as connection:
+        given = await orders.give(connection, replace(plain, **changes), asked.centre.now_ms)  # type: ignore[arg-type]  # tests name fields of Wish
+    assert isinstance(given, Given), given
+    return given
+
+
+async def test_orders_are_shown_newest_first_with_every_change(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    unlock = await wished(
+        asked, OrderKind.UNLOCK, "s1", "officer-12", "26UZ1", (0, 0, 0, 9, 9, 9), zone="yard"
+    )
+    await wished(asked, OrderKind.SET_CONFIG, b"[sealer]\nrecords_min = 9\n")
+    asked.centre.now_ms += 2_000
+    await asked.centre.ticker.run([], asked.centre.now_ms)
+    unit.clock_ms = asked.centre.now_ms - 500
+    word = (unlock.order_id, unlock.kind, unlock.counter, 12, "40 m outside")
+    stray = (b"x" * 16, 3, 1, 0, "")
+    words = [event(EventKind.ORDER_RESULT, data, unit.clock_ms) for data in (word, stray)]
+    await asked.centre.hear(unit, unit.begin(more=words).envelope)
+    page = await asked.get("/api/v1/units/uz-0001/orders")
+    assert [row["kind"] for row in page["orders"]] == ["set_config", "unlock"]
+    assert (page["strays"], page["more"]) == (1, None)
+    config, row = page["orders"]
+    assert (config["until"], config["version"], config["state"]) == (None, 1, "SENT")
+    assert (row["state"], row["result"], row["detail"]) == (
+        "REFUSED",
+        "OutsideArea",
+        "40 m outside",
+    )
+    assert (row["corners"], row["zone"], row["seal"], row["sent"]) == (3, "yard", "s1", 1)
+    assert [(act["act"], act["by"], act["why"]) for act in row["acts"]] == [
+        ("give", "os:ali", "as agreed"),
+        ("send", "", ""),
+        ("refuse", "unit", "OutsideArea 40 m outside"),
+    ]
+    assert (row["acts"][2]["chain"], row["acts"][2]["seq"]) == (unit.chain_id.hex(), 1)
+    assert row["said_at"] < row["settled_at"]
+
+
+async def test_orders_come_in_pages(asked: Asked) -> None:
+    await enrolled(asked, "uz-0001")
+    given = [await wished(asked, OrderKind.REPORT_NOW, 0, bytes([n]) * 16) for n in range(5)]
+    seen: list[str] = []
+    after: str | None = ""
+    for _ in range(3):
+        page = await asked.get("/api/v1/units/uz-0001/orders", limit=2, after=after or "")
+        seen += [row["id"] for row in page["orders"]]
+        after = page["more"]
+    assert after is None
+    assert seen == [order.order_id.hex() for order in reversed(given)]
+    odd = await asked.get("/api/v1/units/uz-0001/orders", after="7.xyz")
+    assert len(odd["orders"]) == 5
+
+
+async def test_settings_by_air_are_shown_with_their_text(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    for count in (3, 4):
+        await wished(asked, OrderKind.SET_CONFIG, f"[sealer]\nrecords_min = {count}".encode())
+    await asked.centre.hear(unit, unit.begin(more=[event(EventKind.CONFIG, (2, 2))]).envelope)
+    found = await asked.get("/api/v1/units/uz-0001/configs")
+    assert [(row["version"], row["state"], row["result"]) for row in found["configs"]] == [
+        (2, "REFUSED", "RolledBack"),
+        (1, "WITHDRAWN", None),
+    ]
+    assert found["configs"][0]["text"] == "[sealer]\nrecords_min = 4"
+
+
+@pytest.mark.parametrize("what", ["orders", "configs"])
+async def test_a_unit_that_is_not_enrolled_has_no_orders(asked: Asked, what: str) -> None:
+    found = await asked.problem(f"/api/v1/units/uz-0009/{what}", 404)
+    assert found["code"] == "no_such_unit"

@@ -6,12 +6,22 @@ from math import cos, pi, sin
 
 import pytest
 from hypothesis import given, strategies as st
-from msgspec.inspect import BoolType, IntType, Metadata, StructType, UnionType, type_info
+from msgspec.inspect import (
+    BoolType,
+    IntType,
+    Metadata,
+    StrType,
+    StructType,
+    UnionType,
+    VarTupleType,
+    type_info,
+)
 from msgspec.structs import fields
 from shapely.geometry import MultiPolygon, Point, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from agent.config import tables
+from agent.config.remote import ALLOWED, NEVER
 from collector.desk import (
     ACTS,
     NEVER_MS,
@@ -43,7 +53,6 @@ from wire.topics import Down
 NOW_MS = 1_795_330_000_000
 SQUARE = (0, 0, 0, 1_000, 1_000, 1_000, 1_000, 0)
 ORDER_PUBLIC = public_key("collector order")
-ALLOWED = {"recorder", "sealer", "uplink", "outbox", "status", "clock"}  # EDGE section 10
 WORDS = {OrderEvent.DONE, OrderEvent.REFUSE, OrderEvent.SILENCE, OrderEvent.LATE}
 
 
@@ -123,7 +132,8 @@ def test_a_result_of_a_newer_format_is_a_refusal() -> None:
         (wish(data=("s1", "o" * 65, "26UZ1", SQUARE)), "bad_order"),
         (wish(data=("s1", "o", "26UZ1", SQUARE[:4])), "bad_order"),
         (wish(data=("s1", "o", "26UZ1", SQUARE * 9)), "bad_order"),
-        (wish(not_before_ms=NOW_MS - 1), "begins_before_now"),
+        (wish(not_before_ms=NOW_MS - 60_000), None),  # typed a moment ago: now
+        (wish(not_before_ms=NOW_MS - 60_001), "begins_before_now"),
         (wish(not_after_ms=NOW_MS), "no_window"),
         (wish(not_after_ms=NOW_MS + 4 * 3_600_000), None),
         (wish(not_after_ms=NOW_MS + 4 * 3_600_000 + 1), "long_window"),
@@ -138,6 +148,11 @@ def test_a_result_of_a_newer_format_is_a_refusal() -> None:
 def test_what_a_unit_would_refuse_by_its_form_is_not_given(wished: Wish, code: str | None) -> None:
     fault = making.fault_of(wished, NOW_MS)
     assert (None if fault is None else fault.code) == code
+
+
+def test_no_order_begins_before_it_was_given() -> None:
+    order = making.order_of(wish(not_before_ms=NOW_MS - 900), counter=7, now_ms=NOW_MS)
+    assert order.not_before_ms == order.issued_ms == NOW_MS
 
 
 def test_an_order_is_spelt_as_the_wire_spells_it_and_its_id_follows_from_it() -> None:
@@ -356,9 +371,10 @@ def test_the_desk_knows_exactly_what_the_unit_lets_be_set_by_air() -> None:
         f"{name}.{key}": bounds
         for name, kind in table.items()
         for key, bounds in _leaves(kind)
-        if f"{name}.{key}" not in remote.NEVER
+        if (name, key) not in NEVER
     }
     assert dict(_settings(remote.SETTINGS)) == known
+    assert len(known) > 70
 
 
 def _settings(tree: remote.Tree, path: str = "") -> Iterator[tuple[str, object]]:
@@ -366,12 +382,15 @@ def _settings(tree: remote.Tree, path: str = "") -> Iterator[tuple[str, object]]
         if isinstance(setting, Mapping):
             yield from _settings(setting, f"{path}{name}.")
         else:
-            bounds = (
-                (setting.least, setting.most)
-                if isinstance(setting, remote.Number)
-                else type(setting).__name__
-            )
-            yield path + name, bounds
+            match setting:
+                case remote.Number(least=least, most=most):
+                    yield path + name, (least, most)
+                case remote.Words(pattern=pattern, length_max=length_max):
+                    yield path + name, (pattern, length_max)
+                case remote.Texts(most=most):
+                    yield path + name, ("texts", most)
+                case remote.Switch():
+                    yield path + name, "switch"
 
 
 def _leaves(kind: object) -> Iterator[tuple[str, object]]:
@@ -385,13 +404,17 @@ def _leaves(kind: object) -> Iterator[tuple[str, object]]:
             continue
         while isinstance(below, Metadata | UnionType):
             below = below.type if isinstance(below, Metadata) else below.types[0]
-        if isinstance(below, IntType):
-            yield field.encode_name, (below.ge, below.le)
-        elif isinstance(below, BoolType):
-            yield field.encode_name, "Switch"
-        else:
-            is_list = type(below).__name__ != "StrType"
-            yield field.encode_name, "Texts" if is_list else "Words"
+        match below:
+            case IntType(ge=least, le=most):
+                yield field.encode_name, (least, most)
+            case StrType(pattern=pattern, max_length=length_max):
+                yield field.encode_name, (pattern, length_max)
+            case VarTupleType(max_length=most):
+                yield field.encode_name, ("texts", most)
+            case BoolType():
+                yield field.encode_name, "switch"
+            case _:
+                raise AssertionError(f"{field.encode_name} is a {type(below).__name__}")
 
 
 def test_two_configs_that_set_the_same_are_the_same() -> None:
