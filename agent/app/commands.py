@@ -43,7 +43,15 @@ def run(config_file: str, kill_at: str | None, *, probation_ms: int = PROBATION_
         while next_life is not None:
             life = next_life
             try:
-                next_life = asyncio.run(run_unit(life, enrolled, at, probation_ms=probation_ms))
+                next_life = asyncio.run(
+                    run_unit(
+                        life,
+                        enrolled,
+                        at,
+                        probation_ms=probation_ms,
+                        config_file=Path(config_file),
+                    )
+                )
             except StartError as error:
                 warn("cannot_start", error=str(error))
                 if not life.trial:

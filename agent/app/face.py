@@ -39,9 +39,9 @@ class Face:
         unit_number: int | None,
         centre: str | None,
         counters: Counters,
-        carry: Callable[[bytes], None] | None,
+        carry: Callable[[bytes], str] | None,
     ) -> None:
-        """`centre`: the host in the hand-over code; `carry`: takes an order's bytes, None where none are taken."""
+        """`centre`: the host in the hand-over code; `carry`: takes an order's bytes and says why they are refused; None where none are taken."""
         self._view = view
         self._outbox = outbox
         self._line = line
@@ -228,6 +228,8 @@ class Face:
         if mono_ms - self._order_ms < ORDER_EVERY_MS:
             return as_json({"error": "one order a second: try again"}, 429)
         self._order_ms = mono_ms
-        self._carry(order)
-        # Judged in its turn by the one task that judges orders; what became of it is a record, and leads on this page.
+        refused = self._carry(order)
+        if refused:
+            return as_json({"taken": False, "refused": refused}, 400)
+        # Genuinely ours. It is judged in its turn, and what became of it is a record.
         return as_json({"taken": True}, 202)

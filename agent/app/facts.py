@@ -72,6 +72,7 @@ class FactWay:
         self.committed_mono_ms: int | None = None
         self.commit_ms_max = 0  # the longest wait for a commit
         self.seen = Seen()
+        self.turned_mono_ms = clock.mono_ms()  # when this task moved last
         self._clock = clock
         self._inbox = inbox
         self._timekeeper = timekeeper
@@ -84,6 +85,7 @@ class FactWay:
         self._troubles = troubles
         self._at = at
         self._mono_ms = clock.mono_ms()
+        self._storing = False
         self._records_added = 0
         self._records_done = 0  # stored, or given up with their acknowledgement
         self._acks: deque[WaitingAck] = deque()
@@ -138,6 +140,7 @@ class FactWay:
 
     async def wake(self) -> None:
         """Deadlines of the cores."""
+        self.turned_mono_ms = self._clock.mono_ms()
         self._mono_ms = max(self._mono_ms, self._clock.mono_ms())
         self._recorder.pressure(self._outbox.pressure)
         for core in (self._timekeeper, self._recorder):
@@ -178,6 +181,16 @@ class FactWay:
             return False
         return True
 
+    def deadlines(self) -> dict[str, int | None]:
+        """Of the cores on this way; none while it waits for the store: they are asked again behind it."""
+        if self._storing:
+            return {}
+        return {
+            "timekeeper": self._timekeeper.next_deadline(),
+            "recorder": self._recorder.next_deadline(),
+            "sealer": self._sealer.next_deadline(),
+        }
+
     async def stop(self, cause: int) -> None:
         """The last event, and whatever is still open: after it the chain may be called clean."""
         self._mono_ms = max(self._mono_ms, self._clock.mono_ms())
@@ -212,13 +225,17 @@ class FactWay:
 
     async def _store(self, batch: OpenBatch) -> None:
         """Commit `batch`, however often it takes; what has no room and is no evidence is given up and counted."""
+        self._storing = True
         stored = await self._try_to_store(batch)
         while stored is None:
+            self.turned_mono_ms = self._clock.mono_ms()
             if "outbox_full" in self._troubles and batch.weight < Weight.EVIDENCE:
                 self._give_up(batch)
+                self._storing = False
                 return
             await asyncio.sleep(STORE_AGAIN_S)
             stored = await self._try_to_store(batch)
+        self._storing = False
         self._troubles.end("outbox_full")
         self._troubles.end("outbox_refuses")
         self.committed_mono_ms = self._clock.mono_ms()

@@ -65,7 +65,14 @@ class Nudge:
     """Look at the deadlines; the unit stops."""
 
 
-Input = LineEvent | Stored | Nudge
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What follows from an order that did not come from the broker."""
+
+    act: Act
+
+
+Input = LineEvent | Stored | Nudge | Carried
 
 
 class Line:
@@ -94,6 +101,7 @@ class Line:
         self.counters: Counter[str] = Counter()
         self.distrusted = ""  # why no receipt is believed any more
         self.last_close = ""
+        self.turned_mono_ms = moment().mono_ms  # when this task moved last
         self.receipt_mono_ms: int | None = None  # newest genuine receipt
         self.covered_mono_ms: int | None = None  # newest that covered what was not covered before
         self._config = config
@@ -142,14 +150,9 @@ class Line:
         except RuntimeError:  # the loop is closed: the unit has stopped
             return
 
-    def carried(self, order: bytes) -> None:
-        """Somebody carries an order to the unit's page: it is judged as if it came down this line."""
-        topic = down(self._config.unit_id, Down.ORDER)
-        self._take_in(
-            LineEvent(
-                connection=self.uplink.connection, heard=Heard.MESSAGE, topic=topic, payload=order
-            )
-        )
+    def carried(self, act: Act) -> None:
+        """Somebody has carried an order to the unit's page, and this follows: as if it had come down this line."""
+        self._take_in(Carried(act=act))
 
     def _take_in(self, one: Input) -> None:
         flood = isinstance(one, LineEvent) and one.heard is Heard.MESSAGE
@@ -165,6 +168,7 @@ class Line:
         """Until `stop`."""
         self._remember_shrunk()
         while not stop.is_set():
+            self.turned_mono_ms = self._moment().mono_ms
             if not self._inputs:
                 await self._pause()
             self._arrived.clear()
@@ -217,6 +221,8 @@ class Line:
                 return self.uplink.stored(batch, mono_ms)
             case LineEvent():
                 return await self._hear_line(one, mono_ms)
+            case Carried(act=act):
+                return await self._act(act, self.uplink.connection, mono_ms)
             case Nudge():
                 return []
 

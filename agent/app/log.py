@@ -6,13 +6,22 @@ Law: once when trouble begins, once when it ends; in between the counters speak.
 import json
 import logging
 import sys
-from collections.abc import Mapping
+import threading
+import traceback
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from agent.io import clock
 
+if TYPE_CHECKING:
+    from asyncio import Task
+
 LINES_A_MINUTE_MAX = 60  # an event that comes oftener says nothing new
 MINUTE_MS = 60_000
+EVENTS_MAX = 1_024  # names of events that are counted; ours are some dozens, libraries have more
+STACKS_MAX = 48  # below the lines a minute, so that all of them are told
+FRAMES_MAX = 24
 
 _LOGGER = logging.getLogger("plomba.agent")
 
@@ -35,6 +44,18 @@ def say(event: str, **fields: object) -> None:
 def warn(event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
     """The same, for what somebody should look at."""
     _LOGGER.warning(event, exc_info=exc_info, extra={"fields": fields})
+
+
+def tell_stacks(tasks: Iterable["Task[object]"]) -> None:
+    """Where each thread and each of these tasks stands, a line each."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    frames = sys._current_frames()  # noqa: SLF001  # the documented way to see other threads
+    for ident, frame in [*frames.items()][:STACKS_MAX]:
+        told = traceback.format_stack(frame)[-FRAMES_MAX:]
+        say("stack", thread=names.get(ident, str(ident)), frames=[one.strip() for one in told])
+    for task in [*tasks][: STACKS_MAX - len(frames)]:
+        where = [f"{one.f_code.co_filename}:{one.f_lineno}" for one in task.get_stack()]
+        say("stack", task=task.get_name(), frames=where[-FRAMES_MAX:])
 
 
 class Troubles:
@@ -71,9 +92,16 @@ class _Json(logging.Formatter):
         fields = getattr(record, "fields", None)
         if isinstance(fields, Mapping):
             line |= fields
+        if dropped := getattr(record, "dropped", 0):
+            line["dropped"] = dropped
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(line, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: object) -> str:
+    """What JSON has no word for; foreign bytes in hex."""
+    return value.hex() if isinstance(value, bytes | bytearray) else str(value)
 
 
 class _Limit(logging.Filter):
@@ -83,6 +111,7 @@ class _Limit(logging.Filter):
         super().__init__()
         self._minute = 0
         self._counts: dict[str, int] = {}
+        self._dropped: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         minute = int(record.created * 1000) // MINUTE_MS
@@ -90,5 +119,12 @@ class _Limit(logging.Filter):
             self._minute = minute
             self._counts.clear()
         key = f"{record.name}:{record.msg}"[:120]
+        if len(self._counts) >= EVENTS_MAX or len(self._dropped) >= EVENTS_MAX:
+            key = "any"
         self._counts[key] = self._counts.get(key, 0) + 1
-        return self._counts[key] <= LINES_A_MINUTE_MAX
+        if self._counts[key] > LINES_A_MINUTE_MAX:
+            self._dropped[key] = self._dropped.get(key, 0) + 1
+            return False
+        if dropped := self._dropped.pop(key, 0):
+            record.dropped = dropped
+        return True

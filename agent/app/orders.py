@@ -125,6 +125,11 @@ class Orders:
         self._trusted_ms: int | None = None  # the first trusted time of this start
         armed(frozenset(steward.book.armed))
 
+    @property
+    def acting(self) -> bool:
+        """Whether a seal has been told something and has not yet done it."""
+        return self._steward.book.acting is not None
+
     # the door
 
     def take(self, message: bytes, what: Down = Down.ORDER) -> Taken:

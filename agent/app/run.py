@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from types import MappingProxyType
 
@@ -19,25 +20,28 @@ from agent.app.facts import FactWay
 from agent.app.heard import frames_of
 from agent.app.identity import Enrolled, tls_files
 from agent.app.line import Line
-from agent.app.log import Troubles, say, warn
+from agent.app.log import Troubles, say, tell_stacks, warn
 from agent.app.orders import Orders, SealLine, Surroundings
+from agent.app.pulse import Pulse
 from agent.app.versions import PROBATION_MS
 from agent.app.versions_disk import Life
 from agent.app.versions_keeper import Keeper
 from agent.app.view import View
-from agent.config import Config, Link
+from agent.config import Config, Link, faults_in
 from agent.io import clock, disk, memory
 from agent.io.chrony import Chrony
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.serial_port import LineReader, SerialPort
 from agent.io.status import StatusServer
+from agent.io.watchdog import Watchdog
 from agent.orders import DOOR, Steward, read_book
 from agent.outbox import Outbox, OutboxError
 from agent.recorder import AnyFact, Health, NetworkState, Recorder, Role
 from agent.sealer import Sealer
 from agent.timekeeper import TimeFact, Timekeeper
 from agent.uplink import State
+from agent.vitals import limits_for
 from devices.eseal import EsealReader
 from devices.jt701 import Jt701Reader, SetTime
 from devices.nmea import NmeaReader
@@ -70,7 +74,12 @@ class StartError(Exception):
 
 
 async def run(
-    life: Life, enrolled: Enrolled, at: At, *, probation_ms: int = PROBATION_MS
+    life: Life,
+    enrolled: Enrolled,
+    at: At,
+    *,
+    probation_ms: int = PROBATION_MS,
+    config_file: Path | None = None,
 ) -> Life | None:
     """Until a signal says stop (None), or other settings want a life of their own. Raises StartError, or a group of what its tasks died of."""
     config = life.config
@@ -94,6 +103,7 @@ async def run(
                 timekeeper=timekeeper,
                 outbox=outbox,
                 probation_ms=probation_ms,
+                config_file=config_file,
             )
             await unit.live(tasks)
             return unit.next_life
@@ -152,11 +162,14 @@ class Unit:
         timekeeper: Timekeeper,
         outbox: Outbox,
         probation_ms: int,
+        config_file: Path | None = None,
     ) -> None:
+        """`config_file`: looked at before a HUP is obeyed."""
         self.next_life: Life | None = None
         config = life.config
         self._outbox = outbox
         self._config = config
+        self._config_file = config_file
         self._clock = ticker
         self._timekeeper = timekeeper
         self._stop = asyncio.Event()
@@ -219,6 +232,7 @@ class Unit:
             ports=self._ports,
             seal_ids=frozenset(one.seal_id for one in config.links if one.seal_id is not None),
             space=lambda: disk.space(config.state_dir),
+            acting=lambda: self._orders.acting,
         )
         face = Face(
             view=self._view,
@@ -228,7 +242,7 @@ class Unit:
             unit_number=enrolled.pins.unit_number,
             centre=enrolled.pins.centre,
             counters=self._counters,
-            carry=self._line.carried if config.status.accept_orders else None,
+            carry=self._carry if config.status.accept_orders else None,
         )
         self._status = StatusServer(
             face.answer,
@@ -239,6 +253,20 @@ class Unit:
         )
         self._chrony = None if config.chrony_sock is None else Chrony(config.chrony_sock)
         self._told_mono_ms = 0  # the newest epoch that chrony was told of
+        self._watchdog = Watchdog()
+        self._pulse = Pulse(
+            clock=ticker,
+            watchdog=self._watchdog,
+            limits=limits_for(self._watchdog.watchdog_us),
+            outbox=outbox,
+            nudge=self._nudge,
+            tasks=self._tasks_ms,
+            deadlines=self._deadlines_ms,
+            links=self._links_ms,
+            troubles=self._troubles,
+            tell=self._view.kept,
+        )
+        self._watched_mono_ms = ticker.mono_ms()
         self._cpu = (ticker.mono_ms(), disk.cpu_ms())
         self._network_up: bool | None = None
         self._rates = {port: port.found_baud for port in self._ports.values()}
@@ -251,6 +279,9 @@ class Unit:
         line = tasks.create_task(self._line.run(self._stop), name="line")
         watch = tasks.create_task(self._watch(), name="watch")
         settings = tasks.create_task(self._versions.run(self._stop), name="config")
+        pulse = tasks.create_task(self._pulse.run(), name="pulse")
+        question = tasks.create_task(self._pulse.ask_writer(), name="question")
+        self._watchdog.ready()
         await self._open_status()
         heard = tuple(frames_of(await self._outbox.newest()))
         for port in self._ports.values():
@@ -260,7 +291,9 @@ class Unit:
         memory.give_back()
         say("started", unit=self._config.unit_id, program=PROGRAM, batch_no=current.batch_no)
         await self._stop.wait()
-        settings.cancel()
+        self._watchdog.stopping()
+        for task in (settings, pulse, question):
+            task.cancel()
         await self._shut_down(way, line)
         watch.cancel()
         if self.next_life is not None and self._last_resort is not None:
@@ -286,6 +319,8 @@ class Unit:
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._signalled)
+        self._loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._tell_all)
         threading.excepthook = self._thread_died
 
     def _signalled(self) -> None:
@@ -294,6 +329,21 @@ class Unit:
         self.next_life = None
         say("stopping")
         self._begin_stop()
+
+    def _hung_up(self) -> None:
+        """The file has changed: if it is good leave, systemd starts the unit anew with it."""
+        faults = [] if self._config_file is None else faults_in(self._config_file)
+        if faults:
+            warn("config_refused", errors=faults)
+        elif not self._stop.is_set():
+            say("config_good")
+            self._signalled()
+
+    def _tell_all(self) -> None:
+        """Where everything stands, to the log."""
+        tell_stacks(asyncio.all_tasks(self._loop))
+        counts = {name: dict(values) for name, (_, _, values) in self._counters().items()}
+        say("counters", **counts)
 
     def _live_again(self, life: Life) -> None:
         """A clean stop, and then again in the same process, with other settings."""
@@ -321,7 +371,7 @@ class Unit:
         """Looks once a second: lag, space, the kernel's clock, rates worth remembering, news of the store."""
         health_ms = ntp_ms = self._clock.mono_ms()
         while True:
-            before_ms = self._clock.mono_ms()
+            before_ms = self._watched_mono_ms = self._clock.mono_ms()
             await asyncio.sleep(WATCH_S)
             now_ms = self._clock.mono_ms()
             lag_ms = max(0, now_ms - before_ms - int(WATCH_S * 1000))
@@ -384,6 +434,35 @@ class Unit:
             await self._outbox.remember({RATES: encode(found)}, self._way.moment())
         except OutboxError as error:
             warn("rates_not_remembered", error=str(error))  # the hunt finds them again
+
+    def _carry(self, order: bytes) -> str:
+        """An order that somebody brings to the page: judged as if it came by air. Why it is refused; empty: it is ours."""
+        taken = self._orders.take(order)
+        if taken.act is not None:
+            self._line.carried(taken.act)
+        return taken.refused.value if taken.refused is not None else ""
+
+    # what the keeper asks
+
+    def _nudge(self) -> None:
+        self._inbox.nudge()
+        self._line.nudge()
+
+    def _tasks_ms(self, mono_ms: int) -> dict[str, int]:
+        return {
+            "facts": mono_ms - self._way.turned_mono_ms,
+            "line": mono_ms - self._line.turned_mono_ms,
+            "watch": mono_ms - self._watched_mono_ms,
+            "config": mono_ms - self._versions.turned_mono_ms,
+        }
+
+    def _deadlines_ms(self, mono_ms: int) -> dict[str, int]:
+        due = {**self._way.deadlines(), "uplink": self._line.uplink.next_deadline()}
+        return {name: mono_ms - at_ms for name, at_ms in due.items() if at_ms is not None}
+
+    def _links_ms(self, mono_ms: int) -> dict[str, int]:
+        turned = {name: port.turned_mono_ms for name, port in self._ports.items()}
+        return {name: mono_ms - at_ms for name, at_ms in turned.items() if at_ms is not None}
 
     # what the rooms ask of the whole
 

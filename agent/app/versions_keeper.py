@@ -62,6 +62,7 @@ class Keeper:
         self._asked: Asked | None = None
         self._again_mono_ms = 0  # when `_asked` is looked at again
         self._leaving = False
+        self.turned_mono_ms = self._began_mono_ms  # when this task moved last
 
     @property
     def running(self) -> int:
@@ -83,6 +84,7 @@ class Keeper:
         """Until `stop`, or until another life has been asked for."""
         await self.begin()
         while not stop.is_set() and not self._leaving:
+            self.turned_mono_ms = self._moment().mono_ms
             await self.wake()
             await asyncio.sleep(LOOK_S)
 

@@ -43,6 +43,7 @@ class View:
         ports: Mapping[str, SerialPort],
         seal_ids: frozenset[str],
         space: Callable[[], Space | None],
+        acting: Callable[[], bool],
     ) -> None:
         """`seal_ids`: the seals that the config expects; they are on the page before they are heard."""
         self.lag_ms_max = 0
@@ -58,6 +59,11 @@ class View:
         self._ports = ports
         self._seal_ids = seal_ids
         self._space = space
+        self._acting = acting
+
+    def kept(self, why: str) -> None:
+        """The keeper tells why it does not feed the watchdog; empty: it does."""
+        self.keeper = why
 
     def moment(self) -> Moment:
         return self._way.moment()
@@ -261,6 +267,7 @@ class View:
             "external_power": None
             if seen.power is None
             else seen.power.source is PowerSource.EXTERNAL,
+            "order_acting": self._acting(),
             "urgent_age_s": self._urgent_age_s(moment),
         }
 

@@ -8,7 +8,7 @@ air, `pins` is whom the unit believes.
 from agent.config.pins import Pins, pins_text, read_pins
 from agent.config.read import BadConfigError, ConfigError, read_text
 from agent.config.remote import says_the_same, with_version
-from agent.config.values import Config, Link, of_text, read
+from agent.config.values import Config, Link, faults_in, of_text, read
 
 __all__ = [
     "BadConfigError",
@@ -16,6 +16,7 @@ __all__ = [
     "ConfigError",
     "Link",
     "Pins",
+    "faults_in",
     "of_text",
     "pins_text",
     "read",

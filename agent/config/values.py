@@ -105,6 +105,15 @@ def read(path: Path) -> Config:
     return of_text(read_text(path))
 
 
+def faults_in(path: Path) -> list[str]:
+    """All that is wrong with the settings in `path`, a line each."""
+    try:
+        read(path)
+    except BadConfigError as error:
+        return [str(one) for one in error.errors]
+    return []
+
+
 def of_text(text: str) -> Config:
     """The settings in `text`; BadConfigError with all that is wrong."""
     return of_raw(raw_of(text))

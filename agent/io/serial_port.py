@@ -108,6 +108,7 @@ class SerialPort:
         self.counters: Counter[str] = Counter()
         self.found_baud: int | None = None  # worth remembering
         self.detail = ""
+        self.turned_mono_ms: int | None = None  # when the thread moved last; None: it need not
         self._reader = reader
         self._clock = clock
         self._inbox = inbox
@@ -211,6 +212,7 @@ class SerialPort:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            self.turned_mono_ms = self._clock.mono_ms()
             port = self._open()
             if port is None:
                 self._rest()
@@ -266,6 +268,7 @@ class SerialPort:
         if self._hunt is not None:
             self._hunt.note(0, 0, opened_ms)
         while not self._stop.is_set():
+            self.turned_mono_ms = self._clock.mono_ms()
             self._do_jobs()
             self._say_orders(port)
             self._write_waiting(port)
@@ -404,9 +407,11 @@ class SerialPort:
             self._put(word, mono_ms)
 
     def _put(self, fact: Fact | PortState | SealSilence, mono_ms: int) -> None:
+        self.turned_mono_ms = None  # if there is no room, the one who takes the facts is late
         self._inbox.put(
             HeardFact(source=self.settings.name, mono_ms=mono_ms, fact=fact), self._stop
         )
+        self.turned_mono_ms = self._clock.mono_ms()
 
     def _wake(self) -> None:
         try:
