@@ -203,7 +203,7 @@ class Line:
         if (due_ms := self.uplink.next_deadline()) is not None:
             due.append(due_ms)
         home = self._outbox.at_home
-        if home is not None and home.spoken and home.until_mono_ms > mono_ms:
+        if home is not None and home.spoken and not home.is_over(mono_ms):
             due.append(home.until_mono_ms)
         try:
             async with asyncio.timeout(max(0, min(due) - mono_ms) / 1000):
@@ -382,7 +382,7 @@ class Line:
     async def _act(self, act: Act | None, link: int, mono_ms: int) -> list[Wish]:
         match act:
             case Resend(chain_id=chain_id, batch_no=batch_no):
-                home = self._outbox.at_home
+                home = self._shelf.home()
                 if home is not None and batch_no == 0 and chain_id == home.ask_chain:
                     await self._hear_word(None)
                 return self.uplink.resend(link, chain_id, batch_no, mono_ms)
@@ -419,19 +419,20 @@ class Line:
 
     def hello(self, chain_id: bytes, nonce: bytes) -> bytes | None:
         """A fresh signed hello of that chain; None if nothing of it was ever sealed."""
-        chain = next((one for one in self._outbox.chains() if one.chain_id == chain_id), None)
-        if chain is None or chain.batch_no < 0:
-            return None
         moment = self._moment()
+        chain = next((one for one in self._outbox.chains() if one.chain_id == chain_id), None)
+        tip = self._outbox.tip(chain_id, moment)
+        if chain is None or tip is None or tip.seq is None:
+            return None
         words = HelloWords(
             unit_id=self._config.unit_id,
             chain_id=chain_id,
-            batch_no=chain.batch_no,
-            seq=chain.seq,
-            head=chain.head,
+            batch_no=tip.batch_no,
+            seq=tip.seq,
+            head=tip.head,
             at_ms=moment.utc_ms,
             seen=self._outbox.seen,
-            oldest=chain.oldest,
+            oldest=min(chain.oldest, tip.batch_no + 1),
             boot_no=self._outbox.boot_no,
             time_quality=int(moment.quality),
             mono_ms=moment.mono_ms,

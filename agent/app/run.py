@@ -502,14 +502,13 @@ class Unit:
                 place = replace(place, doubted=True)
             fast = (record.speed_cm_s or 0) > MOVING_CM_S_MIN
         moving = self._recorder.moving
-        home = self._outbox.at_home
-        asks_for_the_word = home is not None and not home.spoken
+        founded_in_doubt = any(one.at_home for one in self._outbox.chains())
         return Surroundings(
             moment=moment,
             place=place,
             moving=fast if moving is None else moving,
             config_version=self._versions.running,
-            door_closed=asks_for_the_word or self._outbox.memory(DOOR) is not None,
+            door_closed=founded_in_doubt or self._outbox.memory(DOOR) is not None,
         )
 
     # startup

@@ -30,12 +30,20 @@ class Shelf:
     def home(self) -> Home | None:
         """What must not leave yet (EDGE section 4, the word)."""
         home = self._outbox.at_home
-        if home is None or (home.spoken and self._moment().mono_ms >= home.until_mono_ms):
+        moment = self._moment()
+        if home is None or home.is_over(moment.mono_ms):
             return None
-        chains = [one.chain_id for one in self._outbox.chains()]
-        asked = chains.index(home.ask_chain) + 1 if home.ask_chain in chains else len(chains) - 1
+        tips = {
+            one.chain_id: self._outbox.tip(one.chain_id, moment) for one in self._outbox.chains()
+        }
+        # A chain that only the collector remembers is no chain to speak of: any other brings the same answer.
+        known = [chain for chain, tip in tips.items() if tip is not None and tip.seq is not None]
+        asked = home.ask_chain if home.ask_chain in known or not known else known[-1]
         return Home(
-            from_pos=home.from_pos, chains=frozenset(chains[asked:]), ask_chain=home.ask_chain
+            from_pos=home.from_pos,
+            chains=frozenset(tips) - frozenset(known),
+            ask_chain=asked,
+            spoken=home.spoken,
         )
 
     async def spare_from(self, chain_id: bytes, batch_no: int, rows_max: int) -> list[StoredBatch]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from agent import Moment, Weight
-from agent.outbox.book import Begin, Chain, Previous
+from agent.outbox.book import SEQ_UNKNOWN, Begin, Chain
 from agent.outbox.forget import DISK_DAMAGED
 from agent.outbox.rows import Row, Sealed, event, open_row, signed_again
 from agent.outbox.transaction import Transaction
-from agent.outbox.words import ChainReason, News, Trouble, Word
+from agent.outbox.words import AtHome, ChainReason, News, Previous, Trouble, Word
 from agent.sealer import Closing, OpenBatch
 from wire.receipts import Receipt
 from wire.records import EventKind
@@ -20,8 +20,8 @@ ROWS_AT_ONCE = 64
 BAD_MAX = 64  # confessed one by one; beyond it the file is a ruin
 
 
-def hear_word(said: Receipt, chains: list[Chain], home_id: int, own_head: bytes | None) -> Word:
-    """What `said` means while the chains from `home_id` on wait; `own_head`: what we hold at that number.
+def hear_word(said: Receipt, chains: list[Chain], home: AtHome, own_head: bytes | None) -> Word:
+    """What `said` means while `home` waits; `own_head`: what we hold at that number.
 
     The collector names the newest chain that it has settled. If it is one that we remember, at a head that we held, we have
     forgotten nothing. One older than the chain that we ask for is no less: what follows it has not arrived yet.
@@ -29,11 +29,12 @@ def hear_word(said: Receipt, chains: list[Chain], home_id: int, own_head: bytes 
     named = next((chain for chain in chains if chain.chain_id == said.chain_id), None)
     if named is None:
         return Word.FOUNDED_AGAIN
-    if own_head is not None and own_head != said.head:
-        return Word.FOUNDED_AGAIN
-    asked = max((chain.id for chain in chains if chain.id < home_id), default=home_id)
-    ahead = said.through_batch_no > named.last_no
-    return Word.FOUNDED_AGAIN if ahead and named.id >= asked else Word.CONFIRMED
+    if own_head is not None:
+        return Word.CONFIRMED if own_head == said.head else Word.FOUNDED_AGAIN
+    is_older = named.id < home.first_id and named.chain_id != home.tip.chain_id
+    if is_older or said.through_batch_no <= named.last_no:  # its row is covered and gone
+        return Word.CONFIRMED
+    return Word.FOUNDED_AGAIN
 
 
 async def found_behind(
@@ -54,6 +55,8 @@ async def found_behind(
             chain_id=said.chain_id, batch_no=said.through_batch_no, head=said.head, seq=None
         ),
     )
+    if tx.book.by_id(said.chain_id) is None:
+        await _remember(tx, said)
     end_pos = tx.book.newest_pos
     names = {chain.id: chain.chain_id for chain in tx.book.chains.values()}
     bad: list[Row] = []
@@ -90,6 +93,21 @@ async def found_behind(
         News(
             trouble=Trouble.FOUNDED_AGAIN,
             detail=f"behind {said.chain_id.hex()} {said.through_batch_no}",
+        )
+    )
+
+
+async def _remember(tx: Transaction, said: Receipt) -> None:
+    """A chain that we have forgotten has its place again: a second chain behind it would be proof of forgery."""
+    await tx.add_chain(
+        Chain(
+            id=max(tx.book.chains, default=0) + 1,
+            chain_id=said.chain_id,
+            through=said.through_batch_no,
+            last_no=said.through_batch_no,
+            last_seq=SEQ_UNKNOWN,
+            last_head=said.head,
+            oldest=said.through_batch_no + 1,
         )
     )
 

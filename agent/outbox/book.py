@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from agent import StoredBatch
-from agent.outbox.words import ChainReason
+from agent.outbox.words import ChainReason, Previous
 
 CHAINS_MAX = 16  # remembered after their rows are gone: an unclean start a day for two weeks
+SEQ_UNKNOWN = -1  # of a chain that only the collector remembers, or with nothing sealed yet
 HOLES_MAX = 256  # remembered a chain; evictions join their neighbours, so more would be strange
 
 
@@ -21,7 +22,7 @@ class Chain:
     chain_id: bytes
     through: int  # covered by a receipt, as the store knows; -1: none
     last_no: int  # -1: nothing sealed yet
-    last_seq: int
+    last_seq: int  # -1: nothing sealed yet, or not known
     last_head: bytes  # h0 while nothing is sealed
     oldest: int  # lowest number kept
     gone: tuple[tuple[int, int], ...] = ()  # runs above `through` that are dropped and confessed
@@ -64,29 +65,13 @@ class Book:
                 return chain
         return None
 
-    def before(self, chain_no: int) -> Chain | None:
-        """The chain before that one."""
-        earlier = [id_ for id_ in self.chains if id_ < chain_no]
-        return self.chains[max(earlier)] if earlier else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Previous:
-    """The newest batch of the chain before (WIRE section 7); `seq` None: not known."""
-
-    chain_id: bytes
-    batch_no: int
-    head: bytes
-    seq: int | None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begin:
-    """A new chain is to begin. `doubted`: it stays at home until the collector has spoken."""
+    """A new chain is to begin."""
 
     reason: ChainReason
     previous: Previous | None = None
-    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +93,7 @@ def choose_chain(found: Found) -> Begin | None:
     if found.newest is None:
         return Begin(reason=ChainReason.STORE_LOST if found.has_lived else ChainReason.ENROLLED)
     if not (found.same_boot or found.clean):
-        return Begin(reason=ChainReason.UNCLEAN_START, previous=found.newest, doubted=True)
+        return Begin(reason=ChainReason.UNCLEAN_START, previous=found.newest)
     if not found.same_key:  # a chain lives and dies with its key
         return Begin(reason=ChainReason.KEY_ROTATED, previous=found.newest)
     return None

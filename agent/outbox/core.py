@@ -14,7 +14,7 @@ from agent.outbox.reading import find, head_at, newest, raw, read, waiting
 from agent.outbox.rows import Row
 from agent.outbox.start import start
 from agent.outbox.transaction import Transaction
-from agent.outbox.word import found_again, hear, home_id_of
+from agent.outbox.word import HOME, found_again, hear, tip_of
 from agent.outbox.words import (
     At,
     AtHome,
@@ -22,6 +22,7 @@ from agent.outbox.words import (
     News,
     OutboxError,
     OutboxSettings,
+    Previous,
     Stats,
     Word,
     no_op,
@@ -40,8 +41,7 @@ OWN_NAMES = frozenset(
         "boot_id",
         "boot_no",
         "clean",
-        "word",
-        "hold",
+        HOME,
         "r1",
         "r2",
         "seen",
@@ -197,7 +197,8 @@ class Outbox:
     def _of_an_ended_chain(self, said: Receipt) -> Receipt | None:
         book = self._writer.book
         chain = book.by_id(said.chain_id)
-        if chain is None or chain is book.current or home_id_of(book) is not None:
+        home = self._writer.home
+        if chain is None or chain is book.current or (home is not None and not home.spoken):
             return None
         if self._writer.through(chain) == chain.last_no:
             return None
@@ -256,6 +257,11 @@ class Outbox:
         """What must not leave yet, if anything."""
         return self._writer.home
 
+    def tip(self, chain_id: bytes, moment: Moment) -> Previous | None:
+        """The newest batch of that chain that a hello may speak of: none that stays at home."""
+        chain = self._writer.book.by_id(chain_id)
+        return None if chain is None else tip_of(self._writer, chain, moment.mono_ms)
+
     @property
     def pressure(self) -> int:
         """0 to 3; 4: only evidence is left, nothing else may be recorded."""
@@ -284,7 +290,7 @@ class Outbox:
 
     def _state(self, chain: Chain) -> ChainState:
         writer = self._writer
-        home_id = home_id_of(writer.book)
+        home = writer.home
         return ChainState(
             chain_id=chain.chain_id,
             covered=writer.through(chain),
@@ -294,7 +300,7 @@ class Outbox:
             oldest=chain.oldest,
             waiting=chain.waiting(writer.through(chain)),
             current=chain is writer.book.current,
-            at_home=home_id is not None and chain.id >= home_id,
+            at_home=home is not None and not home.spoken and chain.id >= home.first_id,
         )
 
     def stats(self) -> Stats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import Boot, Identity, Kept, Moment, StoredBatch, Weight
-from agent.outbox.book import Book, Chain, Found, Previous, choose_chain, joined
+from agent.outbox.book import Book, Chain, Found, choose_chain, joined
 from agent.outbox.disk import Disk
 from agent.outbox.forget import DISK_DAMAGED, advance, confession, drop
 from agent.outbox.rows import (
@@ -21,8 +21,8 @@ from agent.outbox.rows import (
 )
 from agent.outbox.store import DamagedError, Store, blob, number
 from agent.outbox.transaction import COLUMNS, Transaction, row_of
-from agent.outbox.word import HOME_MS, hold, look_home
-from agent.outbox.words import At, AtHome, News, OutboxSettings, Trouble
+from agent.outbox.word import look_home, stay
+from agent.outbox.words import At, News, OutboxSettings, Previous, Trouble
 from agent.outbox.writer import Writer, count_of
 from agent.sealer import Closing, OpenBatch
 from wire.canon import encode
@@ -323,23 +323,12 @@ async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment) -> None:
         else:
             await tx.append(OpenBatch(kept=tuple(said), sealed=moment, closing=Closing.START))
         if not loaded.found.same_boot:
-            await _stay(tx, loaded, moment)
+            newest = loaded.found.newest if writer.generation == 0 else None
+            await stay(tx, newest, moment, fresh=fresh is not None)
 
     tx = await writer.transact(moment, body)
     writer.start_pos = tx.stored[0].pos
-    await look_home(writer, moment)
-
-
-async def _stay(tx: Transaction, loaded: Loaded, moment: Moment) -> None:
-    """What a power cut could still take back stays at home for 30 s: a chain in doubt, and a chain that goes on.
-
-    That one too: were the marker of the clean stop back on the card, the next start would use these numbers again.
-    """
-    await tx.put("hold", None)
-    if loaded.found.newest is not None:
-        until_ms = moment.mono_ms + HOME_MS
-        pos = tx.book.newest_pos
-        await hold(tx, AtHome(from_pos=pos, ask_chain=b"", until_mono_ms=until_ms, spoken=True))
+    look_home(writer, moment)
 
 
 async def _missing(tx: Transaction, loaded: Loaded, moment: Moment) -> list[Kept]:

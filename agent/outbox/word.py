@@ -4,15 +4,16 @@ Law: whatever a card forgets, nothing that left the unit is ever said twice unde
 """
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import Moment, StoredBatch
 from agent.outbox.again import found_behind, hear_word
-from agent.outbox.book import Book, Chain
+from agent.outbox.book import SEQ_UNKNOWN, Book, Chain
 from agent.outbox.forget import Held, carry_out
 from agent.outbox.reading import head_at
 from agent.outbox.transaction import Transaction
-from agent.outbox.words import AtHome, Word
+from agent.outbox.words import AtHome, Previous, Word
 from wire.canon import decode, encode
 from wire.receipts import Receipt
 
@@ -20,100 +21,147 @@ if TYPE_CHECKING:
     from agent.outbox.writer import Writer
 
 HOME_MS = 30_000  # a lying card has flushed by then
+STARTS_MAX = 64  # remembered one by one; after so many without a word the last ones are one
+HOME = "home"  # its name in the store's memory
 
 
-def home_id_of(book: Book) -> int | None:
-    """Id of the oldest chain that waits for the collector's word."""
-    cell = book.memory.get("word")
-    value = None if cell is None else decode(cell)
-    return value if isinstance(value, int) and value in book.chains else None
-
-
-async def hold(tx: Transaction, home: AtHome) -> None:
-    """Remember, in the transaction that makes it so, what stays at home and how long: the process may start again."""
-    await tx.put("hold", encode((home.from_pos, home.until_mono_ms, home.ask_chain)))
-
-
-def held(book: Book, mono_ms: int) -> AtHome | None:
-    """What `hold` said in this boot, if its time is not over."""
-    cell = book.memory.get("hold")
+def home_of(book: Book) -> AtHome | None:
+    """What the store says must stay at home; it may be over."""
+    cell = book.memory.get(HOME)
     match None if cell is None else decode(cell):
-        case [int(from_pos), int(until_ms), bytes(ask_chain)] if until_ms > mono_ms:
+        case [
+            int(from_pos),
+            int(first_id),
+            int(spoken),
+            int(until_ms),
+            bytes(chain_id),
+            int(batch_no),
+            bytes(head),
+            int() | None as seq,
+            list(starts),
+        ]:
+            tip = Previous(chain_id=chain_id, batch_no=batch_no, head=head, seq=seq)
             return AtHome(
-                from_pos=from_pos, ask_chain=ask_chain, until_mono_ms=until_ms, spoken=True
+                from_pos=from_pos,
+                first_id=first_id,
+                tip=tip,
+                until_mono_ms=until_ms,
+                spoken=bool(spoken),
+                starts=tuple(pos for pos in starts if isinstance(pos, int)),
             )
         case _:
             return None
 
 
-async def look_home(writer: "Writer", moment: Moment) -> None:
-    """Reckon anew what must stay at home."""
-    home_id = home_id_of(writer.book)
-    until = held(writer.book, moment.mono_ms)
-    if home_id is None:
-        writer.home = until
-        return
-    asked = writer.book.before(home_id)
-    rows = await writer.transaction().rows("chain >= ? ORDER BY pos LIMIT 1", home_id)
-    writer.home = AtHome(
-        from_pos=rows[0].pos if rows else writer.book.newest_pos + 1,
-        ask_chain=b"" if asked is None else asked.chain_id,
-        until_mono_ms=moment.mono_ms if until is None else until.until_mono_ms,
-        spoken=False,
+async def hold(tx: Transaction, home: AtHome) -> None:
+    """Remember, in the transaction that makes it so, what stays at home and how long: the process may start again."""
+    tip = home.tip
+    cell = (
+        *(home.from_pos, home.first_id, int(home.spoken), home.until_mono_ms),
+        *(tip.chain_id, tip.batch_no, tip.head, tip.seq, home.starts),
     )
+    await tx.put(HOME, encode(cell))
+
+
+async def stay(tx: Transaction, newest: Previous | None, moment: Moment, *, fresh: bool) -> None:
+    """The operating system was started: what this start seals stays at home, and what waited for the word waits on.
+
+    `newest`: the batch before this start; `fresh`: a chain has begun. A chain that goes on after a clean stop stays too: were the
+    marker of that stop back on the card, these numbers would have been used before.
+    """
+    until_ms = moment.mono_ms + HOME_MS
+    home = home_of(tx.book)
+    first_pos = tx.stored[0].pos
+    if home is not None and not home.spoken:
+        starts = (*home.starts, first_pos)[:STARTS_MAX]
+        await hold(tx, replace(home, until_mono_ms=until_ms, starts=starts))
+        return
+    if newest is None:  # nothing to be forgotten
+        await tx.put(HOME, None)
+        return
+    current = tx.book.current
+    home = AtHome(
+        from_pos=first_pos,
+        first_id=current.id if fresh else current.id + 1,
+        tip=newest,
+        until_mono_ms=until_ms,
+        spoken=False,
+        starts=(first_pos,),
+    )
+    await hold(tx, home)
+
+
+def tip_of(writer: "Writer", chain: Chain, mono_ms: int) -> Previous | None:
+    """The newest batch of `chain` that may be spoken of; None: the whole chain is at home, or empty."""
+    home = writer.home
+    if home is not None and not home.is_over(mono_ms):
+        if chain.id >= home.first_id:
+            return None
+        if chain.chain_id == home.tip.chain_id and chain.last_no > home.tip.batch_no:
+            return home.tip
+    if chain.last_no < 0:
+        return None
+    return Previous(
+        chain_id=chain.chain_id,
+        batch_no=chain.last_no,
+        head=chain.last_head,
+        seq=None if chain.last_seq == SEQ_UNKNOWN else chain.last_seq,
+    )
+
+
+def look_home(writer: "Writer", moment: Moment) -> None:
+    """What must stay at home, as the store has it now."""
+    home = home_of(writer.book)
+    writer.home = None if home is None or home.is_over(moment.mono_ms) else home
 
 
 async def hear(writer: "Writer", said: Receipt | None, moment: Moment) -> Word:
     """The collector has spoken."""
-    home_id = home_id_of(writer.book)
-    if home_id is None:
+    home = writer.home
+    if home is None or home.spoken:
         return Word.NOT_ASKED
     writer.at("word:begin")
     verdict = Word.CONFIRMED
     if said is not None:
         own = await head_at(writer, said.chain_id, said.through_batch_no)
-        verdict = hear_word(said, list(writer.book.chains.values()), home_id, own)
+        verdict = hear_word(said, list(writer.book.chains.values()), home, own)
     if verdict is Word.FOUNDED_AGAIN and said is not None:
-        await _found_again(writer, said, moment, home_id)
+        await found_again(writer, said, moment)
         return verdict
 
-    home = writer.home
-
     async def body(tx: Transaction) -> None:
-        await tx.put("word", None)
-        if home is not None:
-            await hold(tx, home)
+        await hold(tx, replace(home, spoken=True))
 
     await writer.transact(moment, body)
-    await look_home(writer, moment)
+    look_home(writer, moment)
     return verdict
 
 
 async def found_again(writer: "Writer", said: Receipt, moment: Moment) -> StoredBatch | None:
     """The collector holds more than we know. Gives the newest batch of the chain that begins."""
-    return await _found_again(writer, said, moment, home_id_of(writer.book))
 
-
-async def _found_again(
-    writer: "Writer", said: Receipt, moment: Moment, home_id: int | None
-) -> StoredBatch | None:
     async def body(tx: Transaction) -> None:
         named = tx.book.by_id(said.chain_id)
         await found_behind(
             tx,
             said,
-            from_pos=await _moves_from(writer, tx, named, home_id),
+            from_pos=await _moves_from(writer, tx, named),
             moment=moment,
             new_chain_id=new_chain_id,
         )
         named = tx.book.by_id(said.chain_id)
         if named is not None:  # what did not move is what the collector has
             await carry_out(tx, {said.chain_id: Held(through=named.last_no)})
-        await tx.put("word", None)
         await tx.put("clean", None)
+        first = tx.book.by_id(tx.stored[0].chain_id)
+        assert first is not None, "it has just been founded"
+        tip = Previous(
+            chain_id=said.chain_id, batch_no=said.through_batch_no, head=said.head, seq=None
+        )
         home = AtHome(
             from_pos=tx.stored[0].pos,
-            ask_chain=said.chain_id,
+            first_id=first.id,
+            tip=tip,
             until_mono_ms=moment.mono_ms + HOME_MS,  # a card may lose this transaction too
             spoken=True,
         )
@@ -123,18 +171,23 @@ async def _found_again(
     tx = await writer.transact(moment, body)
     writer.at("word:committed")
     writer.generation += 1
-    await look_home(writer, moment)
+    look_home(writer, moment)
     return tx.stored[-1]
 
 
-async def _moves_from(
-    writer: "Writer", tx: Transaction, named: Chain | None, home_id: int | None
-) -> int:
+async def _moves_from(writer: "Writer", tx: Transaction, named: Chain | None) -> int:
     """The first batch that must not be sent as it is."""
     nothing = tx.book.newest_pos + 1
-    if home_id is not None:
-        first = home_id if named is None else max(home_id, named.id + 1)
-        rows = await tx.rows("chain >= ? ORDER BY pos LIMIT 1", first)
+    home = home_of(tx.book)
+    if home is not None and not home.spoken:
+        if named is None or named.id < home.first_id:
+            return home.from_pos
+        # It had left, and the word before was forgotten. What a later start has added to it is not what the collector has.
+        for pos in home.starts:
+            row = await tx.rows("pos = ? AND chain = ? AND no > 0", pos, named.id)
+            if row:
+                return pos
+        rows = await tx.rows("chain > ? ORDER BY pos LIMIT 1", named.id)
         return rows[0].pos if rows else nothing
     # A chain in force that the collector knows further than we do: our numbers since the start are not ours.
     rows = await tx.rows("pos >= ? ORDER BY pos LIMIT 1", writer.start_pos)

@@ -83,13 +83,36 @@ class ChainState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """The newest batch of the chain before (WIRE section 7); `seq` None: not known."""
+
+    chain_id: bytes
+    batch_no: int
+    head: bytes
+    seq: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AtHome:
-    """Chains that wait for the collector's word (EDGE section 4). Batches from `from_pos` on stay at home."""
+    """What waits for the collector's word (EDGE section 4). Batches from `from_pos` on stay at home."""
 
     from_pos: int
-    ask_chain: bytes  # say hello for this one, and for none that waits
+    first_id: int  # chains from this one on are at home from their beginning
+    tip: Previous  # the newest batch that has left the unit or may leave it: hello speaks of this one
     until_mono_ms: int  # nor do they leave before this: a lying card has flushed by then
     spoken: bool  # the word has come; only the time is missing
+    starts: tuple[
+        int, ...
+    ] = ()  # first batches of the starts that wait: there a lost past may begin
+
+    @property
+    def ask_chain(self) -> bytes:
+        """The chain that hello speaks of while the word is awaited."""
+        return self.tip.chain_id
+
+    def is_over(self, mono_ms: int) -> bool:
+        """Whether everything may leave now."""
+        return self.spoken and mono_ms >= self.until_mono_ms
 
 
 class Word(Enum):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from agent import Boot, Identity, Kept, Moment, StoredBatch, Weight
 from agent.outbox.again import genesis_data
-from agent.outbox.book import Begin, Book, Chain, Previous
+from agent.outbox.book import Begin, Book, Chain
 from agent.outbox.disk import Disk
 from agent.outbox.forget import (
     EVICT_RUNS_MAX,
@@ -23,7 +23,7 @@ from agent.outbox.room import ONLY_EVIDENCE, Room, limit_pages, pressure_of
 from agent.outbox.rows import event
 from agent.outbox.store import PAGE_BYTES, DamagedError, Store, StoreFullError
 from agent.outbox.transaction import Transaction
-from agent.outbox.word import home_id_of, look_home, new_chain_id
+from agent.outbox.word import HOME, hold, look_home, new_chain_id
 from agent.outbox.words import (
     At,
     AtHome,
@@ -33,6 +33,7 @@ from agent.outbox.words import (
     OutboxError,
     OutboxFullError,
     OutboxSettings,
+    Previous,
     Trouble,
 )
 from agent.sealer import FIX_BYTES_FIRST, OVERHEAD_BYTES, Closing, OpenBatch, event_bytes
@@ -44,7 +45,7 @@ COVERED_MS_MAX = 600_000
 TRIES_MAX = 3  # of one job: damaged, then full, then done
 NEWS_MAX = 64  # the shell asks after every job
 
-_OF_THE_STORE = ("word", "clean", "hold")  # what a new store must not inherit
+_OF_THE_STORE = ("clean", HOME)  # what a new store must not inherit
 Body = Callable[[Transaction], Awaitable[None]]
 
 
@@ -259,7 +260,10 @@ class Writer:
         await self.store.close()
         name = self.disk.set_aside()
         self.at("aside:renamed")
-        begin, chains, lost = self._after_damage(moment)
+        home = (
+            self.home if self.home is not None and not self.home.is_over(moment.mono_ms) else None
+        )
+        begin, chains, lost = self._after_damage(home, moment)
         self.store = await Store.open(self.disk.store, self.settings.bytes_max)
         tx = self.transaction(Book(newest_pos=self.book.newest_pos))
         await tx.begin()
@@ -269,43 +273,44 @@ class Writer:
         for chain in chains:
             await tx.add_chain(chain)
         await self.begin_chain(tx, begin, moment, *lost)
+        if home is not None and begin.previous is not None:
+            at_home = replace(home, from_pos=tx.stored[0].pos, first_id=tx.book.current.id)
+            await hold(tx, at_home)
         self.book = await tx.commit()
         self.broken = None
         self.held = {}
         self.start_pos = self.book.newest_pos
         self.generation += 1
         self.tell(Trouble.DAMAGED, f"{why}; kept as {name}")
-        await look_home(self, moment)
+        look_home(self, moment)
         self.at("aside:new")
 
-    def _after_damage(self, moment: Moment) -> tuple[Begin, list[Chain], list[Kept]]:
+    def _after_damage(
+        self, home: AtHome | None, moment: Moment
+    ) -> tuple[Begin, list[Chain], list[Kept]]:
         """The chain to begin, the chains that we still know, and what is lost with the file until it is salvaged."""
-        home_id = home_id_of(self.book)
         chains: list[Chain] = []
         lost: list[Kept] = []
-        for chain in self.book.chains.values():
-            through = self.through(chain)
+        for known in self.book.chains.values():
+            chain = known if home is None else _as_it_left(known, home)
+            through = self.through(known)
+            if chain is None:  # what never left has never been
+                lost.append(lost_with_file(known, max(0, known.oldest), moment))
+                continue
             if chain.waiting(through):
-                first = max(through + 1, chain.oldest)
-                lost.append(lost_with_file(chain, first, moment))
-            if home_id is None or chain.id < home_id:  # what never left has never been
-                gone = replace(chain, through=through, oldest=chain.last_no + 1, gone=())
-                chains.append(gone)
+                lost.append(lost_with_file(chain, max(through + 1, chain.oldest), moment))
+            chains.append(replace(chain, through=through, oldest=chain.last_no + 1, gone=()))
         before = chains[-1] if chains else None
         if before is None or self.start_pos == 0:  # at a start: who knows what else is gone
             return Begin(reason=ChainReason.STORE_LOST), chains, lost
-        previous = _previous(before)
-        doubted = home_id is not None and previous is not None
-        begin = Begin(reason=ChainReason.STORE_LOST, previous=previous, doubted=doubted)
-        return begin, chains, lost
+        previous = _previous(before) if home is None else home.tip
+        return Begin(reason=ChainReason.STORE_LOST, previous=previous), chains, lost
 
     async def begin_chain(self, tx: Transaction, begin: Begin, moment: Moment, *more: Kept) -> None:
         """A chain, and its first batch: genesis, and what else is to be said at once."""
         await tx.found(begin, new_chain_id())
         genesis = event(EventKind.GENESIS, moment, genesis_data(begin), Weight.EVIDENCE)
         await tx.append(OpenBatch(kept=(genesis, *more), sealed=moment, closing=Closing.START))
-        if begin.doubted and "word" not in tx.book.memory:
-            await tx.put("word", encode(tx.book.current.id))
 
     # The collector's proofs
 
@@ -382,6 +387,17 @@ def _proven_of(book: Book) -> dict[bytes, int]:
             case _:
                 pass
     return found
+
+
+def _as_it_left(chain: Chain, home: AtHome) -> Chain | None:
+    """What of `chain` has ever been allowed to leave; None: nothing."""
+    if chain.id >= home.first_id:
+        return None
+    if chain.chain_id != home.tip.chain_id or chain.last_no <= home.tip.batch_no:
+        return chain
+    tip = home.tip
+    seq = chain.last_seq if tip.seq is None else tip.seq
+    return replace(chain, last_no=tip.batch_no, last_seq=seq, last_head=tip.head)
 
 
 def _previous(chain: Chain) -> Previous | None:

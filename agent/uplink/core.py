@@ -419,7 +419,9 @@ class Uplink:
         self._blocked_ms = None
         if self._subscribed:
             self._fill_queue()
-            if self._poison.alone is not None:
+            if self.home is not None and not self.home.spoken:
+                pass  # what a card has forgotten may be what we would send: first the word
+            elif self._poison.alone is not None:
                 self._send_alone(self._poison.alone, mono_ms)
             elif self._queue.loaded:
                 self._send_early(mono_ms)

@@ -81,6 +81,9 @@ class Home:
     from_pos: int  # this row and all behind it
     chains: frozenset[bytes]  # no hello speaks of them
     ask_chain: bytes  # but of this one, which their genesis names
+    spoken: bool = (
+        True  # the word has come, only the time is missing; until then nothing leaves but hellos
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from agent.outbox import ChainReason, Outbox, Word
 from agent.outbox.again import hear_word
-from agent.outbox.book import Begin, Chain, Found, Previous, choose_chain
+from agent.outbox.book import Begin, Chain, Found, choose_chain
 from agent.outbox.word import HOME_MS
+from agent.outbox.words import AtHome, Previous
 from tests.agent.facts import at
 from tests.agent.outbox_rig import (
     RECEIPT_KID,
@@ -47,11 +48,11 @@ NEWEST = Previous(chain_id=b"c" * 16, batch_no=7, head=b"h" * 32, seq=70)
         ((NEWEST, True, True, True, True), None),
         (
             (NEWEST, True, False, False, True),
-            Begin(reason=ChainReason.UNCLEAN_START, previous=NEWEST, doubted=True),
+            Begin(reason=ChainReason.UNCLEAN_START, previous=NEWEST),
         ),
         (
             (NEWEST, True, False, False, False),
-            Begin(reason=ChainReason.UNCLEAN_START, previous=NEWEST, doubted=True),
+            Begin(reason=ChainReason.UNCLEAN_START, previous=NEWEST),
         ),
         (
             (NEWEST, True, True, False, False),
@@ -89,6 +90,11 @@ def chain(number: int, last_no: int) -> Chain:
 CHAINS = [chain(1, 5), chain(2, 9), chain(3, 2), chain(4, 0)]  # 3 and 4 are at home
 
 
+def at_home(tip_no: int) -> AtHome:
+    tip = Previous(chain_id=bytes([2]) * 16, batch_no=tip_no, head=b"h" * 32, seq=90)
+    return AtHome(from_pos=20, first_id=3, tip=tip, until_mono_ms=0, spoken=False)
+
+
 @pytest.mark.parametrize(
     ("named", "number", "own_head", "word"),
     [
@@ -114,7 +120,29 @@ def test_what_the_collectors_word_means(
         head=b"R" * 32,
         received_ms=1,
     )
-    assert hear_word(said, CHAINS, 3, own_head) is word
+    assert hear_word(said, CHAINS, at_home(9), own_head) is word
+
+
+@pytest.mark.parametrize(
+    ("number", "own_head", "word"),
+    [
+        (7, b"R" * 32, Word.CONFIRMED),  # the clean stop is what the collector knows
+        (9, b"R" * 32, Word.CONFIRMED),  # these had left, and the word before was forgotten
+        (9, b"x" * 32, Word.FOUNDED_AGAIN),  # its marker came back, and others have these numbers
+        (12, None, Word.FOUNDED_AGAIN),
+    ],
+)
+def test_what_the_word_means_to_a_chain_that_went_on_after_a_clean_stop(
+    number: int, own_head: bytes | None, word: Word
+) -> None:
+    said = Receipt(
+        unit_id="u",
+        chain_id=bytes([2]) * 16,
+        through_batch_no=number,
+        head=b"R" * 32,
+        received_ms=1,
+    )
+    assert hear_word(said, CHAINS[:2], at_home(7), own_head) is word
 
 
 def genesis_of(envelope: bytes) -> Genesis:
@@ -197,6 +225,7 @@ async def test_a_chain_founded_again_keeps_its_bodies_and_times_behind_what_the_
         assert [one.head for one in outbox.urgent()] == [new[1].head]
         assert [one.chain_id for one in outbox.chains()] == [
             sound(first[1]).header.chain_id,
+            b"L" * 16,  # remembered: a second chain behind it would be a forgery's mark
             new[0].header.chain_id,
         ]
     async with opened(tmp_path, boot_no=2) as outbox:  # and it lasts
@@ -266,8 +295,15 @@ async def test_a_clean_start_of_the_system_holds_back_for_thirty_seconds(tmp_pat
     async with opened(tmp_path, boot_no=2, moment=at(5_000)) as outbox:
         home = outbox.at_home
         assert home is not None
-        assert (home.from_pos, home.until_mono_ms, home.spoken) == (3, 35_000, True)
-        assert len(outbox.chains()) == 1
+        assert (home.from_pos, home.until_mono_ms, home.spoken) == (3, 35_000, False)
+        (chain,) = outbox.chains()
+        tip = outbox.tip(chain.chain_id, at(5_000))
+        assert tip is not None
+        assert (tip.batch_no, chain.batch_no) == (1, 2)  # a hello speaks of the stop, not of now
+        assert await outbox.word(None, at(6_000)) is Word.CONFIRMED
+        tip = outbox.tip(chain.chain_id, at(35_000))
+        assert tip is not None
+        assert tip.batch_no == 2
 
 
 class Voyage:

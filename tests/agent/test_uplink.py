@@ -599,6 +599,19 @@ def test_a_chain_that_waits_for_the_word_stays_at_home_alarms_included() -> None
     assert sent(wishes) == [1, 2]
 
 
+def test_e23_until_the_word_has_come_nothing_leaves_but_hellos() -> None:
+    """A card that has lost a chain may show batches of which the collector knows others."""
+    rows = [row(0, chain=A), row(1, chain=A, urgent=True), row(2, chain=B, no=0)]
+    home = Home(from_pos=2, chains=frozenset({B}), ask_chain=A, spoken=False)
+    stage = Stage(rows, home=home)
+    wishes = stage.connect()
+    assert hellos(wishes) == [A]
+    stage.until(stage.now + 700_000)  # stalled: hellos again, and still no batch
+    assert len(hellos(stage.log)) > 2
+    assert sent(stage.log) + sent(stage.log, Lane.EARLY) == []
+    assert sent(stage.reload()) == [0, 1]
+
+
 def test_a_chain_that_was_founded_again_replaces_what_was_known() -> None:
     rows = [row(0, chain=A), row(1, chain=B, no=0), row(2, chain=B, no=1, urgent=True)]
     stage = Stage(rows, home=Home(from_pos=1, chains=frozenset({B}), ask_chain=A))
