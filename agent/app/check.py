@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 
 import serial
@@ -187,6 +188,8 @@ def _port(link: Link, running: dict[str, object] | None) -> Finding:
     for one in links if isinstance(links, list) else []:
         if one["name"] == link.port.name:
             return _judge_running(name, one)
+    if link.address is not None:
+        return _address(name, link, link.address)
     if not Path(device).exists():
         return _bad(
             name, f"{device} is not there", "plug it in; ls /dev/serial/by-id/ shows the names"
@@ -202,6 +205,19 @@ def _port(link: Link, running: dict[str, object] | None) -> Finding:
         hint = "another rate or protocol? The agent hunts for the rate of a receiver"
         return _warn(name, f"{device}: {len(heard)} bytes, none of {link.port.protocol}", hint)
     return _ok(name, f"{device}: {len(heard)} bytes of {link.port.protocol} in {LISTEN_S:.0f} s")
+
+
+def _address(name: str, link: Link, address: tuple[str, int]) -> Finding:
+    """A foreign program: whether somebody listens there, and for llrp whether its library is here."""
+    if link.port.protocol == "llrp" and find_spec("sllurp") is None:
+        return _bad(name, "sllurp is not installed", "pip install plomba[llrp]")
+    try:
+        socket.create_connection(address, timeout=LISTEN_S).close()
+    except OSError as error:
+        return _bad(
+            name, f"{link.port.device}: {error}", "is the program there, is the name right?"
+        )
+    return _ok(name, f"{link.port.device}: somebody listens")
 
 
 def _judge_running(name: str, link: dict[str, object]) -> Finding:
@@ -239,6 +255,8 @@ def _speaks(protocol: str, heard: bytes) -> bool:
         "nmea": rb"\$[A-Z]{2,5}[A-Z0-9]*,[^\r\n]*\*[0-9A-Fa-f]{2}",
         "jt701": rb"[$(]",
         "eseal": rb"##S,",
+        "jt808": rb"~|\(\d{12},",
+        "m100": rb"[\xbb\xaa][\x01\x02]",
     }
     return re.search(patterns[protocol], heard) is not None
 

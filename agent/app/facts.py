@@ -14,7 +14,7 @@ from agent.app.orders import Orders
 from agent.app.seen import Seen
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
-from agent.io.serial_port import SerialPort
+from agent.io.source import Source
 from agent.outbox import Outbox, OutboxError, OutboxFullError
 from agent.recorder import OrderDone, Recorder, SealSilence, Stop
 from agent.sealer import Closing, OpenBatch, Sealer
@@ -61,7 +61,7 @@ class FactWay:
         recorder: Recorder,
         sealer: Sealer,
         outbox: Outbox,
-        ports: Mapping[str, SerialPort],
+        ports: Mapping[str, Source],
         orders: Orders,
         stored: Callable[[StoredBatch], None],
         troubles: Troubles,

@@ -31,8 +31,11 @@ from agent.config import Config, Link, faults_in
 from agent.io import clock, disk, memory
 from agent.io.chrony import Chrony
 from agent.io.clock import Clock
+from agent.io.gpsd import gpsd_source
 from agent.io.inbox import HeardFact, Inbox
+from agent.io.llrp import LlrpSettings, child_command, llrp_source
 from agent.io.serial_port import LineReader, SerialPort
+from agent.io.source import Source
 from agent.io.status import StatusServer
 from agent.io.watchdog import Watchdog
 from agent.orders import DOOR, Steward, read_book
@@ -44,6 +47,8 @@ from agent.uplink import State
 from agent.vitals import limits_for
 from devices.eseal import EsealReader
 from devices.jt701 import Jt701Reader, SetTime
+from devices.jt808 import Jt808Reader
+from devices.m100 import M100Reader
 from devices.nmea import NmeaReader
 from wire import Refused
 from wire.batch import read_payload
@@ -544,10 +549,24 @@ class Unit:
             named = [link for link in links if link.seal_id == seal_id]
             for link in named or (nameless if len(nameless) == 1 else []):
                 port = self._ports[link.port.name]
+                assert isinstance(port, SerialPort), "a seal is on a serial line"
                 lines[seal_id] = SealLine(port=port, protocol=link.port.protocol)
         return lines
 
-    def _port(self, link: Link) -> SerialPort:
+    def _port(self, link: Link) -> Source:
+        rng = Random(secrets.randbits(64))  # noqa: S311  # it spreads dials, it guards nothing
+        if link.address is not None and link.port.protocol == "gpsd":
+            return gpsd_source(
+                link.port, link.address, clock=self._clock, inbox=self._inbox, rng=rng
+            )
+        if link.address is not None:
+            host, port = link.address
+            reader = LlrpSettings(
+                host=host, port=port, antennas=link.antennas, power_cdbm=link.power_cdbm
+            )
+            return llrp_source(
+                link.port, child_command(reader), clock=self._clock, inbox=self._inbox, rng=rng
+            )
         return SerialPort(
             link.port,
             reader=self._reader(link),
@@ -563,6 +582,12 @@ class Unit:
                 return Jt701Reader(seal_id=link.seal_id)
             case "eseal":
                 return EsealReader(seal_id=link.seal_id)
+            case "jt808":
+                return Jt808Reader(seal_id=link.seal_id, utc_offset_min=link.utc_offset_min)
+            case "m100":
+                return M100Reader(
+                    name=link.port.name, region=link.region, power_cdbm=link.power_cdbm
+                )
             case _:
                 return NmeaReader(self._config.not_before)
 

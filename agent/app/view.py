@@ -14,7 +14,7 @@ from agent.app.page_verdict import Known, SealSeen, verdict
 from agent.io import clock, disk
 from agent.io.disk import Space
 from agent.io.inbox import Inbox
-from agent.io.serial_port import SerialPort
+from agent.io.source import Source
 from agent.outbox import Outbox, OutboxError
 from agent.recorder import PowerSource, Recorder
 
@@ -40,7 +40,7 @@ class View:
         way: FactWay,
         line: Line,
         inbox: Inbox,
-        ports: Mapping[str, SerialPort],
+        ports: Mapping[str, Source],
         seal_ids: frozenset[str],
         space: Callable[[], Space | None],
         acting: Callable[[], bool],
@@ -279,7 +279,7 @@ class View:
         return max(moment.mono_ms - max(times), 0) // 1000 if times else None
 
     @staticmethod
-    def _link(port: SerialPort) -> dict[str, object]:
+    def _link(port: Source) -> dict[str, object]:
         view = port.view()
         return {
             "name": view.name,

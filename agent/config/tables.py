@@ -39,14 +39,34 @@ class UnitTable(Table, frozen=True, kw_only=True):
 
 
 class LinkTable(Table, frozen=True, kw_only=True):
-    device: Device
-    protocol: Annotated[str, Meta(description="nmea, jt701 or eseal")]
+    """A serial port has a device, a foreign program (gpsd, llrp) an address."""
+
+    protocol: Annotated[str, Meta(description="nmea, gpsd, jt701, eseal, jt808, m100 or llrp")]
     role: Annotated[str, Meta(description="gps, seal or rfid")]
+    device: Device | None = None
+    address: (
+        Annotated[str, Meta(min_length=1, max_length=255, description="HOST[:PORT]")] | None
+    ) = None
     baud: int | str | None = None
     seal_id: (
         Annotated[str, Meta(min_length=1, max_length=64, description="1 to 64 characters")] | None
     ) = None
-    utc_offset_min: Annotated[int, Meta(ge=-840, le=840, description="-840 to 840 minutes")] = 0
+    utc_offset_min: (
+        Annotated[int, Meta(ge=-840, le=840, description="-840 to 840 minutes")] | None
+    ) = None
+    region: Annotated[str, Meta(description="china_900, us, europe, china_800 or korea")] | None = (
+        None
+    )
+    power_cdbm: (
+        Annotated[int, Meta(ge=0, le=3_300, description="0 to 3300, in hundredths of a dBm")] | None
+    ) = None
+    antennas: (
+        Annotated[
+            tuple[Annotated[int, Meta(ge=0, le=255)], ...],
+            Meta(min_length=1, max_length=16, description="1 to 16 numbers of antennas"),
+        ]
+        | None
+    ) = None
 
 
 class SealTable(Table, frozen=True, kw_only=True):

@@ -31,26 +31,48 @@ from agent.recorder import RecorderSettings, Role
 from agent.sealer import SealerSettings
 from agent.timekeeper import TimekeeperSettings
 from agent.uplink import UplinkSettings
+from devices.jt808 import UTC_OFFSET_MIN
+from devices.m100 import REGIONS
 
 T = TypeVar("T")
 
 ROLES = {  # which role a protocol can play
     "nmea": Role.GPS,
+    "gpsd": Role.GPS,
     "jt701": Role.SEAL,
     "eseal": Role.SEAL,
+    "jt808": Role.SEAL,
+    "m100": Role.RFID,
+    "llrp": Role.RFID,
+}
+FOREIGN = {"gpsd": 2_947, "llrp": 5_084}  # programs behind an address, and their usual ports
+ALONE = {Role.GPS: "receiver", Role.RFID: "RFID reader"}  # of these a unit has one
+SETTINGS = {  # of a link, and for which protocols they are
+    "baud": ("nmea", "jt701", "eseal", "jt808", "m100"),
+    "seal_id": ("jt701", "eseal", "jt808"),
+    "region": ("m100",),
+    "power_cdbm": ("m100", "llrp"),
+    "antennas": ("llrp",),
 }
 BAUDS = (4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
 SEAL_BAUD = 9_600  # DEVICES section 4: what the locks come with
+M100_BAUD = 115_200  # DEVICES section 5
+DEFAULT_ADDRESS = "127.0.0.1"  # gpsd runs on the unit
 PORTS_DEFAULT = {True: 8_883, False: 1_883}
 SOCKET_PATH_BYTES_MAX = 107  # unix(7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One serial port and the device behind it."""
+    """One serial port, or one address, and what is behind it."""
 
     port: PortSettings
     seal_id: str | None
+    utc_offset_min: int = 0  # of the device's clock
+    region: str | None = None  # in which an RFID module may transmit
+    power_cdbm: int | None = None  # None: what the reader takes by itself
+    antennas: tuple[int, ...] = (1,)
+    address: tuple[str, int] | None = None  # of a foreign program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,20 +253,23 @@ def _servers(table: UplinkTable | None, errors: list[ConfigError]) -> tuple[Serv
 
 def _links(tables: Mapping[str, LinkTable], errors: list[ConfigError]) -> tuple[Link, ...]:
     links = []
-    device_of: dict[str, str] = {}
-    gps: str | None = None
+    name_of: dict[str, str] = {}  # by device or address
+    alone: dict[Role, str] = {}
     for name, table in tables.items():
         key = f"links.{name}"
         found = [*_link_faults(key, table)]
-        other = device_of.setdefault(table.device, name)
+        where = table.device or table.address or DEFAULT_ADDRESS
+        other = name_of.setdefault(where, name)
         if other != name:
-            hint = f"{table.device} is {other}'s already: one device has one role"
-            found.append(ConfigError(key=f"{key}.device", hint=hint))
-        if table.role == Role.GPS.value:
-            if gps is not None:
-                hint = f"{gps} is the receiver already: a unit has one; remove one of the two"
-                found.append(ConfigError(key=f"{key}.role", hint=hint))
-            gps = gps or name
+            hint = f"{where} is {other}'s already: one device has one role"
+            word = "address" if table.device is None else "device"
+            found.append(ConfigError(key=f"{key}.{word}", hint=hint))
+        role = ROLES.get(table.protocol)
+        if role in ALONE and table.role == role.value and alone.setdefault(role, name) != name:
+            hint = (
+                f"{alone[role]} is the {ALONE[role]} already: a unit has one; remove one of the two"
+            )
+            found.append(ConfigError(key=f"{key}.role", hint=hint))
         errors += found
         if not found:
             links.append(_link(name, table))
@@ -260,37 +285,88 @@ def _link_faults(key: str, table: LinkTable) -> list[ConfigError]:
     elif table.role != role.value:
         hint = f"{role.value}, for {table.protocol} can be nothing else; is {table.role!r}"
         faults.append(ConfigError(key=f"{key}.role", hint=hint))
+    faults += _where_faults(key, table)
     if isinstance(table.baud, str) and (table.baud != "hunt" or table.protocol != "nmea"):
         hint = f"a rate, or with protocol nmea the word hunt; is {table.baud!r}"
         faults.append(ConfigError(key=f"{key}.baud", hint=hint))
     if isinstance(table.baud, int) and table.baud not in BAUDS:
         hint = f"one of {', '.join(map(str, BAUDS))}, is {table.baud}"
         faults.append(ConfigError(key=f"{key}.baud", hint=hint))
-    if table.device.startswith(("/dev/ttyUSB", "/dev/ttyACM")):
-        hint = "a name of /dev/serial/by-id/ or by-path/: the number changes on replugging"
-        faults.append(ConfigError(key=f"{key}.device", hint=f"{hint}; is {table.device}"))
-    if table.seal_id is not None and role is not Role.SEAL:
-        hint = "only a seal's link has one"
-        faults.append(ConfigError(key=f"{key}.seal_id", hint=hint))
-    if table.utc_offset_min != 0:
+    for setting, protocols in SETTINGS.items():
+        if getattr(table, setting) is not None and role and table.protocol not in protocols:
+            hint = f"only with protocol {' or '.join(protocols)}; leave it out"
+            faults.append(ConfigError(key=f"{key}.{setting}", hint=hint))
+    if table.utc_offset_min and table.protocol != "jt808":
         hint = f"0: {table.protocol} says its times in UTC"
         faults.append(ConfigError(key=f"{key}.utc_offset_min", hint=hint))
+    if table.region is not None and table.region not in REGIONS.values():
+        hint = f"one of {', '.join(REGIONS.values())}, is {table.region!r}"
+        faults.append(ConfigError(key=f"{key}.region", hint=hint))
     return faults
+
+
+def _where_faults(key: str, table: LinkTable) -> list[ConfigError]:
+    """A device for what is on a serial port, an address for what is behind a socket."""
+    faults = []
+    foreign = table.protocol in FOREIGN
+    if foreign and table.device is not None:
+        hint = f"leave it out: {table.protocol} has an address"
+        faults.append(ConfigError(key=f"{key}.device", hint=hint))
+    elif not foreign and table.device is None:
+        hint = "is missing; an absolute path, best one of /dev/serial/by-id/"
+        faults.append(ConfigError(key=f"{key}.device", hint=hint))
+    elif table.device is not None and table.device.startswith(("/dev/ttyUSB", "/dev/ttyACM")):
+        hint = "a name of /dev/serial/by-id/ or by-path/: the number changes on replugging"
+        faults.append(ConfigError(key=f"{key}.device", hint=f"{hint}; is {table.device}"))
+    if not foreign and table.address is not None:
+        hint = f"leave it out: {table.protocol} has a device"
+        faults.append(ConfigError(key=f"{key}.address", hint=hint))
+    elif table.protocol == "llrp" and table.address is None:
+        hint = "is missing; HOST[:PORT] of the reader"
+        faults.append(ConfigError(key=f"{key}.address", hint=hint))
+    elif foreign and table.address is not None and address_of(table.address, 1) is None:
+        hint = f"HOST[:PORT], is {table.address!r}"
+        faults.append(ConfigError(key=f"{key}.address", hint=hint))
+    return faults
+
+
+def address_of(text: str, port_default: int) -> tuple[str, int] | None:
+    """Host and port; None if `text` is no HOST[:PORT]."""
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or parts.netloc != text or parts.username is not None or port == 0:
+        return None
+    return host, port or port_default
 
 
 def _link(name: str, table: LinkTable) -> Link:
     baud = table.baud if isinstance(table.baud, int) else None
     if baud is None and table.protocol != "nmea":
-        baud = SEAL_BAUD
+        baud = M100_BAUD if table.protocol == "m100" else SEAL_BAUD
+    address = None
+    if table.protocol in FOREIGN:
+        address = address_of(table.address or DEFAULT_ADDRESS, FOREIGN[table.protocol])
+        assert address is not None, "its faults were looked for"
+    offset_default_min = UTC_OFFSET_MIN if table.protocol == "jt808" else 0
     return Link(
         port=PortSettings(
             name=name,
-            device=table.device,
+            device=table.device or (f"{address[0]}:{address[1]}" if address else ""),
             protocol=table.protocol,
             role=Role(table.role),
-            baud=baud,
+            baud=None if address else baud,
         ),
         seal_id=table.seal_id,
+        utc_offset_min=(
+            offset_default_min if table.utc_offset_min is None else table.utc_offset_min
+        ),
+        region=table.region,
+        power_cdbm=table.power_cdbm,
+        antennas=table.antennas or (1,),
+        address=address,
     )
 
 

@@ -32,6 +32,7 @@ ORDERS_MAX = 16  # as a reader's conversation holds
 WRITE_S_MAX = 2.0  # 1,024 bytes at 9600 baud take 1.1 s
 LOOK_S = 1.0  # how often a missing node is looked for, and a silent link is judged
 MUTE_REOPEN_MS = 60_000
+VALID = {"nmea": "sentences", "m100": "frames"}  # "no tag" is a sign of life, and no fact
 _FALLEN = (
     serial.SerialException,
     OSError,
@@ -59,10 +60,10 @@ class PortSettings:
     """`links.<name>` of the config."""
 
     name: str
-    device: str
+    device: str  # of a foreign program its address
     protocol: str
     role: Role
-    baud: int | None  # None: hunt (NMEA only)
+    baud: int | None  # None: hunt (NMEA only), or no serial port at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,8 +336,9 @@ class SerialPort:
             self.counters["rates_refused"] += 1  # a driver without 7N2: the hunt goes on
 
     def _valid_frames(self) -> int:
-        """Sentences with a right checksum; for seals the facts themselves speak."""
-        return self._reader.counters["sentences"] if self.settings.protocol == "nmea" else 0
+        """Sentences or frames with a right checksum; for seals the facts themselves speak."""
+        word = VALID.get(self.settings.protocol)
+        return 0 if word is None else self._reader.counters[word]
 
     def _pause_s(self) -> float:
         """Until the reader's next deadline, at most a second."""

@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "configs" / "agent").glob("*.toml"))
 SMALLEST = '[unit]\nid = "uz-0042"\n[uplink]\nservers = ["mqtts://broker.example.org"]\n'
 GPS = '[links.gps]\ndevice = "/dev/ttyAMA0"\nprotocol = "nmea"\nrole = "gps"\n'
+GPSD = '[links.pos]\nprotocol = "gpsd"\nrole = "gps"\n'
+M100 = '[links.tags]\ndevice = "/dev/ttyS2"\nprotocol = "m100"\nrole = "rfid"\n'
+LLRP = '[links.portal]\naddress = "10.0.0.9"\nprotocol = "llrp"\nrole = "rfid"\n'
 SEAL = '[links.seal]\ndevice = "/dev/ttyS1"\nprotocol = "jt701"\nrole = "seal"\n'
 
 
@@ -55,6 +58,32 @@ def test_a_receiver_hunts_and_a_seal_has_its_rate_unless_told() -> None:
     assert fixed.baud == 38_400
 
 
+def test_a_program_behind_an_address_has_its_usual_port_and_no_rate() -> None:
+    [link] = of_text(SMALLEST + GPSD).links
+    assert link.address == ("127.0.0.1", 2_947)
+    assert (link.port.device, link.port.baud, link.port.role) == ("127.0.0.1:2947", None, Role.GPS)
+    [link] = of_text(SMALLEST + GPSD + 'address = "[fd00::7]:29470"\n').links
+    assert link.address == ("fd00::7", 29_470)
+    [link] = of_text(SMALLEST + LLRP + "antennas = [1, 2]\npower_cdbm = 2500\n").links
+    assert (link.address, link.antennas, link.power_cdbm) == (("10.0.0.9", 5_084), (1, 2), 2_500)
+
+
+def test_a_module_has_its_region_and_its_rate() -> None:
+    [link] = of_text(SMALLEST + M100 + 'region = "europe"\npower_cdbm = 2000\n').links
+    assert (link.region, link.power_cdbm, link.port.baud) == ("europe", 2_000, 115_200)
+    [silent] = of_text(SMALLEST + M100).links
+    assert silent.region is None
+
+
+@pytest.mark.parametrize(
+    ("said", "offset_min"),
+    [("", 480), ("utc_offset_min = 0\n", 0), ("utc_offset_min = 300\n", 300)],
+)
+def test_a_jt808_locks_clock_is_chinese_unless_told(said: str, offset_min: int) -> None:
+    [link] = of_text(SMALLEST + SEAL.replace("jt701", "jt808") + said).links
+    assert (link.utc_offset_min, link.port.baud) == (offset_min, 9_600)
+
+
 @pytest.mark.parametrize(
     ("text", "key", "hint"),
     [
@@ -87,16 +116,33 @@ def test_a_receiver_hunts_and_a_seal_has_its_rate_unless_told() -> None:
         (SMALLEST + '[status]\nhost = "a b"', "status.host", "a name under which"),
         (SMALLEST + "[links]\ngps = 1", "links.gps", "write [links.gps]"),
         (SMALLEST + '[links."a b"]\ndevice = "/dev/x"\nprotocol = "nmea"\nrole = "gps"', "links.a b", "a name has"),
-        (SMALLEST + "[links.gps]", "links.gps.device", "is missing"),
-        (SMALLEST + GPS.replace("nmea", "ubx"), "links.gps.protocol", "one of nmea, jt701, eseal"),
+        (SMALLEST + "[links.gps]", "links.gps.protocol", "is missing"),
+        (SMALLEST + GPS.replace("device", "# device"), "links.gps.device", "is missing"),
+        (SMALLEST + GPS.replace("nmea", "ubx"), "links.gps.protocol", "one of nmea, gpsd, jt701"),
         (SMALLEST + GPS.replace('"gps"', '"seal"'), "links.gps.role", "gps, for nmea"),
         (SMALLEST + GPS.replace("ttyAMA0", "ttyUSB0"), "links.gps.device", "/dev/serial/by-id/"),
         (SMALLEST + GPS + "baud = 9601", "links.gps.baud", "one of 4800"),
         (SMALLEST + SEAL + 'baud = "hunt"', "links.seal.baud", "with protocol nmea the word hunt"),
-        (SMALLEST + GPS + 'seal_id = "1"', "links.gps.seal_id", "only a seal's link"),
+        (SMALLEST + GPS + 'seal_id = "1"', "links.gps.seal_id", "only with protocol jt701 or eseal"),
         (SMALLEST + GPS + "utc_offset_min = 60", "links.gps.utc_offset_min", "says its times in UTC"),
         (SMALLEST + GPS + SEAL.replace("ttyS1", "ttyAMA0"), "links.seal.device", "is gps's already"),
         (SMALLEST + GPS + GPS.replace("links.gps", "links.two").replace("AMA0", "AMA1"), "links.two.role", "a unit has one"),
+        (SMALLEST + GPS + GPSD, "links.pos.role", "gps is the receiver already"),
+        (SMALLEST + GPSD + GPSD.replace("links.pos", "links.two"), "links.two.address", "is pos's already"),
+        (SMALLEST + GPSD + 'device = "/dev/ttyS3"', "links.pos.device", "gpsd has an address"),
+        (SMALLEST + GPSD + "baud = 9600", "links.pos.baud", "only with protocol nmea"),
+        (SMALLEST + GPSD + 'address = "a b:c"', "links.pos.address", "HOST[:PORT]"),
+        (SMALLEST + GPSD + 'address = "u@host"', "links.pos.address", "HOST[:PORT]"),
+        (SMALLEST + GPSD + 'address = "host:70000"', "links.pos.address", "HOST[:PORT]"),
+        (SMALLEST + GPS + 'address = "host"', "links.gps.address", "nmea has a device"),
+        (SMALLEST + M100 + LLRP, "links.portal.role", "tags is the RFID reader already"),
+        (SMALLEST + M100 + 'region = "mars"', "links.tags.region", "one of china_900, us"),
+        (SMALLEST + M100 + "power_cdbm = 4000", "links.tags.power_cdbm", "0 to 3300"),
+        (SMALLEST + M100 + "antennas = [1]", "links.tags.antennas", "only with protocol llrp"),
+        (SMALLEST + LLRP + 'region = "us"', "links.portal.region", "only with protocol m100"),
+        (SMALLEST + LLRP + "antennas = []", "links.portal.antennas", "1 to 16"),
+        (SMALLEST + LLRP.replace("address", "# address"), "links.portal.address", "is missing"),
+        (SMALLEST + GPS + "power_cdbm = 5", "links.gps.power_cdbm", "only with protocol m100 or llrp"),
         ('[unit]\nid = "x-1"\n[uplink]\nservers = []', "uplink.servers", "1 to 8"),
     ],
 )  # fmt: skip
