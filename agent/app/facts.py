@@ -171,6 +171,10 @@ class FactWay:
         assert batch is not None, "it holds the result at least"
         await self._store(batch)
 
+    async def note(self, fact: SealEvent) -> None:
+        """What the unit itself has found out about a seal."""
+        await self._add(self._recorder.take(fact, self._moment_of(self._mono_ms), "unit"))
+
     async def remember(self, memory: Mapping[str, bytes | None]) -> bool:
         """What an order wants committed before the act; False: nothing has happened."""
         try:

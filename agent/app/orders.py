@@ -7,12 +7,10 @@ said to a seal before it is committed, and nothing is said twice.
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from agent import Moment, Quality
-from agent.app.log import warn
-from agent.io.secret_file import SecretFileError, read_secret
+from agent.app.contacts import Contacts
 from agent.io.serial_port import SerialPort
 from agent.orders import Say, Scene, Step, Steward
 from agent.recorder import ConfigDone, OrderDone, SealSilence
@@ -87,6 +85,9 @@ class Keeping(Protocol):
     async def record(self, fact: OrderDone, memory: Mapping[str, bytes | None]) -> None:
         """Store the record with what belongs to it, in one transaction, however long it takes."""
 
+    async def note(self, fact: SealEvent) -> None:
+        """Record it as if a device had said it."""
+
     async def remember(self, memory: Mapping[str, bytes | None]) -> bool:
         """The same without a record; False: nothing has happened."""
 
@@ -101,7 +102,7 @@ class Orders:
         order_keys: Mapping[bytes, bytes],
         steward: Steward,
         lines: Mapping[str, SealLine],
-        secret_files: Mapping[str, Path],
+        contacts: Contacts,
         seals: frozenset[str],
         around: Callable[[], Surroundings],
         armed: Callable[[frozenset[str]], None],
@@ -114,7 +115,7 @@ class Orders:
         self._order_keys = order_keys
         self._steward = steward
         self._lines = lines
-        self._secret_files = secret_files
+        self._contacts = contacts
         self._seals = seals
         self._around = around
         self._armed = armed
@@ -192,7 +193,10 @@ class Orders:
             if fact.silent:
                 self._steward.silent(fact.seal_id)
         elif isinstance(fact, SealAnswer | SealReport | SealEvent):
-            await self._carry_out(self._steward.hear(fact, way.moment()), way)
+            moment = way.moment()
+            await self._carry_out(self._steward.hear(fact, moment), way)
+            if self.idle:  # one thing at a time is asked of a seal
+                await self._contacts.hear(fact.seal_id, fact, moment.mono_ms, way)
 
     def secret(self, fact: SealSecret) -> bool:
         """A one-time password, for memory only. True: its seal may be told that we have it."""
@@ -282,21 +286,12 @@ class Orders:
             return Scene(moment=around.moment)
         seal_id = str(order.data[0])
         line = self._lines.get(seal_id)
-        password, why = self._password(seal_id)
+        password, why = self._contacts.password(seal_id)
         return Scene(
             moment=around.moment,
             moving=around.moving,
             protocol=None if line is None else line.protocol,
             password=password,
             no_password=why,
+            busy=self._contacts.busy(seal_id),
         )
-
-    def _password(self, seal_id: str) -> tuple[str | None, str]:
-        path = self._secret_files.get(seal_id)
-        if path is None:
-            return None, ""
-        try:
-            return read_secret(path), ""
-        except SecretFileError as error:
-            warn("no_password", seal=seal_id, why=str(error))
-            return None, str(error)

@@ -15,6 +15,7 @@ from random import Random
 from types import MappingProxyType
 
 from agent import Boot, Moment, Quality, StoredBatch
+from agent.app.contacts import Contacts
 from agent.app.face import Face
 from agent.app.facts import FactWay
 from agent.app.heard import frames_of
@@ -520,7 +521,8 @@ class Unit:
 
     def _make_orders(self, enrolled: Enrolled, at: At) -> Orders:
         seals = {link.seal_id for link in self._config.links if link.seal_id is not None}
-        seals |= self._config.secret_files.keys()
+        seals |= self._config.seal_ids
+        lines = self._seal_lines(seals)
         book = read_book(self._outbox.memory)
         if book.damaged:
             warn(
@@ -531,8 +533,13 @@ class Unit:
             unit_id=self._config.unit_id,
             order_keys=enrolled.pins.order_keys,
             steward=Steward(book, mono_ms=self._clock.mono_ms()),
-            lines=self._seal_lines(seals),
-            secret_files=self._config.secret_files,
+            lines=lines,
+            contacts=Contacts(
+                self._config.state_dir / "seals",
+                wanted=self._config.first_contacts,
+                secret_files=self._config.secret_files,
+                tell=lambda seal_id, order: lines[seal_id].port.order(order),
+            ),
             seals=frozenset(seals),
             around=self._around,
             armed=self._recorder.armed,

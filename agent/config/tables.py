@@ -70,7 +70,8 @@ class LinkTable(Table, frozen=True, kw_only=True):
 
 
 class SealTable(Table, frozen=True, kw_only=True):
-    secret_file: File
+    secret_file: File | None = None
+    first_contact: bool = False
 
 
 Seconds = Annotated[int, Meta(ge=1, le=3600, description="1 to 3600 seconds")]

@@ -26,6 +26,7 @@ from agent.config.tables import (
 )
 from agent.io.mqtt import Server
 from agent.io.serial_port import PortSettings
+from agent.orders.contact import PROTOCOL
 from agent.outbox import DeleteAfter, OutboxSettings
 from agent.recorder import RecorderSettings, Role
 from agent.sealer import SealerSettings
@@ -93,6 +94,8 @@ class Config:
     run_dir: Path
     links: tuple[Link, ...]
     secret_files: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+    seal_ids: frozenset[str] = frozenset()  # that have a table of their own
+    first_contacts: frozenset[str] = frozenset()  # seals that the unit may set up
     recorder: RecorderSettings
     sealer: SealerSettings
     outbox: OutboxSettings
@@ -154,6 +157,7 @@ def of_raw(raw: Mapping[str, Any]) -> Config:
         table = msgspec.convert(raw, ConfigTable)
         _check_sizes(table, errors)
         _check_paths(table, errors)
+        _check_seals(table, errors)
     if errors:
         raise BadConfigError(tuple(errors))
     table = msgspec.convert(raw, ConfigTable)
@@ -162,7 +166,13 @@ def of_raw(raw: Mapping[str, Any]) -> Config:
         state_dir=Path(table.unit.state_dir),
         run_dir=Path(table.unit.run_dir),
         links=links,
-        secret_files={seal: Path(one.secret_file) for seal, one in table.seals.items()},
+        secret_files={
+            seal: Path(one.secret_file)
+            for seal, one in table.seals.items()
+            if one.secret_file is not None
+        },
+        seal_ids=frozenset(table.seals),
+        first_contacts=frozenset(seal for seal, one in table.seals.items() if one.first_contact),
         recorder=_recorder(table.recorder),
         sealer=SealerSettings(
             records_min=table.sealer.records_min,
@@ -418,6 +428,15 @@ def _check_paths(table: ConfigTable, errors: list[ConfigError]) -> None:
     if len(path.encode()) > SOCKET_PATH_BYTES_MAX:
         hint = f"a shorter path: {path} is longer than a socket's name may be (107 bytes)"
         errors.append(ConfigError(key="unit.run_dir", hint=hint))
+
+
+def _check_seals(table: ConfigTable, errors: list[ConfigError]) -> None:
+    """A first contact changes a lock: the line must name it, and speak a lock's language that has such orders."""
+    named = {one.seal_id for one in table.links.values() if one.protocol == PROTOCOL}
+    for seal_id, one in table.seals.items():
+        if one.first_contact and seal_id not in named:
+            hint = f'only for a seal that a link with protocol = "{PROTOCOL}" names by seal_id'
+            errors.append(ConfigError(key=f"seals.{seal_id}.first_contact", hint=hint))
 
 
 def _check_sizes(table: ConfigTable, errors: list[ConfigError]) -> None:

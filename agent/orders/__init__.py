@@ -5,6 +5,7 @@ ever repeated. Reads no clock, opens no file, writes to no port; the shell commi
 """
 
 from agent.orders.book import CLOSED, DOOR, NAMES, Acting, Book, Last, read_book
+from agent.orders.contact import Contact, Keep, Turn
 from agent.orders.means import Means, SealOrder, closed_of, means_of, wake_of
 from agent.orders.steward import Steward
 from agent.orders.words import LIFE, Ended, Event, Say, Scene, State, Step
@@ -16,8 +17,10 @@ __all__ = [
     "NAMES",
     "Acting",
     "Book",
+    "Contact",
     "Ended",
     "Event",
+    "Keep",
     "Last",
     "Means",
     "Say",
@@ -26,6 +29,7 @@ __all__ = [
     "State",
     "Step",
     "Steward",
+    "Turn",
     "closed_of",
     "means_of",
     "read_book",

@@ -17,6 +17,8 @@ SEALS_MAX = (
     32  # a truck with sub-locks has a dozen; who sees more has a fault, and each still is a record
 )
 UNCHANGED_MS = 60_000
+SERIALS = 256  # of a JT701D: one byte
+SERIALS_MS_MAX = 600_000  # longer ago, half a round of serials may lie between
 
 CHANGED = 1  # causes of WIRE section 6
 HEARTBEAT = 2
@@ -41,6 +43,7 @@ _PROVED = {  # words of SealEvent.kind and .source that prove a bit (DEVICES sec
     "low_battery": SealBit.LOW_BATTERY,
     "motor_stuck": SealBit.MOTOR_STUCK,
 }
+_CARDS_WORDS = frozenset(("cards_registered", "cards_changed"))  # no card was shown
 _LOCK_WORDS = frozenset(("lock", "cut", "shackle_closed", "shackle_opened", "auto_lock"))
 
 
@@ -54,6 +57,8 @@ class _Seal:
     battery_percent: int | None = None
     told_ms: int | None = None  # when it was recorded last
     reported: bool = False  # in this start
+    serial: int | None = None  # of its newest report of now, and that report's own time
+    serial_ms: int | None = None
     silent: bool = False
     heard_again: bool = False
 
@@ -103,7 +108,9 @@ class Seals:
         worse = alarm or _is_worse(before, known, true)
         if not before.reported and fact.seal_id in armed and fact.data_type not in _HISTORY:
             worse = worse or not true & SealBit.LOCKED
-        changed = (known, true) != (before.known, before.true) or not before.reported
+        jumped = _jumped_back(before, fact)
+        worse = worse or jumped
+        changed = jumped or (known, true) != (before.known, before.true) or not before.reported
         again = before.silent or before.heard_again
         due = (
             before.told_ms is None
@@ -133,7 +140,7 @@ class Seals:
         data = (
             text(fact.seal_id),
             text(fact.protocol),
-            text(fact.source or fact.kind),
+            text(fact.kind if fact.kind in _CARDS_WORDS else fact.source or fact.kind),
             truth(fact.authorised),
             truth(fact.opened),
             said(fact.card),
@@ -218,6 +225,8 @@ class Seals:
             battery_percent=number(fact.battery_percent),
             told_ms=told_ms,
             reported=True,
+            serial=fact.serial if fact.time_ok else before.serial,
+            serial_ms=fact.time_ms if fact.time_ok else before.serial_ms,
         )
         self._put(fact.seal_id, now)
 
@@ -237,6 +246,22 @@ def bits_of(fact: SealReport) -> tuple[SealBit, SealBit]:
             known |= bit
             true |= bit if value else _NO_BITS
     return known, true
+
+
+def _jumped_back(before: _Seal, fact: SealReport) -> bool:
+    """A later report with an earlier serial, and no restart between (DEVICES section 4.5): another one speaks in its name.
+
+    Only where the serial is known to be one byte that wraps. Reports may arrive newest first, so the seal's own time decides.
+    """
+    if fact.protocol != "jt701" or fact.data_type in _HISTORY or fact.wake == "restart":
+        return False
+    if before.serial is None or fact.serial is None or not fact.time_ok:
+        return False
+    if fact.time_ms is None or before.serial_ms is None:
+        return False
+    if not 0 < fact.time_ms - before.serial_ms <= SERIALS_MS_MAX:
+        return False
+    return (fact.serial - before.serial) % SERIALS > SERIALS // 2
 
 
 def _is_worse(before: _Seal, known: SealBit, true: SealBit) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent import Quality, StoredBatch
+from agent.app.contacts import Contacts
 from agent.app.facts import FactWay
 from agent.app.log import Troubles
 from agent.app.orders import Orders, SealLine, Surroundings
@@ -87,9 +88,15 @@ def signed(order: Order, key: Ed25519PrivateKey = KEY) -> bytes:
     return make(order, kid_of(key.public_key().public_bytes_raw()), key.sign)
 
 
-def new_seal(*, dynamic: bool = False, armed: bool = True, password: str = PASSWORD) -> Jt701d:
+def new_seal(
+    *,
+    seal_id: str = SEAL,
+    dynamic: bool = False,
+    armed: bool = True,
+    password: str = PASSWORD,
+) -> Jt701d:
     track = Track(vertices=(Vertex(t_ms=0, lat=0.0, lon=69.0),))
-    spec = SealSpec(id=SEAL, armed=armed, dynamic=dynamic, password=password, interval_s=30)
+    spec = SealSpec(id=seal_id, armed=armed, dynamic=dynamic, password=password, interval_s=30)
     return Jt701d(spec, World(track), start_ms=UTC + BEGIN_MS, seed=1)
 
 
@@ -169,6 +176,8 @@ class Truck:
         clock: HandClock,
         seal: Jt701d,
         secret_files: dict[str, Path],
+        folder: Path,
+        first_contact: bool = False,
         at: Callable[[str], None] = no_op,
     ) -> None:
         self.outbox = outbox
@@ -190,7 +199,12 @@ class Truck:
             order_keys=PINNED,
             steward=Steward(read_book(outbox.memory), mono_ms=clock.mono_ms()),
             lines={SEAL: SealLine(port=port, protocol="jt701")},
-            secret_files=secret_files,
+            contacts=Contacts(
+                folder / "seals",
+                wanted=frozenset({SEAL} if first_contact else ()),
+                secret_files=secret_files,
+                tell=lambda _seal_id, order: port.order(order),
+            ),
             seals=frozenset({SEAL, OTHER_SEAL}),
             around=self._around,
             armed=self.recorder.armed,
@@ -266,14 +280,13 @@ class Truck:
             )
             doubted = self.recorder.doubts_place(moment.mono_ms, 600_000)
             place = replace(place, doubted=place.doubted or doubted)
-        home = self.outbox.at_home
+        founded_in_doubt = any(one.at_home for one in self.outbox.chains())
         return Surroundings(
             moment=moment,
             place=place,
             moving=bool(self.recorder.moving),
             config_version=0,
-            door_closed=(home is not None and not home.spoken)
-            or self.outbox.memory(DOOR) is not None,
+            door_closed=founded_in_doubt or self.outbox.memory(DOOR) is not None,
         )
 
 
@@ -294,6 +307,7 @@ async def on_the_road(
     boot_no: int = 1,
     secrets: dict[str, Path] | None = None,
     warm_s: float = 5,
+    first_contact: bool = False,
 ) -> AsyncIterator[Truck]:
     """A unit that knows time and place after `warm_s`; left as a power cut would leave it."""
     clock = clock or HandClock(BEGIN_MS)
@@ -304,7 +318,15 @@ async def on_the_road(
     async with opened(
         folder / "outbox", boot_no=boot_no, moment=moment_at(clock.now), at_point=at
     ) as outbox:
-        truck = Truck(outbox, clock=clock, seal=seal or new_seal(), secret_files=secrets, at=at)
+        truck = Truck(
+            outbox,
+            clock=clock,
+            seal=seal or new_seal(),
+            secret_files=secrets,
+            folder=folder,
+            first_contact=first_contact,
+            at=at,
+        )
         await truck.run(warm_s)
         assert warm_s < 4 or truck.way.moment().quality is Quality.GNSS
         yield truck

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings, strategies as st
 
 from agent import Moment, Quality
+from agent.app.contacts import Contacts
 from agent.app.orders import NewConfig, Orders, Report, Resend, Surroundings, Taken
 from agent.orders import Book, Steward
 from agent.recorder import ConfigDone
@@ -35,7 +36,12 @@ def orders(quality: Quality = Quality.GNSS, config_version: int = 0) -> Orders:
         order_keys=PINNED,
         steward=Steward(Book(), mono_ms=1_000),
         lines={},
-        secret_files={SEAL: Path("/nowhere")},
+        contacts=Contacts(
+            Path("/nowhere"),
+            wanted=frozenset(),
+            secret_files={},
+            tell=lambda _seal_id, _order: None,
+        ),
         seals=frozenset({SEAL}),
         around=lambda: around,
         armed=lambda _seals: None,

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from dataclasses import replace
 from enum import Enum
 from random import Random
 from types import FunctionType, ModuleType
@@ -45,7 +46,7 @@ from devices import (
 from tests.agent.facts import UTC, at, events, fix_at, fixes, report, sky, tag
 from wire import Refused
 from wire.columns import decode_body, encode_body
-from wire.records import EventKind, FixFlag, SealBit
+from wire.records import EventKind, EventRecord, FixFlag, SealBit
 
 
 def recorder(*, sealed: bool = False) -> Recorder:
@@ -623,3 +624,45 @@ def size_of(root: object) -> int:
         total += sys.getsizeof(one)
         todo += gc.get_referents(one)
     return total
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "later_ms", "wake", "tells"),
+    [
+        (41, 42, 10_000, "rtc", False),
+        (41, 40, 10_000, "rtc", True),
+        (41, 0, 10_000, "rtc", True),
+        (41, 0, 10_000, "restart", False),
+        (255, 0, 10_000, "rtc", False),  # one byte, and round it goes
+        (250, 60, 10_000, "rtc", False),
+        (41, 40, -10_000, "rtc", False),  # an earlier one that came later
+        (41, 40, 700_000, "rtc", False),  # nobody knows how many lie between
+    ],
+)
+def test_a_serial_that_jumps_back_without_a_restart_is_told_at_once(
+    then: int, now: int, later_ms: int, wake: str, *, tells: bool
+) -> None:
+    one = recorder()
+    one.take(report(serial=then), at(0), "seal")
+    second = replace(report(serial=now), time_ms=UTC + later_ms, wake=wake)
+    kept = one.take(second, at(10_000), "seal")
+    assert [(record.data[7], kept[-1].urgent) for record in events(kept)] == (
+        [(now, True)] if tells else []
+    )
+
+
+def test_cards_enrolled_at_the_lock_are_called_that_and_not_a_card() -> None:
+    enrolled = SealEvent(
+        at_ms=UTC,
+        seal_id="1",
+        protocol="jt701",
+        time_ms=None,
+        kind="cards_registered",
+        source="card",
+        card="0008627839",
+        alarm=True,
+    )
+    [kept] = recorder().take(enrolled, at(0), "seal")
+    assert isinstance(kept.record, EventRecord)
+    assert (kept.record.data[2], kept.record.data[5]) == ("cards_registered", "0008627839")
+    assert kept.urgent

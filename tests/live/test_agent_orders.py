@@ -1,6 +1,7 @@
 """Orders over real processes: agent, broker, and the witness's lock on a pty (EDGE section 6; pitfall 28)."""
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ HERE = (41_3000000, 69_2500000)  # where the witness stands without a track
 SCENARIO = f"""
 scenario = {{{{ name = "orders", seed = 7, start = {{start}}, end_s = 3600 }}}}
 receiver = {{{{ fix_after_s = 1, noise_m = 0, ubx = true }}}}
-seal = {{{{ id = "{SEAL}", armed = true, dynamic = false, password = "{PASSWORD}", interval_s = 20 }}}}
+seal = {{{{ id = "{SEAL}", armed = true, dynamic = false, password = "{{password}}", interval_s = 20 }}}}
 """
 KILLED = -9
 
@@ -144,18 +145,18 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(folder: Path) -> Iterator[Site]:
+def site(folder: Path, password: str = PASSWORD, more: str = "") -> Iterator[Site]:
     secret = folder / "seal.secret"
-    secret.write_text(PASSWORD + "\n")
+    secret.write_text(password + "\n")
     secret.chmod(0o600)
     scenario = folder / "scenario.toml"
     start = datetime.fromtimestamp(int(time.time()), UTC)
-    scenario.write_text(SCENARIO.format(start=start.isoformat()))
+    scenario.write_text(SCENARIO.format(start=start.isoformat(), password=password))
     hardware = Simulator(scenario, folder / "hardware")
     links = (
         gps_link(hardware.gps)
         + seal_link(hardware.seal)
-        + f'seal_id = "{SEAL}"\n[seals.{SEAL}]\nsecret_file = "{secret}"\n'
+        + f'seal_id = "{SEAL}"\n[seals.{SEAL}]\nsecret_file = "{secret}"\n{more}'
     )
     try:
         with world(folder, links=links) as (agent, _, collector):
@@ -233,3 +234,25 @@ def test_e28_a_unit_that_dies_over_an_order_repeats_nothing_and_asks(
         here.order()  # nothing is under way any more
         assert here.expect(2, 30)[0] == OrderResult.DONE
         until(lambda: here.openings() == openings + 1, 10, "opened by the second")
+
+
+def test_a_first_contact_survives_a_kill_and_leaves_a_lock_that_this_unit_opens(
+    tmp_path: Path,
+) -> None:
+    with site(tmp_path, "888888", "first_contact = true\n") as here:
+        file = here.agent.folder / "state" / "seals" / f"{SEAL}.json"
+        here.agent.start()
+        until(file.exists, 60, "a password is kept, and said")
+        here.agent.kill()
+        here.agent.start()
+        until(lambda: len(json.loads(file.read_text())["done"]) == 4, 180, "all four steps")
+        kept = json.loads(file.read_text())
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert (kept["next_password"], len(kept["password"]), kept["cards"]) == (None, 6, [])
+        here.ready()
+        here.order()
+        assert here.expect(1) == (OrderResult.DONE, "")
+        assert kept["password"] not in here.agent.log.read_text()
+        assert all(
+            kept["password"].encode() not in one for one in here.collector.envelopes.values()
+        )

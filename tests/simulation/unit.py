@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 from agent import Boot, Moment, Quality, StoredBatch
+from agent.app.contacts import Contacts
 from agent.app.line import Line
 from agent.app.log import Troubles
 from agent.app.orders import Orders, Surroundings
@@ -219,7 +220,9 @@ class Unit:
             order_keys={ORDER_KID: ORDER_PUBLIC},
             steward=Steward(Book(), mono_ms=0),
             lines={},
-            secret_files={},
+            contacts=Contacts(
+                Path(), wanted=frozenset(), secret_files={}, tell=lambda _seal_id, _order: None
+            ),
             seals=frozenset(),
             around=self._around,
             armed=lambda _seals: None,
