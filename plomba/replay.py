@@ -23,6 +23,7 @@ from collector.detect.engine import (
 )
 from collector.detect.geo import Shapes
 from collector.detect.rules import Journey, Order, Rulebook, Thresholds, build, epochs
+from collector.detect.tags import epc_of
 from collector.detect.track import ALT_UNKNOWN_DM, Batch
 from plomba.tracks import BadCellError, FactLine, Row, time_ms
 from wire.columns import Event
@@ -285,7 +286,7 @@ def _event(seq: int, fact: FactLine) -> Event:
             epcs = said.get("epcs")
             epcs = epcs if isinstance(epcs, list) else []
             reader_ok = int(said.get("reader_ok") is not False)
-            tags = tuple(str(epc).encode() for epc in epcs)
+            tags = tuple(epc_of(str(epc)) for epc in epcs)
             kind, data = EventKind.TAGS, ("", reader_ok, 1, tags, (), 0)
         case "gnss":
             kind, data = EventKind.GNSS, _gnss_data(said)

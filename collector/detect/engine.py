@@ -23,6 +23,7 @@ from collector.detect import (
     Signal,
     finding_key,
     gnss,
+    interference,
     motion,
     restate,
     route,
@@ -30,6 +31,7 @@ from collector.detect import (
     silence,
     speed,
     stops,
+    tags,
     zones,
 )
 from collector.detect.geo import BoolArray, IntArray, RouteLine
@@ -62,10 +64,14 @@ RouteState = route.State
 StopState = stops.State
 SpeedState = speed.State
 WatchState = silence.State
+SkyState = interference.State
+TagState = tags.State
 SealState = seals.State
 BitArray = NDArray[np.uint8]  # for each row, whom it may concern
-GATE, MOTION, ZONES, ROUTE, STOPS, SPEED, SEALS = (1 << bit for bit in range(7))
-ALL = GATE | MOTION | ZONES | ROUTE | STOPS | SPEED | SEALS
+GATE, MOTION, ZONES, ROUTE, STOPS, SPEED, SEALS, SKY = (1 << bit for bit in range(8))
+ALL = GATE | MOTION | ZONES | ROUTE | STOPS | SPEED | SEALS | SKY
+OPENINGS = frozenset({"SEAL_OPENED", "SEAL_OPEN_UNAUTHORISED", "DOOR_OPEN_UNAUTHORISED"})
+PLACED = ("ZONE_", "ROUTE_", "FORBIDDEN_ZONE", "LEGAL_ROUTE")  # findings that stand on places
 Screening = Callable[[BitArray], BitArray]
 JourneyKey = tuple[str, bool]  # id; whether it is on the road
 
@@ -146,6 +152,8 @@ class UnitState:
     speed: SpeedState = field(default_factory=SpeedState)
     seals: SealState = field(default_factory=SealState)
     watch: WatchState = field(default_factory=WatchState)
+    sky: SkyState = field(default_factory=SkyState)
+    tags: TagState = field(default_factory=TagState)
 
 
 FRESH = UnitState()
@@ -265,6 +273,7 @@ def _time_passed(
         journey=journey,
         place=frame.prev,
         sealed=all(seal.life is seals.Life.SEALED for seal in state.seals.seals),
+        jammed=interference.JAMMING in interference.running(state.sky),
         arrived=line is not None and state.route.mode is route.Mode.DONE,
         eta_ms=eta_ms,
     )
@@ -312,7 +321,7 @@ def _alone(rules: Rulebook, batch: Batch) -> tuple[Finding, ...]:
 def pack(state: UnitState) -> bytes:
     """The blob of a state; `unpack(pack(state)) == state`."""
     frame, prev = state.frame, state.frame.prev
-    value = (
+    value: tuple[object, ...] = (
         BLOB_VERSION,
         frame.chains,
         frame.chains_before,
@@ -331,7 +340,11 @@ def pack(state: UnitState) -> bytes:
         None if state.speed == FRESH.speed else speed.pack(state.speed),
         None if frame.start is None else (frame.start.seq, frame.start.t_ms),
         None if state.watch == FRESH.watch else silence.pack(state.watch),
+        None if state.sky == FRESH.sky else interference.pack(state.sky),
+        None if state.tags == FRESH.tags else tags.pack(state.tags),
     )
+    while value[-1] is None:  # what never ran costs nothing; `unpack` takes it as that
+        value = value[:-1]
     blob = encode(value)  # type: ignore[arg-type]  # tuples of plain values all the way down: encode checks it
     assert len(blob) <= BLOB_BYTES_MAX, "a unit's state outgrew its row"
     return blob
@@ -350,7 +363,7 @@ def unpack(blob: bytes) -> UnitState:
     parts: list[list[list[list[int]]]] = value  # type: ignore[assignment]  # written by pack: each part's own unpack reads it
     _, chains, before, prev, broken, version, top_m, marks, *rest = parts
     gate, moved, zoned, routed, sealed, *more = rest
-    journey, stopped, sped, start, watched = [*more, None, None, None, None, None][:5]
+    journey, stopped, sped, start, watched, sky, tagged = [*more, *([None] * 7)][:7]
     frame = Frame(
         chains=tuple(chains),  # type: ignore[arg-type]  # see above
         chains_before=before,  # type: ignore[arg-type]  # see above
@@ -372,6 +385,8 @@ def unpack(blob: bytes) -> UnitState:
         speed=speed.State() if sped is None else speed.unpack(sped),  # type: ignore[arg-type]  # see above
         seals=seals.unpack(sealed),  # type: ignore[arg-type]  # see above
         watch=silence.State() if watched is None else silence.unpack(watched),  # type: ignore[arg-type]  # see above
+        sky=interference.State() if sky is None else interference.unpack(sky),  # type: ignore[arg-type]  # see above
+        tags=tags.State() if tagged is None else tags.unpack(tagged),  # type: ignore[arg-type]  # see above
     )
 
 
@@ -573,6 +588,15 @@ def _screen_version(
         running=np.array([state.speed.running for state in known])[unit],
     )
     bits[too_fast] |= SPEED
+    odd_sky = interference.screen(
+        lat_e7=lat,
+        lon_e7=lon,
+        prev_lat=prev_lat,
+        prev_lon=prev_lon,
+        speed_cm_s=track.speed_cm_s[rows],
+        flags=track.flags[rows],
+    )
+    bits[odd_sky] |= SKY
     gap_ms = max(th.gap_s, 3 * th.interval_s) * 1_000
     at_zones = (dt_ms > gap_ms) | (np.abs(lon - prev_lon) > HALF_TURN_E7)
     asked = np.flatnonzero(~(at_zones | odd))
@@ -647,6 +671,8 @@ def _due_ms(rules: Rules, state: UnitState) -> int:
         due_ms = min(due_ms, motion.due_ms(rules.thresholds, moved) or NEVER_MS)
     if zoned.visits:
         due_ms = min(due_ms, zones.due_ms(rules, zoned) or NEVER_MS)
+    if state.sky.runs:
+        due_ms = min(due_ms, interference.due_ms(state.sky) or NEVER_MS)
     if sealed.seals:
         due_ms = min(due_ms, seals.due_ms(rules, sealed) or NEVER_MS)
     return due_ms
@@ -900,6 +926,7 @@ def _passed_by(
             and zones.quiet(state.zones, standing=motion.standing(state.motion))
             and route.quiet(state.route)
             and speed.quiet(state.speed)
+            and interference.quiet(state.sky)
             and seals.quiet(state.seals)
         )
     ):
@@ -934,6 +961,8 @@ def _passed_by(
         stops=state.stops,
         speed=state.speed,
         seals=state.seals,
+        sky=state.sky,
+        tags=state.tags,
         watch=replace(state.watch, heard_ms=heard_ms, seq=coded - cells[0] + last_seq),
     )
 
@@ -968,6 +997,7 @@ class _Walk:
         self.gate, self.motion, self.zones = state.gate, state.motion, state.zones
         self.route, self.seals = state.route, state.seals
         self.stops, self.speed, self.watch = state.stops, state.speed, state.watch
+        self.sky, self.tags = state.sky, state.tags
         self.journey, self.start = frame.journey, frame.start
         self.clean = True  # `prev` is the row before, as the screens took it
         self.stale = False  # the state has changed since it was screened
@@ -1036,6 +1066,8 @@ class _Walk:
             speed=self.speed,
             seals=self.seals,
             watch=self.watch,
+            sky=self.sky,
+            tags=self.tags,
         )
 
     def _newest_ms(self, batch: Batch) -> int:
@@ -1063,6 +1095,7 @@ class _Walk:
         self.zones = zones.broken(self.zones)
         self.route = route.broken(self.route)
         self.speed = speed.broken(self.speed)
+        self.sky = interference.broken(self.sky)
 
     def _rows(self, row: int, end: int) -> None:
         """The rows up to `end`: dull ones at once, the others one by one, by whom they may concern."""
@@ -1100,6 +1133,8 @@ class _Walk:
                 bits |= ROUTE | self._long(row)
         if not speed.quiet(self.speed):
             bits |= SPEED
+        if not interference.quiet(self.sky):
+            bits |= SKY
         if not seals.quiet(self.seals):
             bits |= SEALS
         return bits
@@ -1227,6 +1262,10 @@ class _Walk:
         gated = gnss.step(rules.thresholds, self.gate, fix, self.batch.received_ms)
         self.gate = gated.state
         self._tell(gated.hits, place.t_ms)
+        for hit in gated.hits:
+            if hit.code == "FIX_OUTLIER":
+                self.sky, more = interference.outlier(rules, self.sky, place)
+                self._tell(more, place.t_ms)
         self.clean = len(gated.released) == 1 and gated.released[0] is fix
         for released in gated.released:
             self._judge(rules, released, place.t_ms, row, bits, whole if self.clean else None)
@@ -1269,7 +1308,11 @@ class _Walk:
         if bits & ZONES:
             before_inside = zones.inside(self.zones)
             self._judge_zones(rules, fix, confirmed_ms, line, standing=standing)
-            if zones.inside(self.zones) != before_inside:
+            now_inside = zones.inside(self.zones)
+            if now_inside != before_inside:
+                if (now_inside ^ before_inside) & rules.tunnels:
+                    inside = bool(now_inside & rules.tunnels)
+                    self.sky = interference.passed_tunnel(self.sky, fix.place.t_ms, inside=inside)
                 bits |= ROUTE | STOPS | SPEED  # all three ask where the unit is allowed to be what
         if not bits & ROUTE:
             self._go_on(row, row + 1)
@@ -1289,6 +1332,10 @@ class _Walk:
             self._tell(routed.hits, confirmed_ms)
         if bits & STOPS and (self.stops.goes_on or motion.stop_of(self.motion) is not None):
             self._judge_stop(rules, fix, confirmed_ms, line, journey)
+        if bits & SKY:
+            self.stale = True
+            self.sky, hits = interference.step_fix(rules, self.sky, fix)
+            self._tell(hits, confirmed_ms)
         if bits & SPEED:
             self.stale = True
             limit = _limit_cm_s(rules, self.zones)
@@ -1368,18 +1415,11 @@ class _Walk:
         coded = replace(event, seq=self._coded(event.seq))
         self._tell_time(coded)
         self.watch = silence.note(self.watch, event)
+        self._event_of_sky_and_tags(coded)
         hits, self.seals, odd = _judged(context, self.seals, coded)
         self._tell(hits, event.t_ms)
         if odd:
-            kind = f"kind {event.kind}"
-            odd_hit = Hit(
-                code="ODD_EVENT",
-                at_ms=event.t_ms,
-                origin_seq=coded.seq,
-                subject=kind,
-                value=kind,
-            )
-            self._tell((odd_hit,), event.t_ms)
+            self._tell_odd(coded)
 
     def _tell_time(self, event: Event) -> None:
         """A start begins, or tells the time for the first time: then readers learn what was said in another."""
@@ -1409,6 +1449,36 @@ class _Walk:
             )
             self._tell((hit,), event.t_ms)
 
+    def _event_of_sky_and_tags(self, event: Event) -> None:
+        """What needs a place takes the one before: the one behind may come with another batch."""
+        rules = self.book.at(event.t_ms)
+        near = _near(self.book, None if self.broken else self.prev, None)
+        self.sky, hits = interference.step_event(rules, self.sky, event, near)
+        self._tell(hits, event.t_ms)
+        if event.kind != EventKind.TAGS:
+            return
+        self.tags, hits, odd = tags.step(
+            self.tags,
+            event,
+            self.book.journey(self.unit, event.t_ms),
+            place=near(event.t_ms),
+            moving=not motion.standing(self.motion),
+        )
+        self._tell(hits, event.t_ms)
+        if odd:
+            self._tell_odd(event)
+
+    def _tell_odd(self, event: Event) -> None:
+        kind = f"kind {event.kind}"
+        hit = Hit(
+            code="ODD_EVENT",
+            at_ms=event.t_ms,
+            origin_seq=event.seq,
+            subject=kind,
+            value=kind,
+        )
+        self._tell((hit,), event.t_ms)
+
     def _context(self, before: Place | None, behind: Place | None) -> seals.Context:
         batch = self.batch
         assert batch is not None
@@ -1426,6 +1496,11 @@ class _Walk:
             seq = hit.origin_seq & ((1 << SEQ_BITS) - 1)
             known = ordinal - self.chains_before
             chain = self.chains[known] if known >= 0 else bytes(16)
+            if hit.code in OPENINGS:
+                self.tags = tags.opened(self.tags, hit.at_ms)
+            if self.sky.runs and hit.code.startswith(PLACED):
+                ran = sorted(set(interference.running(self.sky)))
+                hit = replace(hit, data={**hit.data, "gnss": ran}) if ran else hit  # noqa: PLW2901  # the same hit, saying more
             self.findings.append(
                 _finding(
                     self.unit, chain, seq, hit, confirmed_ms, self.batch.received_ms, self.book

@@ -223,6 +223,7 @@ class Rules:
     kinds: Mapping[str, KindBoxes] = field(default_factory=dict)
     for_units: bool = False  # some zone concerns one unit only
     slow: frozenset[str] = frozenset()  # zones with a speed limit of their own
+    tunnels: frozenset[str] = frozenset()
 
     def near(self, kinds: Sequence[str], box: tuple[int, int, int, int]) -> list[Zone]:
         """The zones of these kinds whose bounds meet a box, in the order of their ids."""
@@ -366,6 +367,7 @@ def _prepared(rules: Rules) -> Rules:
         },
         for_units=any(zone.unit is not None for zone in zones),
         slow=frozenset(zone.id for zone in zones if zone.speed_kmh is not None),
+        tunnels=frozenset(zone.id for zone in zones if zone.kind == "tunnel"),
     )
 
 

@@ -69,6 +69,7 @@ class Around:
     journey: Journey | None
     place: Place | None  # the last good fix
     sealed: bool  # no seal of it is anything but SEALED
+    jammed: bool  # such a finding runs
     arrived: bool
     eta_ms: int | None
 
@@ -234,6 +235,8 @@ def _class(around: Around, state: State) -> str:
     """Why it may be silent: first that holds. The classes that several units together tell come from the cross pass."""
     if state.out_of_power:
         return POWER
+    if around.jammed:
+        return JAMMING
     last_ms = None if around.place is None else around.place.t_ms
     if state.jammed_ms is not None and (last_ms is None or last_ms - state.jammed_ms <= JAMMED_MS):
         return JAMMING

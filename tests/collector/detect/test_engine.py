@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -31,14 +30,13 @@ from tests.collector.detect.worlds import (
     play,
     polygon,
     seal,
+    sky,
     square,
     told,
 )
 from wire import MisuseError
-
-if TYPE_CHECKING:
-    from wire.columns import Event
-
+from wire.columns import Event
+from wire.records import EventKind, FixFlag
 
 U_SHAPE = [(0, 0), (600, 0), (600, 600), (400, 600), (400, 200), (200, 200), (200, 600), (0, 600)]
 ROAD = [(-6_000, 0), (-2_000, 0), (0, 300), (2_500, 300), (2_500, 2_000), (2_600, 2_000), (2_600, 300), (6_000, 0)]  # fmt: skip
@@ -55,6 +53,7 @@ COUNTRY = (
         [(2_400, 1_200), (2_400, 1_500), (2_700, 1_500), (2_700, 1_200)],
     ),
     square("land", 0, 0, 7_000, kind="territory"),
+    square("tube", -1_000, 150, 200, kind="tunnel"),
     line("road", ROAD, **{"from": "post", "checkpoints": ["u"]}),
 )
 BOOK = book_of(*COUNTRY, route="road")
@@ -62,7 +61,7 @@ BOOK = replace(
     BOOK,
     journeys={
         "u": (
-            *BOOK.journeys["u"],
+            replace(BOOK.journeys["u"][0], tags=tuple((bytes([n]) * 12).hex() for n in range(3))),
             Journey(id="k", unit="u", since_ms=BEGIN_MS + 3_600_000, state="arrived"),
         )
     },
@@ -79,18 +78,34 @@ def along(s_m: float) -> tuple[float, float]:
     raise AssertionError("the road has an end")
 
 
+def sky_of(random: Random, t_s: float) -> Event:
+    """What a receiver may say of its satellites, good and bad."""
+    return sky(
+        t_s,
+        state=random.choice((2, 3, 3)),
+        cn0=random.choice((4_500, 4_400, 3_000, None)),
+        std=random.choice((600, 580, 100, None)),
+        strong=random.choice((9, 8, 1, None)),
+        jam=random.choice((None, 1, 1, 2, 3)),
+        spoof=random.choice((None, 1, 1, 2)),
+        antenna=random.choice((None, "OK", "OPEN")),
+    )
+
+
 @st.composite
 def journeys(draw: st.DrawFn) -> list[Item]:
     """Legs of driving, standing, straying, turning back; with dirt between them, cut into batches."""
     interval = draw(st.sampled_from((1, 5, 10, 30, 60)))
     random = Random(draw(st.integers(0, 1 << 30)))
     records: list[At | Event] = []
+    metres = 0.0
     t, s, aside = 0.0, draw(st.sampled_from((0.0, 0.0, 3_000.0, 9_000.0))), 0.0
     for _ in range(draw(st.integers(2, 7))):
         leg = draw(
             st.sampled_from(
                 ("drive", "drive", "stand", "rest", "rush", "stray", "return", "back", "gap", "same", "jump",
-                 "zero", "swap", "seal", "coarse")
+                 "zero", "swap", "seal", "coarse",
+                 "freeze", "flagged")
             )
         )  # fmt: skip
         speed = {"stand": 0.0, "rest": 0.0, "back": -15.0, "rush": 35.0}.get(
@@ -101,11 +116,16 @@ def journeys(draw: st.DrawFn) -> list[Item]:
             if leg == "rest":  # long enough for a stop that nobody planned
                 t += 240
             t += interval if leg != "gap" else draw(st.sampled_from((150, 200, 900, 4_000)))
-            s = max(0.0, s + speed * interval * (20 if leg == "gap" else 1))
+            s = max(
+                0.0,
+                s + (0.0 if leg == "freeze" else speed) * interval * (20 if leg == "gap" else 1),
+            )
             aside += {"stray": speed * interval / 2, "return": -speed * interval / 2}.get(leg, 0)
             aside = max(-400.0, min(aside, 3_000.0))
             x, y = along(s)
-            x, y = x + random.gauss(0, 3), y + aside + random.gauss(0, 3)
+            if leg != "freeze":
+                x, y = x + random.gauss(0, 3), y + random.gauss(0, 3)
+            y += aside
             hdop = 30.0 if leg == "coarse" else None
             raw = {"zero": (0, 0), "swap": (690_000_000, 410_000_000)}.get(leg)
             jump = 20_000.0 if leg == "jump" else 0.0
@@ -115,8 +135,19 @@ def journeys(draw: st.DrawFn) -> list[Item]:
                 y_m=y,
                 hdop=hdop,
                 raw=raw,
+                speed_m_s=20.0 if leg == "freeze" else None,
+                flags=1 | (FixFlag.JAMMING if leg == "flagged" else 0),
             )
             records.append(row)
+            metres += max(0.0, speed) * interval
+            if interval <= 30 and random.random() < 0.1:
+                records.append(event(t, EventKind.ODOMETER, round(metres), "can"))
+            if random.random() < 0.05:
+                records.append(sky_of(random, t))
+            if random.random() < 0.05:
+                epcs = tuple(bytes([n]) * 12 for n in range(4) if random.random() < 0.7)
+                ok, whole = int(random.random() < 0.9), int(random.random() < 0.7)
+                records.append(event(t, EventKind.TAGS, "r", ok, whole, epcs, (), 0))
         if leg == "seal":
             shut, cut = random.random() < 0.5, random.random() < 0.2
             records.append(seal(t, locked=shut, rope_in=shut, rope_cut=cut))

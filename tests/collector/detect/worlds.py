@@ -101,6 +101,7 @@ class At:
     y_m: float
     hdop: float | None = None
     speed_m_s: float | None = None
+    flags: int = 1
     raw: tuple[int, int] | None = None  # latitude and longitude as the receiver said them
 
 
@@ -116,7 +117,7 @@ def fixes(*rows: At, first_seq: int = 0) -> np.ndarray[tuple[int, int], np.dtype
             -1 if row.hdop is None else round(row.hdop * 100),
             -1,
             -1,
-            1,
+            row.flags,
         )
         for number, row in enumerate(rows)
     ]
@@ -194,7 +195,26 @@ def seal(
     return Event(seq=0, kind=5, t_ms=BEGIN_MS + round(t_s * 1_000), mono_ms=0, data=data)
 
 
-def event(t_s: float, kind: int, *data: int | str | bytes | None) -> Event:
+Datum = int | str | bytes | tuple[bytes, ...] | None
+
+
+def sky(
+    t_s: float,
+    *,
+    state: int = 3,
+    cn0: int | None = 4_400,
+    std: int | None = 600,
+    strong: int | None = 9,
+    jam: int | None = None,
+    spoof: int | None = None,
+    antenna: str | None = None,
+) -> Event:
+    """What a receiver says of its satellites; by default nothing is wrong."""
+    data = (state, None, 12, 10, 9, cn0, std, strong, antenna, jam, None, spoof, None)
+    return event(t_s, 11, *data)
+
+
+def event(t_s: float, kind: int, *data: Datum) -> Event:
     return Event(seq=0, kind=kind, t_ms=BEGIN_MS + round(t_s * 1_000), mono_ms=0, data=data)
 
 
