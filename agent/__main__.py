@@ -6,6 +6,7 @@ Law: data on stdout, talk on stderr. Exits: 0 ok, 1 failed (`check`: only warnin
 import argparse
 import sys
 
+CONFIG = "/etc/plomba/agent.toml"
 EPILOG = "exits: 0 ok, 1 failed, 2 usage, 5 unreachable, 6 the thing checked is bad"
 
 
@@ -18,7 +19,16 @@ def main(argv: list[str] | None = None) -> int:
         case "check":
             from agent.app.commands import check  # noqa: PLC0415  # --help shall not wait for it
 
-            return check(said.config_file, as_json=said.json, offline=said.offline)
+            return check(
+                said.config_file,
+                as_json=said.json,
+                offline=said.offline,
+                live=said.live,
+                wait_s=said.wait,
+                may_update=said.may_update,
+            )
+        case "outbox":
+            return _outbox(said)
         case "identity":
             from agent.app.commands import identity  # noqa: PLC0415  # as above
 
@@ -43,6 +53,16 @@ def main(argv: list[str] | None = None) -> int:
             return run(said.config, said.kill_at)
 
 
+def _outbox(said: argparse.Namespace) -> int:
+    from agent.app.outbox_commands import export, stats  # noqa: PLC0415  # as above
+
+    if said.what == "stats":
+        return stats(said.config, as_json=said.json, fast=said.fast)
+    return export(
+        said.config, said.folder, from_pos=said.from_pos, unsent=said.unsent, store=said.store
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="plomba-agent",
@@ -54,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_check(commands)
     _add_identity(commands)
+    _add_outbox(commands)
     _add_status(commands)
     return parser
 
@@ -67,6 +88,46 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     check.add_argument("config_file", metavar="CONFIG")
     check.add_argument("--json", action="store_true", help="one object a line")
     check.add_argument("--offline", action="store_true", help="leave the broker alone")
+    check.add_argument(
+        "--live",
+        action="store_true",
+        help="the running agent only: the store writes, links talk, a receipt has come",
+    )
+    check.add_argument(
+        "--wait", type=int, default=0, metavar="S", help="with --live: until it is good, S seconds"
+    )
+    check.add_argument(
+        "--may-update",
+        action="store_true",
+        help="may the unit be restarted now: standing, on external power, nothing going on",
+    )
+
+
+def _add_outbox(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    outbox = commands.add_parser(
+        "outbox", help="batches in the store: numbers, and copies for a stick"
+    )
+    what = outbox.add_subparsers(dest="what", metavar="WHAT", required=True)
+    stats = what.add_parser(
+        "stats",
+        help="chains, batches waiting, room; each signature and link checked",
+        epilog="exits: 0 ok, 3 there is no store, 6 a signature or a link fails",
+    )
+    stats.add_argument("--json", action="store_true", help="one object")
+    stats.add_argument("--fast", action="store_true", help="check the newest batch only")
+    export = what.add_parser(
+        "export",
+        help="copy batches, laid out as an evidence bundle; deletes nothing",
+        epilog="exits: 0 ok, 1 numbers are missing or the folder cannot be written, 3 no store, 6 a row is bad",
+    )
+    export.add_argument("folder", metavar="DIR", help="new or empty")
+    export.add_argument(
+        "--from", dest="from_pos", type=int, default=0, metavar="POS", help="from this position on"
+    )
+    export.add_argument("--unsent", action="store_true", help="only what has no receipt")
+    export.add_argument("--store", metavar="FILE", help="another file, one that was set aside")
+    for command in (stats, export):
+        command.add_argument("--config", metavar="FILE", default=CONFIG)
 
 
 def _add_identity(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -74,14 +74,14 @@ def look(config_file: Path, *, offline: bool) -> Iterator[Finding]:
         life = first_life(read_text(config_file))
     except BadConfigError as error:
         for one in error.errors:
-            yield _bad("config", one.key or str(config_file), one.hint)
+            yield bad("config", one.key or str(config_file), one.hint)
         return
     config = life.config
-    yield _ok("config", f"{config_file}, unit {config.unit_id}")
+    yield ok("config", f"{config_file}, unit {config.unit_id}")
     if life.fault:
-        yield _bad("config version", life.fault, "send it anew; the unit runs its local file")
+        yield bad("config version", life.fault, "send it anew; the unit runs its local file")
     elif life.version_text:
-        yield _ok("config version", f"{config.config_dir / CURRENT} lies over it")
+        yield ok("config version", f"{config.config_dir / CURRENT} lies over it")
     yield _identity(config)
     running = _running(config)
     yield from _store(config, running)
@@ -98,14 +98,14 @@ def _identity(config: Config) -> Finding:
     try:
         enrolled = load(config.identity_dir, config.unit_id)
     except IdentityError as error:
-        return _bad(name, str(error), "plomba-agent identity --help")
+        return bad(name, str(error), "plomba-agent identity --help")
     except BadConfigError as error:
-        return _bad(name, str(error), "enrol the unit anew")
+        return bad(name, str(error), "enrol the unit anew")
     identity = enrolled.identity
     opened = open_envelope(seal(PROBE, Aad.HELLO, identity.kid, identity.sign), Aad.HELLO)
     if isinstance(opened, Refused) or not verify(opened, Aad.HELLO, identity.public_key):
-        return _bad(name, "a signature made with the key does not hold", "enrol the unit anew")
-    return _ok(name, f"key {fingerprint(identity.public_key)}, it signs; pins of {config.unit_id}")
+        return bad(name, "a signature made with the key does not hold", "enrol the unit anew")
+    return ok(name, f"key {fingerprint(identity.public_key)}, it signs; pins of {config.unit_id}")
 
 
 def _running(config: Config) -> dict[str, object] | None:
@@ -123,49 +123,49 @@ def _store(config: Config, running: dict[str, object] | None) -> Iterator[Findin
         )
         pressure = running["pressure"]
         if pressure:
-            yield _warn("store", f"{detail}, pressure {pressure}", "let it reach the collector")
+            yield warn("store", f"{detail}, pressure {pressure}", "let it reach the collector")
         else:
-            yield _ok("store", detail)
+            yield ok("store", detail)
         return
     if not config.outbox_dir.exists():
-        yield _warn("store", f"no store at {config.outbox_dir} yet", "the first start makes it")
+        yield warn("store", f"no store at {config.outbox_dir} yet", "the first start makes it")
         return
     asides = sorted(path.name for path in config.outbox_dir.glob("*.bad-*"))
     files = [path for path in config.outbox_dir.iterdir() if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     if asides:
-        yield _warn(
+        yield warn(
             "store", f"{len(asides)} damaged files are set aside", "export them, then tell the desk"
         )
     else:
-        yield _ok("store", f"{config.outbox_dir}, {size} bytes; no agent is running")
+        yield ok("store", f"{config.outbox_dir}, {size} bytes; no agent is running")
 
 
 def _disks(config: Config) -> Iterator[Finding]:
     folder = _existing(config.state_dir)
     space = disk.space(folder)
     if space is None:
-        yield _bad("disk", f"{folder} cannot be looked at", "mount it")
+        yield bad("disk", f"{folder} cannot be looked at", "mount it")
         return
     free = f"{space.free_bytes // 1024} KiB free"
     wanted = config.outbox.headroom_bytes
     if space.free_bytes < wanted:
-        yield _bad("disk", free, f"free {wanted // 1024} KiB, or lower outbox.headroom_bytes")
+        yield bad("disk", free, f"free {wanted // 1024} KiB, or lower outbox.headroom_bytes")
     elif space.free_inodes is not None and space.free_inodes < INODES_MIN:
-        yield _bad("disk", f"{space.free_inodes} inodes free", "remove files")
+        yield bad("disk", f"{space.free_inodes} inodes free", "remove files")
     else:
-        yield _ok("disk", free)
+        yield ok("disk", free)
     try:
         took_ms = disk.probe_write_ms(folder)
     except OSError as error:
-        yield _bad("disk write", f"{folder}: {error.strerror}", "make it ours to write")
+        yield bad("disk write", f"{folder}: {error.strerror}", "make it ours to write")
     else:
         detail = f"4 KiB with fsync in {took_ms} ms"
         slow = took_ms > SLOW_FSYNC_MS
-        yield _warn("disk write", detail, "replace the card") if slow else _ok("disk write", detail)
+        yield warn("disk write", detail, "replace the card") if slow else ok("disk write", detail)
     run_space = disk.space(_existing(config.run_dir))
     if run_space is None or run_space.free_bytes < RUN_FREE_BYTES_MIN:
-        yield _warn("run directory", f"{config.run_dir} has no room", "1 MiB of tmpfs at least")
+        yield warn("run directory", f"{config.run_dir} has no room", "1 MiB of tmpfs at least")
 
 
 def _clock(config: Config) -> Iterator[Finding]:
@@ -175,11 +175,11 @@ def _clock(config: Config) -> Iterator[Finding]:
     ]
     if ntp.utc_ms < config.timekeeper.built_ms:
         hint = "set the clock or let the receiver do it; until then times have quality 0"
-        yield _warn("clock", "the system lives before clock.not_before", hint)
+        yield warn("clock", "the system lives before clock.not_before", hint)
     elif not sources:
-        yield _warn("clock", "neither NTP nor RTC", "the receiver must tell the time")
+        yield warn("clock", "neither NTP nor RTC", "the receiver must tell the time")
     else:
-        yield _ok("clock", " and ".join(sources))
+        yield ok("clock", " and ".join(sources))
 
 
 def _port(link: Link, running: dict[str, object] | None) -> Finding:
@@ -191,33 +191,31 @@ def _port(link: Link, running: dict[str, object] | None) -> Finding:
     if link.address is not None:
         return _address(name, link, link.address)
     if not Path(device).exists():
-        return _bad(
+        return bad(
             name, f"{device} is not there", "plug it in; ls /dev/serial/by-id/ shows the names"
         )
     heard = _listen(link)
     if isinstance(heard, OSError):
         return _unopened(name, device, heard)
     if not heard:
-        return _warn(
+        return warn(
             name, f"{device}: no byte in {LISTEN_S:.0f} s", "is the device powered, RX on TX?"
         )
     if not _speaks(link.port.protocol, heard):
         hint = "another rate or protocol? The agent hunts for the rate of a receiver"
-        return _warn(name, f"{device}: {len(heard)} bytes, none of {link.port.protocol}", hint)
-    return _ok(name, f"{device}: {len(heard)} bytes of {link.port.protocol} in {LISTEN_S:.0f} s")
+        return warn(name, f"{device}: {len(heard)} bytes, none of {link.port.protocol}", hint)
+    return ok(name, f"{device}: {len(heard)} bytes of {link.port.protocol} in {LISTEN_S:.0f} s")
 
 
 def _address(name: str, link: Link, address: tuple[str, int]) -> Finding:
     """A foreign program: whether somebody listens there, and for llrp whether its library is here."""
     if link.port.protocol == "llrp" and find_spec("sllurp") is None:
-        return _bad(name, "sllurp is not installed", "pip install plomba[llrp]")
+        return bad(name, "sllurp is not installed", "pip install plomba[llrp]")
     try:
         socket.create_connection(address, timeout=LISTEN_S).close()
     except OSError as error:
-        return _bad(
-            name, f"{link.port.device}: {error}", "is the program there, is the name right?"
-        )
-    return _ok(name, f"{link.port.device}: somebody listens")
+        return bad(name, f"{link.port.device}: {error}", "is the program there, is the name right?")
+    return ok(name, f"{link.port.device}: somebody listens")
 
 
 def _judge_running(name: str, link: dict[str, object]) -> Finding:
@@ -225,18 +223,16 @@ def _judge_running(name: str, link: dict[str, object]) -> Finding:
     good = {"fix", "talking"}
     poor = {"no_fix", "opening", "hunting", "silent"}
     if link["state"] in good:
-        return _ok(name, detail)
+        return ok(name, detail)
     if link["state"] in poor:
-        return _warn(name, detail, "wait, or look at antenna and cable")
-    return _bad(name, detail, "look at cable and power")
+        return warn(name, detail, "wait, or look at antenna and cable")
+    return bad(name, detail, "look at cable and power")
 
 
 def _unopened(name: str, device: str, error: OSError) -> Finding:
     if error.errno in {errno.EBUSY, errno.EAGAIN}:
-        return _bad(
-            name, f"{device} is held by {holder_of(device) or 'another program'}", "stop it"
-        )
-    return _bad(name, f"{device}: {error}", "add this user to the group dialout")
+        return bad(name, f"{device} is held by {holder_of(device) or 'another program'}", "stop it")
+    return bad(name, f"{device}: {error}", "add this user to the group dialout")
 
 
 def _listen(link: Link) -> bytes | OSError:
@@ -266,13 +262,13 @@ def _broker(config: Config, server: Server) -> Finding:
     try:
         addresses = _resolve(server)
     except OSError as error:
-        return _bad(name, f"no address: {error}", "is the name right, is there a network?")
+        return bad(name, f"no address: {error}", "is the name right, is there a network?")
     if not addresses:
-        return _bad(name, "no answer from the name server in 15 s", "is there a network?")
+        return bad(name, "no answer from the name server in 15 s", "is there a network?")
     try:
         context = tls_context(tls_files(config.identity_dir)) if server.tls else None
     except TlsFilesError as error:
-        return _bad(
+        return bad(
             name, f"TLS files: {error}", f"put the broker's CA into {config.identity_dir / CA_FILE}"
         )
     answers: list[LineEvent] = []
@@ -302,13 +298,13 @@ def _broker(config: Config, server: Server) -> Finding:
 def _judge_answer(name: str, answers: Sequence[LineEvent]) -> Finding:
     match answers:
         case [LineEvent(heard=Heard.UP)]:
-            return _ok(name, "TCP, CONNACK 0; nothing was published")
+            return ok(name, "TCP, CONNACK 0; nothing was published")
         case [LineEvent(heard=Heard.REFUSED, code=code)]:
-            return _bad(name, f"CONNACK {code}", "does the broker know this unit?")
+            return bad(name, f"CONNACK {code}", "does the broker know this unit?")
         case [LineEvent(why=why)]:
-            return _bad(name, why, "is the broker running, are address and CA right?")
+            return bad(name, why, "is the broker running, are address and CA right?")
         case _:
-            return _bad(name, f"no CONNACK in {BROKER_S_MAX:.0f} s", "is a firewall in the way?")
+            return bad(name, f"no CONNACK in {BROKER_S_MAX:.0f} s", "is a firewall in the way?")
 
 
 def _dates(not_before_ms: int, not_after_ms: int) -> str | None:
@@ -342,13 +338,13 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _ok(name: str, detail: str) -> Finding:
+def ok(name: str, detail: str) -> Finding:
     return Finding(level=Level.OK, name=name, detail=detail)
 
 
-def _warn(name: str, detail: str, hint: str) -> Finding:
+def warn(name: str, detail: str, hint: str) -> Finding:
     return Finding(level=Level.WARN, name=name, detail=detail, hint=hint)
 
 
-def _bad(name: str, detail: str, hint: str) -> Finding:
+def bad(name: str, detail: str, hint: str) -> Finding:
     return Finding(level=Level.BAD, name=name, detail=detail, hint=hint)

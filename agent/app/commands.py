@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.app.identity import IdentityError, fingerprint, load, make
 from agent.app.versions import PROBATION_MS
@@ -15,6 +16,9 @@ from agent.app.versions_disk import Life, first_life
 from agent.config import BadConfigError, Config, read, read_text
 from agent.config.pins import UNIT_NUMBER_MAX, is_host
 from wire.topics import is_unit_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 OK, FAILED, USAGE, UNREACHABLE, BAD = 0, 1, 2, 5, 6
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -149,12 +153,28 @@ def status(config_file: str, *, as_json: bool) -> int:
     return OK
 
 
-def check(config_file: str, *, as_json: bool, offline: bool) -> int:
+def check(
+    config_file: str,
+    *,
+    as_json: bool,
+    offline: bool,
+    live: bool = False,
+    wait_s: int = 0,
+    may_update: bool = False,
+) -> int:
     """A line for each thing that a unit needs; the worst one rules."""
     from agent.app.check import Finding, look, verdict  # noqa: PLC0415  # for this command alone
+    from agent.app.check_live import look_live, look_may_update  # noqa: PLC0415  # as above
 
+    findings: Iterable[Finding]
+    if may_update:
+        findings = look_may_update(Path(config_file))
+    elif live:
+        findings = look_live(Path(config_file), wait_s)
+    else:
+        findings = look(Path(config_file), offline=offline)
     found: list[Finding] = []
-    for finding in look(Path(config_file), offline=offline):
+    for finding in findings:
         found.append(finding)
         if as_json:
             _print(json.dumps(finding.as_dict()))

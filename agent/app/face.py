@@ -11,7 +11,8 @@ from agent import Identity, Moment
 from agent.app.line import Line
 from agent.app.view import View, text
 from agent.io.status import HTML, TEXT, Answer, Request, as_json
-from agent.outbox import ChainState, Outbox
+from agent.outbox import Outbox
+from agent.outbox.words import Previous
 from wire import handover
 
 if TYPE_CHECKING:
@@ -119,9 +120,10 @@ class Face:
 
     # signatures for who stands beside the truck
 
-    def _shown_chain(self) -> ChainState | None:
-        """The newest chain of which anything may leave: what waits for the word has never been."""
-        shown = [one for one in self._outbox.chains() if not one.at_home and one.batch_no >= 0]
+    def _tip(self, moment: Moment) -> Previous | None:
+        """The newest batch of which anybody may hear: what waits for the collector's word has never been."""
+        tips = [self._outbox.tip(one.chain_id, moment) for one in self._outbox.chains()]
+        shown = [tip for tip in tips if tip is not None]
         return shown[-1] if shown else None
 
     def _signed_hello(self, nonce_hex: str, moment: Moment) -> str | None:
@@ -131,25 +133,25 @@ class Face:
             nonce = bytes.fromhex(nonce_hex) if len(nonce_hex) == NONCE_HEX_DIGITS else b""
         except ValueError:
             nonce = b""
-        chain = self._shown_chain()
-        words = self._line.hello(chain.chain_id, nonce) if chain is not None else None
+        tip = self._tip(moment)
+        words = self._line.hello(tip.chain_id, nonce) if tip is not None else None
         self._hello = (moment.mono_ms, text(words) or "")
         return self._hello[1] or None
 
     def _handover(self, moment: Moment) -> str:
         """The address in the QR, signed anew when the head is another; empty if there is none."""
-        chain = self._shown_chain()
-        if chain is None or self._unit_number is None or self._centre is None:
+        tip = self._tip(moment)
+        if tip is None or self._unit_number is None or self._centre is None:
             return ""
-        if chain.head != self._statement[0]:
+        if tip.head != self._statement[0]:
             statement = handover.make(
                 unit_number=self._unit_number,
-                batch_no=chain.batch_no,
-                head=chain.head,
+                batch_no=tip.batch_no,
+                head=tip.head,
                 at_s=moment.utc_ms // 1000 % U32_S,
                 sign=self._identity.sign,
             )
-            self._statement = (chain.head, handover.url(self._centre, statement))
+            self._statement = (tip.head, handover.url(self._centre, statement))
         return self._statement[1]
 
     def _draw(self, address: str) -> Sequence[str]:
@@ -178,7 +180,6 @@ class Face:
                     "covered": chain.covered,
                     "waiting": chain.waiting,
                     "current": chain.current,
-                    "at_home": chain.at_home,
                 }
                 for chain in stats.chains
             ],
@@ -195,7 +196,13 @@ class Face:
             "aside_files": stats.aside_files,
             "ballast": stats.ballast,
             "newest_pos": stats.newest_pos,
+            "home_from": self._home_from(),
         }
+
+    def _home_from(self) -> int | None:
+        home, mono_ms = self._outbox.at_home, self._view.moment().mono_ms
+        over = home is None or (home.spoken and mono_ms >= home.until_mono_ms)
+        return None if home is None or over else home.from_pos
 
     async def _rows(self, request: Request) -> Answer:
         """Rows from a position on as they lie in the store, damaged ones too: who asks looks at each signature himself."""
