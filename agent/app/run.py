@@ -18,7 +18,7 @@ from agent import Boot, Moment, Quality, StoredBatch
 from agent.app.contacts import Contacts
 from agent.app.face import Face
 from agent.app.facts import FactWay
-from agent.app.heard import frames_of
+from agent.app.heard import before, frames_of
 from agent.app.identity import Enrolled, tls_files
 from agent.app.line import Line
 from agent.app.log import Troubles, say, tell_stacks, warn
@@ -289,7 +289,9 @@ class Unit:
         question = tasks.create_task(self._pulse.ask_writer(), name="question")
         self._watchdog.ready()
         await self._open_status()
-        heard = tuple(frames_of(await self._outbox.newest()))
+        newest = await self._outbox.newest()
+        heard, was = tuple(frames_of(newest)), before(newest)
+        self._recorder.recall(was.place, was.doubted_utc_ms, self._way.moment())
         for port in self._ports.values():
             port.remember(heard)
             port.start()
@@ -504,7 +506,7 @@ class Unit:
             record, heard_ms = fix
             age_ms = moment.mono_ms - heard_ms
             place = place_of(record.lat_e7, record.lon_e7, age_ms, record.flags, record.hdop_centi)
-            if self._recorder.doubts_place(moment.mono_ms, DOUBT_MS):
+            if self._recorder.doubts_place(moment, DOUBT_MS):
                 place = replace(place, doubted=True)
             fast = (record.speed_cm_s or 0) > MOVING_CM_S_MIN
         moving = self._recorder.moving

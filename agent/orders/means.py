@@ -55,9 +55,9 @@ def answer_of(fact: SealAnswer) -> bool | None:
     return fact.ok if is_unlock else None
 
 
-def tells_unlock(fact: SealEvent) -> bool | None:
-    """Whether a way of ours has opened it, by the seal's own event; None if this speaks of something else."""
-    return fact.opened if fact.source in _OURS else None
+def opened_by_us(fact: SealEvent) -> bool:
+    """Whether a way of ours has opened it, by the seal's own event. A refusal may be another's: the answer tells of ours."""
+    return fact.opened is True and fact.source in _OURS
 
 
 def closed_of(fact: SealReport | SealEvent) -> bool | None:

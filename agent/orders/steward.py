@@ -17,7 +17,7 @@ from agent.orders.means import (
     answer_of,
     closed_of,
     means_of,
-    tells_unlock,
+    opened_by_us,
     wake_of,
 )
 from agent.orders.words import LIFE, Ended, Event, Say, Scene, State, Step
@@ -128,12 +128,10 @@ class Steward:
             return self._hear_of_arming(acting, closed)
         if isinstance(fact, SealAnswer):
             return self._hear_answer(acting, follow, answer_of(fact))
-        if isinstance(fact, SealEvent) and _may_be_of(acting, fact):
-            opened = tells_unlock(fact)
-            if opened is not None:
-                return self._end(acting, OrderResult.DONE if opened else OrderResult.FAILED)
-        if closed is None:
+        if closed is None or not _may_be_of(acting, fact):
             return None
+        if isinstance(fact, SealEvent) and opened_by_us(fact):
+            return self._end(acting, OrderResult.DONE)
         follow.closed = closed
         if not closed and (follow.answered or self.state is State.ASKING):
             return self._end(acting, OrderResult.DONE)
@@ -352,6 +350,8 @@ def _last(ended: Ended) -> Last:
     return Last(order_id=ended.order_id, counter=ended.counter, result=ended.result)
 
 
-def _may_be_of(acting: Acting, fact: SealEvent) -> bool:
-    """A seal that was not acknowledged tells of older openings too; its clock may be off a little."""
+def _may_be_of(acting: Acting, fact: SealReport | SealEvent) -> bool:
+    """A seal that was not acknowledged tells of older states too; its clock may be off a little."""
+    if isinstance(fact, SealReport) and not fact.time_ok:
+        return True
     return fact.time_ms is None or fact.time_ms >= acting.began_utc_ms - EARLY_MS

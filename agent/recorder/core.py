@@ -26,6 +26,7 @@ from agent.recorder.facts import (
 )
 from agent.recorder.fixes import Fixes, State
 from agent.recorder.limits import EVENTS_PER_S, Limits
+from agent.recorder.plane import Point
 from agent.recorder.seals import Seals, SealState
 from agent.recorder.settings import RecorderSettings
 from agent.recorder.sky import Sky
@@ -82,6 +83,7 @@ class Recorder:
         self._health_due = False
         self._refused = False
         self._jammed_ms: int | None = None  # when jamming or spoofing was reported last
+        self._doubted_utc_ms: int | None = None  # in an earlier start
 
     @property
     def may_acknowledge(self) -> bool:
@@ -98,12 +100,24 @@ class Recorder:
         """The newest fix, recorded or not, and when it was heard, in mono_ms."""
         return self._fixes.newest
 
-    def doubts_place(self, mono_ms: int, within_ms: int) -> bool:
-        """Whether a fix was doubted, or the receiver reported jamming or spoofing, so lately."""
+    def recall(
+        self, place: tuple[int, int, int] | None, doubted_utc_ms: int | None, moment: Moment
+    ) -> None:
+        """What an earlier start has recorded: t_ms, lat_e7, lon_e7 of its newest fix, and when it doubted one last."""
+        self._doubted_utc_ms = doubted_utc_ms
+        if place is not None:
+            t_ms, lat_e7, lon_e7 = place
+            self._fixes.recall(Point(t_ms=t_ms, lat_e7=lat_e7, lon_e7=lon_e7), moment.mono_ms)
+
+    def doubts_place(self, moment: Moment, within_ms: int) -> bool:
+        """Whether a fix was doubted, or the receiver reported jamming or spoofing, so lately; by an earlier start too."""
         if self._sky.jammed or self._sky.spoofed:
             return True
+        recalled = self._doubted_utc_ms
+        if recalled is not None and abs(moment.utc_ms - recalled) <= within_ms:
+            return True
         times = (self._fixes.doubted_ms, self._jammed_ms)
-        return any(time is not None and mono_ms - time <= within_ms for time in times)
+        return any(time is not None and moment.mono_ms - time <= within_ms for time in times)
 
     @property
     def sealed(self) -> bool:

@@ -73,6 +73,10 @@ class Fixes:
         """When a fix was doubted last; told at most once a second."""
         return self._doubted_ms
 
+    def recall(self, place: Point, mono_ms: int) -> None:
+        """Where an earlier start was last: the first fix of this one is measured against it."""
+        self._before = (place, mono_ms)
+
     def take(
         self, fix: Fix, moment: Moment, source: str, state: State
     ) -> tuple[list[Kept], bool | None]:

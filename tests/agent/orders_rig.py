@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent import Quality, StoredBatch
 from agent.app.contacts import Contacts
 from agent.app.facts import FactWay
+from agent.app.heard import before
 from agent.app.log import Troubles
 from agent.app.orders import Orders, SealLine, Surroundings
 from agent.io.clock import Clock
@@ -278,7 +279,7 @@ class Truck:
                 record.flags,
                 record.hdop_centi,
             )
-            doubted = self.recorder.doubts_place(moment.mono_ms, 600_000)
+            doubted = self.recorder.doubts_place(moment, 600_000)
             place = replace(place, doubted=place.doubted or doubted)
         founded_in_doubt = any(one.at_home for one in self.outbox.chains())
         return Surroundings(
@@ -308,6 +309,7 @@ async def on_the_road(
     secrets: dict[str, Path] | None = None,
     warm_s: float = 5,
     first_contact: bool = False,
+    east_m: float = 0.0,
 ) -> AsyncIterator[Truck]:
     """A unit that knows time and place after `warm_s`; left as a power cut would leave it."""
     clock = clock or HandClock(BEGIN_MS)
@@ -318,6 +320,7 @@ async def on_the_road(
     async with opened(
         folder / "outbox", boot_no=boot_no, moment=moment_at(clock.now), at_point=at
     ) as outbox:
+        newest = await outbox.newest()
         truck = Truck(
             outbox,
             clock=clock,
@@ -327,6 +330,9 @@ async def on_the_road(
             first_contact=first_contact,
             at=at,
         )
+        was = before(newest)
+        truck.fix_east_m = east_m
+        truck.recorder.recall(was.place, was.doubted_utc_ms, truck.way.moment())
         await truck.run(warm_s)
         assert warm_s < 4 or truck.way.moment().quality is Quality.GNSS
         yield truck

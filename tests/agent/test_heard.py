@@ -1,17 +1,19 @@
 """A lock that repeats what an earlier run has committed gets its acknowledgement and no second record."""
 
-from agent.app.heard import frames_of
+from dataclasses import replace
+
+from agent.app.heard import Before, before, frames_of
 from devices.jt701 import Jt701Reader
 from tests.wire.keys import UNIT, UNIT_KEY, UNIT_KID
 from wire.batch import make_payload
 from wire.columns import encode_body
 from wire.envelope import Aad, seal
-from wire.records import EventRecord
+from wire.records import EventRecord, FixFlag, FixRecord, Record
 
 P45 = b"(8000620011,P45,170720,020614,22.56035,N,114.01640,E,A,36,270,1,1,0008627839,0,0,24,5)"
 
 
-def envelope(*events: EventRecord) -> bytes:
+def envelope(*events: Record) -> bytes:
     payload = make_payload(
         unit_id=UNIT,
         chain_id=b"c" * 16,
@@ -54,3 +56,26 @@ def test_a_frame_that_is_in_the_evidence_makes_no_second_record() -> None:
     assert not taught.feed(P45, 0)
     assert taught.take_bytes() == b"(P69,0,24)"
     assert taught.feed(P45.replace(b",24,5)", b",25,5)"), 0)
+
+
+def test_the_newest_place_and_the_newest_doubt_are_read_from_the_evidence() -> None:
+    fix = FixRecord(
+        t_ms=5_000,
+        lat_e7=10,
+        lon_e7=20,
+        alt_dm=None,
+        speed_cm_s=None,
+        course_cdeg=None,
+        hdop_centi=90,
+        err_cm=None,
+        sats=9,
+        flags=1,
+    )
+    ours = replace(fix, t_ms=9_000, flags=1 | FixFlag.UNIT_CLOCK)
+    sky = EventRecord(kind=11, t_ms=7_000, mono_ms=1, data=(3, *(None,) * 8, 3, None, 1, None))
+    calm = EventRecord(kind=11, t_ms=8_000, mono_ms=1, data=(3, *(None,) * 8, 1, None, 1, None))
+    assert before([]) == Before()
+    assert before([envelope(fix), envelope(ours)]) == Before(place=(5_000, 10, 20))
+    doubted = replace(fix, t_ms=6_000, flags=1 | FixFlag.DOUBTED)
+    both = before([envelope(fix, doubted, sky, calm), b"no envelope"])
+    assert both == Before(place=(6_000, 10, 20), doubted_utc_ms=7_000)

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from agent.orders import LIFE, Event, State
-from devices import SealAnswer, SealSecret
+from devices import DataType, Fact, SealAnswer, SealEvent, SealSecret
 from firmware_sim import Event as Happening
-from tests.agent.facts import UTC, sky
+from tests.agent.facts import UTC, report, sky
 from tests.agent.orders_rig import (
     AREA,
     BEGIN_MS,
     KEY,
+    LON,
     MOVEMENT,
     OTHER_SEAL,
     PASSWORD,
@@ -32,6 +33,7 @@ from wire.orders import Order, OrderKind, OrderResult
 from wire.records import EventKind
 
 FAR = tuple(number + 1_000_000 for number in AREA)
+FAR_AND_NEAR = (-(10**7), LON - 10**7, -(10**7), LON + 10**7, 10**7, LON)
 DONE, FAILED, SILENT = OrderResult.DONE, OrderResult.FAILED, OrderResult.SEAL_SILENT
 
 
@@ -151,6 +153,28 @@ async def test_e20_a_doubted_place_opens_nothing_for_ten_minutes(tmp_path: Path,
         assert await truck.results() == [(1, no_fix, ""), (2, no_fix, ""), (3, DONE, "")]
 
 
+@pytest.mark.parametrize(("how", "pause_s"), [("jumped", 2), ("jammed", 200), ("jumps later", 2)])
+async def test_e20_a_restart_undoes_no_doubt_and_hides_no_jump(
+    tmp_path: Path, how: str, pause_s: int
+) -> None:
+    seal, clock = new_seal(), HandClock(BEGIN_MS)
+    async with on_the_road(tmp_path, seal=seal, clock=clock) as truck:
+        if how == "jammed":
+            for one in (sky(jam_state=3), sky(jam_state=3), sky(), sky()):
+                await truck._hear("gps", one)
+                await truck.run(3)
+        if how == "jumped":
+            truck.fix_east_m = 5_000
+            await truck.run(1)
+        await truck.run(310)  # what it knows is stored
+    clock.now += pause_s * 1000
+    async with on_the_road(
+        tmp_path, seal=seal, clock=clock, east_m=0 if how == "jammed" else 9_000
+    ) as truck:
+        await truck.give(words(area=FAR_AND_NEAR))
+        assert await truck.results() == [(1, OrderResult.NO_FIX, "")]
+
+
 async def test_a_moving_truck_opens_nothing_and_says_so(tmp_path: Path) -> None:
     async with on_the_road(tmp_path) as truck:
         truck.speed_cm_s = 500
@@ -240,6 +264,61 @@ async def test_a_stuck_motor_fails_and_a_silent_seal_is_nobodys_knowledge(tmp_pa
         assert len(truck.wire.acts()) == 1  # the second was never heard, and is not said later
 
 
+async def test_a_refusal_of_anothers_password_ends_no_order_of_ours(tmp_path: Path) -> None:
+    async with on_the_road(tmp_path) as truck:
+        truck.wire.open = False
+        await truck.give(words())
+        refused = SealEvent(
+            at_ms=0,
+            seal_id=SEAL,
+            protocol="jt701",
+            time_ms=UTC + truck.clock.now,
+            kind="access",
+            source="static_password",
+            opened=False,
+            authorised=False,
+        )
+        await truck._hear("seal", refused)
+        assert await truck.results() == []
+        await truck._hear("seal", replace(refused, opened=True, locked=False))
+        assert await truck.results() == [(1, DONE, "")]
+
+
+async def test_after_a_restart_what_the_seal_said_before_the_order_tells_nothing(
+    tmp_path: Path,
+) -> None:
+    seal, clock = new_seal(), HandClock(BEGIN_MS)
+    async with on_the_road(tmp_path, seal=seal, clock=clock) as truck:
+        await truck.run(300)
+        truck.wire.open = False
+        await truck.give(words())
+    async with on_the_road(tmp_path, seal=seal, clock=clock, warm_s=0) as truck:
+        truck.wire.open = False
+        old = replace(report(seal_id=SEAL, locked=False), time_ms=UTC + clock.now - 200_000)
+        await truck._hear("seal", old)
+        await truck._hear("seal", replace(old, data_type=DataType.BACKLOG, time_ms=UTC + clock.now))
+        assert await truck.results() == []
+        await truck._hear("seal", replace(old, time_ms=UTC + clock.now))
+        assert await truck.results() == [(1, DONE, "restart")]
+
+
+async def test_after_a_restart_locked_is_believed_when_a_repeat_would_have_come(
+    tmp_path: Path,
+) -> None:
+    seal, clock = new_seal(), HandClock(BEGIN_MS)
+    async with on_the_road(tmp_path, seal=seal, clock=clock) as truck:
+        truck.wire.open = False
+        await truck.give(words())
+    async with on_the_road(tmp_path, seal=seal, clock=clock, warm_s=0) as truck:
+        truck.wire.open = False
+        shut = replace(report(seal_id=SEAL), time_ms=UTC + truck.clock.now)
+        await truck._hear("seal", shut)
+        await truck.run(24)
+        assert await truck.results() == []
+        await truck.run(2)
+        assert await truck.results() == [(1, FAILED, "restart")]
+
+
 async def test_yes_without_a_report_is_no_done(tmp_path: Path) -> None:
     async with on_the_road(tmp_path) as truck:
         truck.wire.seal.play(_event("silent"), 0)
@@ -248,6 +327,42 @@ async def test_yes_without_a_report_is_no_done(tmp_path: Path) -> None:
         await truck._hear("seal", yes)
         await truck.run(61)
         assert await truck.results() == [(1, SILENT, "no report")]
+
+
+@pytest.mark.parametrize("kind", ["report", "card"])
+async def test_open_without_an_answer_is_nobodys_knowledge_and_no_done(
+    tmp_path: Path, kind: str
+) -> None:
+    async with on_the_road(tmp_path) as truck:
+        truck.wire.open = False
+        await truck.give(words())
+        now_ms = UTC + truck.clock.now
+        opened: Fact = replace(report(seal_id=SEAL, locked=False), time_ms=now_ms)
+        if kind == "card":
+            opened = SealEvent(
+                at_ms=0,
+                seal_id=SEAL,
+                protocol="jt701",
+                time_ms=now_ms,
+                kind="access",
+                source="card",
+                opened=True,
+                locked=False,
+            )
+        await truck._hear("seal", opened)
+        await truck.run(61)
+        assert await truck.results() == [(1, SILENT, "open, no answer")]
+
+
+async def test_yes_and_a_lock_that_stays_shut_is_failed(tmp_path: Path) -> None:
+    async with on_the_road(tmp_path) as truck:
+        truck.wire.open = False
+        await truck.give(words())
+        await truck._hear("seal", SealAnswer(at_ms=0, seal_id=SEAL, command="P43", ok=True))
+        shut = replace(report(seal_id=SEAL), time_ms=UTC + truck.clock.now)
+        await truck._hear("seal", shut)
+        await truck.run(61)
+        assert await truck.results() == [(1, FAILED, "answered yes, stays locked")]
 
 
 async def test_the_answer_of_another_seal_or_to_another_order_is_none(tmp_path: Path) -> None:
