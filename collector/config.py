@@ -11,9 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from collector.gateway.link import PROTOCOLS
 from collector.io import TickBounds
 from collector.io.broker import BrokerSettings
 from collector.io.mqtt import MqttSettings, endpoint
+from collector.io.seal_gateway import GatewaySettings
+from wire.topics import is_unit_id
 
 CONFIG_BYTES_MAX = 65_536  # a person writes it; the sample has 2 KiB
 LEVELS = ("debug", "info", "warning", "error")
@@ -67,6 +70,7 @@ class Config:
     ingest: TickBounds = field(default_factory=TickBounds)
     store: StoreSettings = field(default_factory=StoreSettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
@@ -168,6 +172,7 @@ def _checked(config: Config) -> Config:
         )
     if not broker.embedded:
         _check_mqtt(config.mqtt)
+    _check_gateway(config)
     if broker.embedded and broker.mqtt_port == config.api.port:
         raise ConfigError(key="api.port", hint=f"{config.api.port} is broker.mqtt_port already")
     if config.store.url and not config.store.url.startswith("sqlite:///"):
@@ -178,6 +183,34 @@ def _checked(config: Config) -> Config:
     if config.log.level not in LEVELS:
         raise ConfigError(key="log.level", hint=f"one of {', '.join(LEVELS)}")
     return config
+
+
+def _check_gateway(config: Config) -> None:
+    gateway = config.gateway
+    if not gateway.listen:
+        if gateway != GatewaySettings():
+            raise ConfigError(key="gateway.listen", hint="is missing; write host:port")
+        return
+    host, _, port = gateway.listen.rpartition(":")
+    _need_address("gateway.listen", host.strip("[]"))
+    if not (port.isdecimal() and 0 < int(port) <= 65_535):
+        raise ConfigError(key="gateway.listen", hint=f"host:port, is {gateway.listen!r}")
+    if int(port) in {config.api.port, config.broker.mqtt_port if config.broker.embedded else 0}:
+        raise ConfigError(key="gateway.listen", hint=f"port {port} is taken by the API or broker")
+    if not is_unit_id(gateway.unit):
+        raise ConfigError(
+            key="gateway.unit",
+            hint=f"the gateway's own unit_id, 3 to 32 of a-z, 0-9 and hyphen; is {gateway.unit!r}",
+        )
+    if gateway.protocol not in PROTOCOLS:
+        raise ConfigError(key="gateway.protocol", hint=f"one of {', '.join(PROTOCOLS)}")
+    if gateway.place_of and gateway.seals and gateway.place_of not in gateway.seals:
+        raise ConfigError(key="gateway.place_of", hint="is none of gateway.seals")
+    _need_range("gateway.silent_s", gateway.silent_s, 0, 86_400)
+    _need_range("gateway.idle_s", gateway.idle_s, 30, 86_400)
+    _need_range("gateway.connections_max", gateway.connections_max, 1, 10_000)
+    _need_range("gateway.bytes_max", gateway.bytes_max, 1 << 20, 1 << 44)
+    _need_range("gateway.utc_offset_min", gateway.utc_offset_min, -840, 840)
 
 
 def _check_mqtt(mqtt: MqttSettings) -> None:

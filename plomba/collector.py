@@ -60,3 +60,42 @@ def keys(as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
         return
     for name, pair in pairs.items():
         typer.echo(f"{name:<12} {pair.public_key.hex()}  kid {pair.kid.hex()}")
+
+
+def gateway(
+    config_file: ConfigOption = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", envvar="PLOMBA_DATA", help="Data directory, instead of the file's data_dir."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the seal gateway's unit and public key, to be enrolled as any unit's; makes the key if there is none.
+
+    Exit 3 where no gateway is set.
+    """
+    from collector.app.keys import gateway_key
+    from collector.config import ConfigError, read
+    from collector.io.folder import FolderError, make
+    from collector.io.key import KeyFileError
+
+    try:
+        config = read(config_file, data_dir=data_dir)
+    except ConfigError as error:
+        fail(exits.USAGE, str(error))
+    if not config.gateway.listen:
+        fail(exits.NOT_FOUND, "no gateway is set: gateway.listen in the collector's config")
+    try:
+        make(config.data_dir)
+        own = gateway_key(config)
+    except (FolderError, KeyFileError) as error:
+        fail(exits.NOT_ALLOWED, str(error))
+    public_key = own.key.public_key.hex()
+    if as_json:
+        say_json([{"unit": own.unit_id, "public_key": public_key, "key_file": str(own.path)}])
+        return
+    typer.echo(f"unit         {own.unit_id}")
+    typer.echo(f"public key   {public_key}")
+    typer.echo(f"enrol it     plomba unit add {own.unit_id} --public-key {public_key}")

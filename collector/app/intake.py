@@ -4,6 +4,7 @@ Law: in this order and no other. Whatever fails in between, the messages come ag
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -40,6 +41,7 @@ OTHERWISE = "sends what no unit of ours makes: find out what runs there"
 
 OpenWay = Callable[[], AbstractAsyncContextManager[WayIn]]
 ReadRefusals = Callable[[int], Awaitable[Sequence[Refusal]]]
+Local = Callable[[str, bytes], bool]  # takes a message (topic, payload) for a unit in this process
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class Intake:
     ticker: Ticker
     live: Live
     read_refusals: ReadRefusals
+    local: Local | None = None  # the gateway: it is told without a broker
     told: dict[tuple[str, str], int] = field(default_factory=dict)  # (speaker, reason): when
     due_ms: int = 0
     _way: WayIn | None = None
@@ -94,6 +97,17 @@ class Intake:
                 now_ms = clock.mono_ms()
                 await asyncio.sleep(self._store_trouble.failed(_first_line(error), now_ms))
 
+    async def hand_in(self, said: Sequence[tuple[str, bytes]]) -> None:
+        """A tick of messages (topic, payload) from this process; returns when they are committed and answered.
+
+        Raises what the store raises; then nothing is committed.
+        """
+        now_ms = clock.now_ms()
+        messages = [Message(topic=topic, payload=data, received_ms=now_ms) for topic, data in said]
+        result = await self.ticker.run(messages, now_ms)
+        with contextlib.suppress(BrokerLostError):  # `serve` hears of it on its own
+            await self._after(self._way, result)
+
     async def _tick(self, way: WayIn, arrived: Sequence[Arrived]) -> None:
         now_ms = clock.now_ms()
         messages = [
@@ -106,8 +120,14 @@ class Intake:
         """What may be said and acknowledged now that it is committed."""
         self.due_ms = result.next_due_ms
         self._store_trouble.works(clock.mono_ms())
+        local = self.local
+        outgoing = [
+            out
+            for out in result.outgoing
+            if local is None or not local(out.topic, out.payload)  # ours need no broker
+        ]
         if way is not None:
-            for out in result.outgoing:
+            for out in outgoing:
                 await way.send(out.topic, out.payload, retain=out.retain)
             tokens = [token for token in result.acks if isinstance(token, Arrived)]
             await way.ack(tokens)

@@ -19,12 +19,14 @@ from collector.api.models import Refusal
 from collector.api.reads import Live, StoreReads
 from collector.api.service import build_api
 from collector.app import StartError
+from collector.app.gateway import gateway_of
 from collector.app.intake import Intake
 from collector.app.keys import Keys, keys_of
 from collector.app.rulebook import Watched, keep_thresholds
 from collector.config import Config, ConfigError, read
 from collector.io import WayIn, clock, folder, jetstream, mqtt
 from collector.io.broker import Broker, BrokerError
+from collector.io.gateway_store import GatewayStoreError
 from collector.io.jetstream import StreamSettings
 from collector.io.key import KeyFileError
 from collector.store import StoreError
@@ -58,7 +60,10 @@ def start(config: Config) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         asyncio.run(_run(config))
-    except* (BrokerError, folder.FolderError, KeyFileError, StoreError, StartError) as group:
+    except* (
+        *(BrokerError, folder.FolderError, KeyFileError),
+        *(StoreError, GatewayStoreError, StartError),
+    ) as group:
         raise StartError(str(_first(group))) from group
 
 
@@ -101,6 +106,9 @@ async def _serve(config: Config, keys: Keys, store: Store, listener: socket.sock
         live=live,
         read_refusals=newest_refusals,
     )
+    gateway = gateway_of(config, keys, intake)
+    if gateway is not None:
+        await gateway.start()
     api = _Api(
         uvicorn.Config(
             build_api(reads, build=live.build),
@@ -117,6 +125,12 @@ async def _serve(config: Config, keys: Keys, store: Store, listener: socket.sock
             tasks.create_task(intake.keep_time(), name="time"),
             tasks.create_task(_notice(watched, ticker), name="rules"),
         ]
+        if gateway is not None:
+            running += [
+                tasks.create_task(gateway.serve(), name="gateway"),
+                tasks.create_task(gateway.deliver(), name="gateway-delivery"),
+                tasks.create_task(gateway.watch(), name="gateway-watch"),
+            ]
         if broker is not None:
             running.append(tasks.create_task(broker.run(), name="broker"))
         serving = tasks.create_task(api.serve(sockets=[listener]), name="api")
@@ -126,6 +140,8 @@ async def _serve(config: Config, keys: Keys, store: Store, listener: socket.sock
         log.info("stopping")
         for task in running:
             task.cancel()
+        if gateway is not None:
+            await gateway.stop()
         api.should_exit = True
         await serving
 

@@ -9,11 +9,12 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from collector.io.folder import hold
-from plomba.collector import keys, run
+from plomba.collector import gateway, keys, run
 
 APP = Typer()
 APP.command("run")(run)
 APP.command("keys")(keys)
+APP.command("gateway")(gateway)
 RUNNER = CliRunner()
 
 
@@ -81,3 +82,21 @@ def test_bad_thresholds_are_named(tmp_path: Path, text: str, words: str) -> None
     )
     assert result.exit_code == 1
     assert words in result.stderr
+
+
+def test_the_gateway_s_key_is_made_once_and_shown_with_the_way_to_enrol_it(tmp_path: Path) -> None:
+    config = tmp_path / "collector.toml"
+    config.write_text('[gateway]\nlisten = "127.0.0.1:7701"\nunit = "gateway-1"\n')
+    ask = ["gateway", "--config", str(config), "--data", str(tmp_path / "data")]
+    [own] = [json.loads(RUNNER.invoke(APP, [*ask, "--json"]).stdout)]
+    assert own["unit"] == "gateway-1"
+    assert len(bytes.fromhex(own["public_key"])) == 32
+    assert (tmp_path / "data" / "gateway.key").stat().st_mode & 0o777 == 0o600
+    people = RUNNER.invoke(APP, ask).stdout
+    assert f"plomba unit add gateway-1 --public-key {own['public_key']}" in people
+
+
+def test_without_a_gateway_there_is_no_key_to_show(tmp_path: Path) -> None:
+    refused = RUNNER.invoke(APP, ["gateway", "--data", str(tmp_path)])
+    assert refused.exit_code == 3
+    assert "gateway.listen" in refused.stderr
