@@ -1,13 +1,14 @@
 """Start of the program: reads the arguments, then imports what they ask for (EDGE section 13).
 
-Law: data on stdout, talk on stderr. Exits: 0 ok, 1 failed (`check`: only warnings), 2 usage, 5 unreachable, 6 the thing checked is bad.
+Law: data on stdout, talk on stderr. Exits: 0 ok, 1 failed (`check`: only warnings), 2 usage, 4 refused, 5 unreachable,
+6 the thing checked is bad.
 """
 
 import argparse
 import sys
 
 CONFIG = "/etc/plomba/agent.toml"
-EPILOG = "exits: 0 ok, 1 failed, 2 usage, 5 unreachable, 6 the thing checked is bad"
+EPILOG = "exits: 0 ok, 1 failed, 2 usage, 4 refused, 5 unreachable, 6 the thing checked is bad"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,6 +42,16 @@ def main(argv: list[str] | None = None) -> int:
                 centre=said.centre,
                 as_json=said.json,
             )
+        case "enrol":
+            from agent.app.enrolling import enrol  # noqa: PLC0415  # as above
+
+            return enrol(
+                said.unit, said.server, said.token, said.ca, said.state, hardware=said.hardware
+            )
+        case "renew":
+            from agent.app.enrolling import renew  # noqa: PLC0415  # as above
+
+            return renew(said.unit, said.state, now_ms=said.now_ms)
         case "status":
             from agent.app.commands import status  # noqa: PLC0415  # as above
 
@@ -75,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_identity(commands)
     _add_outbox(commands)
+    _add_enrol(commands)
     _add_status(commands)
     return parser
 
@@ -149,6 +161,33 @@ def _add_identity(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     identity.add_argument("--centre", metavar="HOST", help="where officers scan that code")
     identity.add_argument("--json", action="store_true", help="one object")
+
+
+def _add_enrol(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    enrol = commands.add_parser(
+        "enrol",
+        help="ask the centre to be let in, wait for two people there, pin what it says",
+        epilog="exits: 0 approved, 1 exists or cannot be kept, 2 usage, 4 refused, 5 unreachable;"
+        " run again after a kill, it goes on",
+    )
+    enrol.add_argument("--unit", required=True, metavar="ID")
+    enrol.add_argument("--server", required=True, metavar="URL", help="https://HOST[:PORT]")
+    enrol.add_argument(
+        "--token", required=True, metavar="-", help="only -: from standard input, never an argument"
+    )
+    enrol.add_argument("--ca", required=True, metavar="FILE", help="whom to believe, PEM")
+    enrol.add_argument("--state", required=True, metavar="DIR", help="unit.state_dir")
+    enrol.add_argument("--hardware", default="", metavar="TEXT", help="serial number of the box")
+    renew = commands.add_parser(
+        "renew",
+        help="a new certificate for the same keys; the running agent does it by itself",
+        epilog="exits: 0 renewed or not due, 1 failed, 4 refused, 5 unreachable",
+    )
+    renew.add_argument("--unit", required=True, metavar="ID")
+    renew.add_argument("--state", required=True, metavar="DIR", help="unit.state_dir")
+    renew.add_argument(
+        "--now-ms", type=int, metavar="MS", help="only if two thirds of its life are over by then"
+    )
 
 
 def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -40,6 +40,18 @@ class ApiSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolSettings:
+    """`[enrol]`: the TLS listener at which units are let in. Without `host` there is none."""
+
+    host: str = ""
+    port: int = 8_443
+    names: tuple[str, ...] = (
+        "localhost",
+    )  # under which units reach it: its certificate bears them
+    centre: str = ""  # host of the officer's page, for hand-over codes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
     """`[store]`. An empty url is the SQLite file `collector.db` in the data directory."""
 
@@ -72,6 +84,7 @@ class Config:
     detect: DetectSettings = field(default_factory=DetectSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    enrol: EnrolSettings = field(default_factory=EnrolSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @property
@@ -175,6 +188,7 @@ def _checked(config: Config) -> Config:
     _check_gateway(config)
     if broker.embedded and broker.mqtt_port == config.api.port:
         raise ConfigError(key="api.port", hint=f"{config.api.port} is broker.mqtt_port already")
+    _check_enrol(config)
     if config.store.url and not config.store.url.startswith("sqlite:///"):
         raise ConfigError(
             key="store.url",
@@ -211,6 +225,26 @@ def _check_gateway(config: Config) -> None:
     _need_range("gateway.connections_max", gateway.connections_max, 1, 10_000)
     _need_range("gateway.bytes_max", gateway.bytes_max, 1 << 20, 1 << 44)
     _need_range("gateway.utc_offset_min", gateway.utc_offset_min, -840, 840)
+
+
+def _check_enrol(config: Config) -> None:
+    enrol = config.enrol
+    if not enrol.host:
+        return
+    _need_address("enrol.host", enrol.host)
+    _need_range("enrol.port", enrol.port, 1, 65_535)
+    if enrol.port in {config.api.port, config.broker.mqtt_port if config.broker.embedded else None}:
+        raise ConfigError(key="enrol.port", hint=f"{enrol.port} is taken by api or broker")
+    if not 1 <= len(enrol.names) <= 16:
+        raise ConfigError(key="enrol.names", hint="1 to 16 names or addresses of this machine")
+    for name in enrol.names:
+        if not re.fullmatch(r"[A-Za-z0-9.:-]{1,64}", name):
+            raise ConfigError(key="enrol.names", hint=f"a host's name or address, is {name!r}")
+    if (
+        not re.fullmatch(r"(?:[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?)?", enrol.centre)
+        or len(enrol.centre) > 64
+    ):
+        raise ConfigError(key="enrol.centre", hint="a host in small letters, 64 characters at most")
 
 
 def _check_mqtt(mqtt: MqttSettings) -> None:

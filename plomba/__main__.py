@@ -20,6 +20,7 @@ from plomba import (
     route,
     unit,
     unit_config,
+    unit_enrol,
     unit_gap,
     wire,
     zone,
@@ -59,6 +60,7 @@ _unit.command("orders")(order.orders)
 _unit.command("order-withdraw")(order.withdraw)
 _unit.command("config")(unit_config.config)
 _unit.command("gap-close")(unit_gap.gap_close)
+unit_enrol.mount(_unit)
 
 _alert = _group("alert", "What is wrong.")
 _alert.command("list")(alert.list_alerts)

@@ -16,6 +16,7 @@ from wire.envelope import kid_of
 EVIDENCE_FILE = "evidence.pem"
 PINS_FILE = "pins.toml"
 CA_FILE = "ca.pem"
+DOOR_CA_FILE = "enrol-ca.pem"  # of the centre's listener for enrolment and renewal
 CERT_FILE = "tls.pem"
 TLS_KEY_FILE = "tls-key.pem"
 

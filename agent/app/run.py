@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from agent import Boot, Moment, Quality, StoredBatch
 from agent.app.contacts import Contacts
+from agent.app.enrol_renewal import Renewal
 from agent.app.face import Face
 from agent.app.facts import FactWay
 from agent.app.heard import before, frames_of
@@ -257,6 +258,14 @@ class Unit:
             host=config.status.host,
             takes_orders=config.status.accept_orders,
         )
+        self._renewal = None  # an identity made by hand has nobody who would renew it
+        if enrolled.pins.enrol_server is not None:
+            self._renewal = Renewal(
+                unit_id=config.unit_id,
+                state_dir=config.state_dir,
+                moment=self._way.moment,
+                rng=Random(secrets.randbits(64)),  # noqa: S311  # it spreads questions, it guards nothing
+            )
         self._chrony = None if config.chrony_sock is None else Chrony(config.chrony_sock)
         self._told_mono_ms = 0  # the newest epoch that chrony was told of
         self._watchdog = Watchdog()
@@ -288,6 +297,9 @@ class Unit:
         pulse = tasks.create_task(self._pulse.run(), name="pulse")
         question = tasks.create_task(self._pulse.ask_writer(), name="question")
         self._watchdog.ready()
+        renewal = None
+        if self._renewal is not None:
+            renewal = tasks.create_task(self._renewal.run(), name="certificate")
         await self._open_status()
         newest = await self._outbox.newest()
         heard, was = tuple(frames_of(newest)), before(newest)
@@ -302,6 +314,8 @@ class Unit:
         self._watchdog.stopping()
         for task in (settings, pulse, question):
             task.cancel()
+        if renewal is not None:
+            renewal.cancel()
         await self._shut_down(way, line)
         watch.cancel()
         if self.next_life is not None and self._last_resort is not None:

@@ -18,6 +18,7 @@ from wire.topics import is_unit_id
 UNIT_NUMBER_MAX = (1 << 32) - 1
 HOST_CHARS_MAX = 64
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_DOOR = re.compile(r"https://[A-Za-z0-9.:\[\]-]{1,80}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?", re.ASCII)
 
 
@@ -31,6 +32,7 @@ class PinsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order_key_next: str | None = None
     unit_number: int | None = None
     centre: str | None = None
+    enrol_server: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Pins:
     order_keys: Mapping[bytes, bytes] = field(repr=False)
     unit_number: int | None = None  # the collector's number of this unit, for its hand-over code
     centre: str | None = None  # host of the officer's page there
+    enrol_server: str | None = None  # where the certificate is renewed
 
 
 def read_pins(path: Path) -> Pins:
@@ -64,6 +67,9 @@ def read_pins(path: Path) -> Pins:
         errors.append(ConfigError(key=f"{path.name}: unit_number", hint="0 to 2^32-1"))
     if table.centre is not None and not is_host(table.centre):
         errors.append(ConfigError(key=f"{path.name}: centre", hint="a host's name, 64 characters"))
+    if table.enrol_server is not None and not _DOOR.fullmatch(table.enrol_server):
+        hint = "https://HOST:PORT, as it was at enrolment"
+        errors.append(ConfigError(key=f"{path.name}: enrol_server", hint=hint))
     if errors:
         raise BadConfigError(tuple(errors))
     return Pins(
@@ -72,6 +78,7 @@ def read_pins(path: Path) -> Pins:
         order_keys=_by_kid(table.order_key, table.order_key_next),
         unit_number=table.unit_number,
         centre=table.centre,
+        enrol_server=table.enrol_server,
     )
 
 
@@ -87,10 +94,12 @@ def pins_text(
     order_key: bytes,
     unit_number: int | None = None,
     centre: str | None = None,
+    enrol_server: str | None = None,
 ) -> str:
     """What `read_pins` reads."""
     more = "" if unit_number is None else f"unit_number = {unit_number}\n"
     more += "" if centre is None else f'centre = "{centre}"\n'
+    more += "" if enrol_server is None else f'enrol_server = "{enrol_server}"\n'
     return (
         "# Pinned at enrolment. A change here is a change of whom this unit believes.\n"
         f'unit = "{unit_id}"\n'

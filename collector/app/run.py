@@ -19,6 +19,7 @@ from collector.api.models import Refusal
 from collector.api.reads import Live, StoreReads
 from collector.api.service import build_api
 from collector.app import StartError
+from collector.app.enrolling import enrol_server
 from collector.app.gateway import gateway_of
 from collector.app.intake import Intake
 from collector.app.keys import Keys, keys_of
@@ -73,13 +74,18 @@ async def _run(config: Config) -> None:
         stack.enter_context(folder.hold(config.data_dir))
         keys = keys_of(config.data_dir)
         listener = stack.enter_context(_listen(config.api.host, config.api.port))
+        door = None
+        if config.enrol.host:
+            door = stack.enter_context(_listen(config.enrol.host, config.enrol.port, "enrol.port"))
         store = await Store.open(config.store_url)
         stack.push_async_callback(store.close)
         await keep_thresholds(store, config.detect.rules_file, clock.now_ms())
-        await _serve(config, keys, store, listener)
+        await _serve(config, keys, store, listener, door)
 
 
-async def _serve(config: Config, keys: Keys, store: Store, listener: socket.socket) -> None:
+async def _serve(
+    config: Config, keys: Keys, store: Store, listener: socket.socket, door: socket.socket | None
+) -> None:
     stopped = _signals()
     live = Live(
         build=_build(),
@@ -119,6 +125,7 @@ async def _serve(config: Config, keys: Keys, store: Store, listener: socket.sock
             timeout_graceful_shutdown=2,
         )
     )
+    enrol = None if door is None else _Api(enrol_server(config, keys, store, build=live.build))
     async with asyncio.TaskGroup() as tasks:
         running = [
             tasks.create_task(intake.serve(), name="intake"),
@@ -134,6 +141,9 @@ async def _serve(config: Config, keys: Keys, store: Store, listener: socket.sock
         if broker is not None:
             running.append(tasks.create_task(broker.run(), name="broker"))
         serving = tasks.create_task(api.serve(sockets=[listener]), name="api")
+        if enrol is not None and door is not None:
+            tasks.create_task(enrol.serve(sockets=[door]), name="enrol")
+            log.info("units are let in at https://%s:%d", config.enrol.host, config.enrol.port)
         folder.tell(config.data_dir, _url(config))
         log.info("collector %s, data in %s, API at %s", live.build, config.data_dir, _url(config))
         await stopped.wait()
@@ -143,6 +153,8 @@ async def _serve(config: Config, keys: Keys, store: Store, listener: socket.sock
         if gateway is not None:
             await gateway.stop()
         api.should_exit = True
+        if enrol is not None:
+            enrol.should_exit = True
         await serving
 
 
@@ -190,16 +202,14 @@ class _Api(uvicorn.Server):
         yield  # signals are ours: it would end us in its own order
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, key: str = "api.port") -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise StartError(
-            f"api.port: {host}:{port}: {error.strerror}; choose another --api-port"
-        ) from error
+        raise StartError(f"{key}: {host}:{port}: {error.strerror}; choose another") from error
     return listener
 
 

@@ -48,6 +48,21 @@ def load_or_make(path: Path) -> SigningKey:
 
 def load(path: Path) -> SigningKey:
     """The Ed25519 key in `path`; KeyFileError as above, and if it is not there."""
+    pem = read_private(path)
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise KeyFileError(
+            path=path, fault="no PKCS#8 PEM key", hint="restore it from the backup"
+        ) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFileError(path=path, fault="no Ed25519 key", hint="restore it from the backup")
+    public_key = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return SigningKey(public_key=public_key, kid=kid_of(public_key), sign=key.sign)
+
+
+def read_private(path: Path) -> bytes:
+    """A key file that is ours alone; KeyFileError if it is not, or not there."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -68,29 +83,17 @@ def load(path: Path) -> SigningKey:
             raise KeyFileError(
                 path=path, fault="it belongs to another user", hint="run as its owner"
             )
-        pem = file.read(65_536)  # a PKCS#8 Ed25519 key has 119 bytes
-    try:
-        key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:
-        raise KeyFileError(
-            path=path, fault="no PKCS#8 PEM key", hint="restore it from the backup"
-        ) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFileError(path=path, fault="no Ed25519 key", hint="restore it from the backup")
-    public_key = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return SigningKey(public_key=public_key, kid=kid_of(public_key), sign=key.sign)
+        return file.read(65_536)  # a PKCS#8 key of ours has 119 to 241 bytes
 
 
-def _make(path: Path) -> None:
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-    # Written beside and linked: a kill in between leaves no half key under the name, and two starts at once make one key.
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """`data` under a name that is not taken; one that is taken stays as it is."""
+    # Written beside and linked: a kill in between leaves no half file under the name, and two starts at once make one.
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(pem)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         try:
@@ -100,6 +103,13 @@ def _make(path: Path) -> None:
         _sync_folder(path.parent)
     finally:
         beside.unlink()
+
+
+def _make(path: Path) -> None:
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    write_new(path, pem, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:

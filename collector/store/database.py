@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from collector.enrol.judging import LOW_ORDER
 from collector.store import (
     JourneyRow,
     RulesRow,
@@ -43,16 +44,6 @@ class NotAdded:
 
     code: str  # bad_unit_id, bad_key, weak_key, unit_taken, kid_taken
     hint: str
-
-
-# The 14 encodings of points of small order on Curve25519 in Edwards form: a signature under them proves nothing (WIRE section 1)
-_P = 2**255 - 19
-_ORDER_8 = (
-    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
-    0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
-)
-_LOW_Y = (0, 1, _P - 1, _P, _P + 1, *_ORDER_8)
-LOW_ORDER = frozenset((y | sign << 255).to_bytes(32, "little") for y in _LOW_Y for sign in (0, 1))
 
 
 def _no_kill(_point: str) -> None:
@@ -192,7 +183,7 @@ class Store:
                     code="unit_taken",
                     hint=f"{unit_id} is enrolled; a name is never given to another unit",
                 )
-            number = await self._insert_unit(connection, unit_id, now_ms)
+            number = await insert_unit(connection, unit_id, now_ms)
             await connection.execute(
                 schema.unit_key.insert().values(
                     kid=kid, unit_no=number, public_key=public_key, added_ms=now_ms
@@ -270,22 +261,22 @@ class Store:
         async with self.read() as connection:
             return tuple(_journey(row) for row in await connection.execute(statement))
 
-    async def _insert_unit(self, connection: AsyncConnection, unit_id: str, now_ms: int) -> int:
-        try:
-            result = await connection.execute(
-                schema.unit.insert()
-                .values(unit_id=unit_id, enrolled_ms=now_ms)
-                .returning(schema.unit.c.number)
-            )
-        except IntegrityError as error:
-            raise StoreError(f"{unit_id} was enrolled by somebody else just now") from error
-        number = int(result.scalar_one())
-        await connection.execute(
-            schema.unit_head.insert().values(
-                unit_no=number, rev=0, chain_id=b"", batch_no=-1, head=b""
-            )
+
+async def insert_unit(connection: AsyncConnection, unit_id: str, now_ms: int) -> int:
+    """A unit without a key; its number."""
+    try:
+        result = await connection.execute(
+            schema.unit.insert()
+            .values(unit_id=unit_id, enrolled_ms=now_ms)
+            .returning(schema.unit.c.number)
         )
-        return number
+    except IntegrityError as error:
+        raise StoreError(f"{unit_id} was enrolled by somebody else just now") from error
+    number = int(result.scalar_one())
+    await connection.execute(
+        schema.unit_head.insert().values(unit_no=number, rev=0, chain_id=b"", batch_no=-1, head=b"")
+    )
+    return number
 
 
 def _key_fault(unit_id: str, public_key: bytes) -> NotAdded | None:

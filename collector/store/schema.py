@@ -62,6 +62,61 @@ unit_key = Table(
     _big("revoked_ms", nullable=True),
 )
 
+enrol_token = Table(  # EVIDENCE section 3: the hash of a token, never the token
+    "enrol_token",
+    metadata,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    _text("unit_id"),
+    _text("made_by"),
+    _big("made_ms"),
+    _big("expires_ms"),
+    _big("used_ms", nullable=True),
+)
+
+enrolment = Table(
+    "enrolment",
+    metadata,
+    Column("nonce", LargeBinary, primary_key=True),  # by which the unit asks again
+    _text("unit_id"),
+    _bytes("kid"),
+    _bytes("public_key"),
+    _bytes("csr"),
+    _bytes("request_sha256"),  # of the envelope: the same bytes again are the same request
+    _text("hardware"),
+    _text("asked_by"),  # who made the token
+    _big("posted_ms"),
+    _big("expires_ms"),
+    _text("standing"),
+    _text("decided_by", nullable=True),
+    _big("decided_ms", nullable=True),
+    _big("unit_no", nullable=True),
+    _bytes("certificate", nullable=True),
+    Index("enrolment_by_unit", "unit_id", "posted_ms"),
+)
+
+certificate = Table(  # every one that was issued to a unit
+    "certificate",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    _unit_no(),
+    _big("issued_ms"),
+    _bytes("certificate"),
+    Index("certificate_by_unit", "unit_no", "issued_ms"),
+)
+
+key_act = Table(  # what people did to evidence keys: enrol, revoke_asked, revoke
+    "key_act",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _unit_no(),
+    _bytes("kid"),
+    _big("at_ms"),
+    _text("act"),
+    _text("who"),
+    _text("why"),
+    Index("key_act_by_kid", "kid"),
+)
+
 unit_head = Table(  # the fence: who writes anything of a unit has seen this row as it is
     "unit_head",
     metadata,

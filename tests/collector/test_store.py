@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 from sqlalchemy import Connection, func, select
 
 from collector.detect import Finding, Level, Phase, Priority
+from collector.enrol.judging import LOW_ORDER
 from collector.store import (
     Fence,
     JourneyRow,
@@ -22,7 +23,7 @@ from collector.store import (
     spell,
 )
 from collector.store.commit import FORKS_MAX, QUARANTINE_ROWS_MAX
-from collector.store.database import LOW_ORDER, Added, NotAdded, Store
+from collector.store.database import Added, NotAdded, Store
 from tests.collector.fleet import T0_MS, Centre, FleetUnit, message, new_ticker
 from tests.wire.keys import public_key
 
