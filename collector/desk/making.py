@@ -42,11 +42,11 @@ def fault_of(wish: Wish, now_ms: int) -> NotGiven | None:
     if fault is not None:
         return NotGiven(code="bad_order", hint=f"no unit would read it: {fault}")
     begin_ms, end_ms = _window(wish, now_ms)
-    if begin_ms < now_ms:
+    if begin_ms < now_ms and wish.kind in ACTS:
         return NotGiven(
             code="begins_before_now", hint="leave out --from, or name a time that is still to come"
         )
-    if end_ms <= begin_ms:
+    if end_ms <= max(begin_ms, now_ms):
         return NotGiven(code="no_window", hint="--until lies after --from, and in the future")
     if begin_ms - now_ms > AHEAD_MS_MAX:
         return NotGiven(code="too_far_ahead", hint="give it nearer to its time: 7 days at most")
@@ -134,6 +134,8 @@ def config_is_due(order: Given, now_ms: int, *, is_new_boot: bool) -> bool:
 def _window(wish: Wish, now_ms: int) -> tuple[int, int]:
     if wish.kind is OrderKind.SET_CONFIG:
         return 0, NEVER_MS
+    if wish.kind not in ACTS:  # a unit whose clock is behind would refuse it in silence
+        return 0, now_ms + USUAL_MS[wish.kind] if wish.not_after_ms is None else wish.not_after_ms
     begin_ms = now_ms if wish.not_before_ms is None else wish.not_before_ms
     if now_ms - JUST_NOW_MS <= begin_ms < now_ms:
         begin_ms = now_ms  # typed a moment ago, and to the second: it means now

@@ -141,6 +141,7 @@ def test_a_result_of_a_newer_format_is_a_refusal() -> None:
         (wish(OrderKind.ARM), None),
         (wish(OrderKind.ARM, data=("s1", "o")), "bad_order"),
         (wish(OrderKind.REPORT_NOW, data=(1, b"n" * 16)), None),
+        (wish(OrderKind.REPORT_NOW, data=(1, b""), not_after_ms=NOW_MS), "no_window"),
         (wish(OrderKind.REPORT_NOW, data=(2, b"n" * 16)), "bad_order"),
         (wish(OrderKind.RESEND_FROM, data=(b"c" * 15, 0)), "bad_order"),
     ],
@@ -148,6 +149,18 @@ def test_a_result_of_a_newer_format_is_a_refusal() -> None:
 def test_what_a_unit_would_refuse_by_its_form_is_not_given(wished: Wish, code: str | None) -> None:
     fault = making.fault_of(wished, NOW_MS)
     assert (None if fault is None else fault.code) == code
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [(OrderKind.REPORT_NOW, (0, b"")), (OrderKind.RESEND_FROM, (b"c" * 16, 0))],
+)
+def test_what_a_unit_answers_without_a_result_is_never_too_early(
+    kind: OrderKind, data: tuple[int | bytes, ...]
+) -> None:
+    order = making.order_of(wish(kind, data=data), counter=0, now_ms=NOW_MS)
+    assert order.not_before_ms == 0  # a unit whose clock is behind would refuse it in silence
+    assert order.not_after_ms > NOW_MS
 
 
 def test_no_order_begins_before_it_was_given() -> None:
