@@ -136,13 +136,15 @@ class Found:
     received_ms: int | None
     late: bool | None
     value: object
+    settled: str | None = None  # what the chain made of an alert that was raised ahead of it
 
 
 def read_findings(store: Path) -> tuple[Found, ...]:
     """Every finding in the collector's store, in the order in which they were committed."""
     with _copy_of(store) as base:
         rows = base.execute(
-            "SELECT id, n, code, level, phase, unit, at_ms, received_ms, late, detail FROM finding ORDER BY number"
+            "SELECT finding.id, n, finding.code, level, phase, finding.unit, finding.at_ms, received_ms, late, detail, settled"
+            " FROM finding LEFT JOIN alert ON alert.id = finding.id ORDER BY number"
         )
         return tuple(
             Found(
@@ -156,6 +158,7 @@ def read_findings(store: Path) -> tuple[Found, ...]:
                 received_ms=row[7],
                 late=None if row[8] is None else bool(row[8]),
                 value=msgpack.unpackb(row[9])[0],
+                settled=row[10],
             )
             for row in rows
         )

@@ -115,6 +115,10 @@ class Relay:
     def weather(self) -> Weather:
         return self._weather
 
+    @property
+    def open_links(self) -> int:
+        return len(self._open)
+
     def set(self, weather: Weather) -> None:
         """From now on; connections that cannot live in it break."""
         self._do(self._change(weather))

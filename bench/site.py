@@ -11,15 +11,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from agent.io.status import StatusError, ask
 
 PORTS = range(20_000, 32_000)  # below what the kernel gives to clients
 START_S_MAX = 30.0
 END_S_MAX = 15.0
+NO_ENV: Mapping[str, str] = MappingProxyType({})
 
 
 class SiteError(Exception):
@@ -35,6 +37,7 @@ class Unit:
     config: Path
     public_key: str
     process: subprocess.Popen[bytes] | None = None
+    env: dict[str, str] = field(default_factory=dict)  # beside ours, for this agent alone
 
     @property
     def outbox(self) -> Path:
@@ -54,6 +57,7 @@ class Site:
     api_port: int
     units: list[Unit] = field(default_factory=list)
     collector: subprocess.Popen[bytes] | None = None
+    config: Path | None = None  # of the collector, beside what its command line says
     keys: dict[str, str] = field(default_factory=dict)  # that the units pin; asked for once
 
     @property
@@ -148,7 +152,8 @@ class Site:
 
     def start_unit(self, unit: Unit, *more: str) -> None:
         """Start the agent of a unit."""
-        unit.process = spawn("agent", ["--config", str(unit.config), *more], unit.log)
+        words = ["--config", str(unit.config), *more]
+        unit.process = spawn("agent", words, unit.log, env=unit.env)
 
     def status_of(self, unit: Unit) -> dict[str, object] | None:
         """What the running agent says of itself on its socket; None if it does not answer."""
@@ -216,7 +221,9 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def spawn(module: str, arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def spawn(
+    module: str, arguments: Sequence[str], log: Path, *, env: Mapping[str, str] = NO_ENV
+) -> subprocess.Popen[bytes]:
     """Start `python -m module arguments`, its words going to `log`."""
     with log.open("ab") as file:
         return subprocess.Popen(  # noqa: S603  # our own programs
@@ -224,7 +231,7 @@ def spawn(module: str, arguments: Sequence[str], log: Path) -> subprocess.Popen[
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(env),
             start_new_session=True,  # Ctrl-C is for us, who end the others in their order
         )
 

@@ -88,6 +88,7 @@ _bench.command("wire")(bench.wire)
 _bench.command("outbox")(bench.outbox)
 _bench.command("ingest")(bench.ingest)
 _bench.command("simulator")(bench.simulator)
+_bench.command("agent")(bench.agent)
 _bench.command("drill")(bench.drill)
 _bench.command("storm")(bench.storm)
 

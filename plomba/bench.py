@@ -5,11 +5,16 @@ Law: a figure names its machine and commit; nothing here gates a shared machine,
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from plomba import exits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.drill.faults import Fault
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -76,6 +81,37 @@ def simulator(
     _print(report, as_json=as_json)
 
 
+def agent(
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=60, max=90_000, help="How long it drives; the paper's figures want an hour."
+        ),
+    ] = 3_600,
+    directory: Annotated[
+        Path | None,
+        typer.Option(help="A folder on the disk to be measured; else the temporary one."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The unit's memory, work, bytes on card and air, and how fast it is, each beside what was promised.
+
+    Exit 0 whatever the figures are; `missed` names those that were not met. 1 if it could not be carried out.
+    """
+    from bench.agent import run
+    from bench.site import SiteError
+
+    if directory is not None and not directory.is_dir():
+        typer.echo(f"{directory}: no such folder", err=True)
+        raise typer.Exit(exits.NOT_FOUND)
+    try:
+        report = run(seconds, directory, lambda text: typer.echo(text, err=True))
+    except SiteError as error:
+        typer.echo(f"the agent could not be measured: {error}", err=True)
+        raise typer.Exit(exits.FAILED) from error
+    _print(report, as_json=as_json)
+
+
 def drill(
     seconds: Annotated[
         float, typer.Option(min=5, max=86_400, help="How long faults are made.")
@@ -83,19 +119,48 @@ def drill(
     kills: Annotated[int, typer.Option(min=0, max=100_000, help="How many.")] = 200,
     units: Annotated[int, typer.Option(min=1, max=50, help="Trucks.")] = 5,
     seed: Annotated[int, typer.Option(help="The same seed makes the same plan.")] = 1,
+    faults: Annotated[
+        str, typer.Option(help="Groups with commas between, or `all`; see --list-faults.")
+    ] = "kill",
+    broker: Annotated[str, typer.Option(help="nats or mosquitto.")] = "nats",
+    long_stop: Annotated[
+        bool, typer.Option("--long-stop", help="Among the stops one of five minutes.")
+    ] = False,
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="Say what there is, and end.")
+    ] = False,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Keep all files of the run in this new folder.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Kill agents, collector and broker, wipe the broker's store, and count what is lost, doubled or invented.
+    """Let agents, collector, broker, lines, clocks and disks fail, and count what is lost, doubled or invented.
 
-    Exit 0 if nothing is; 6 if the run was not sound; 1 if it could not be carried out.
+    Exit 0 if nothing is and every chosen fault fell; 6 if the run was not sound; 1 if it could not be carried out.
     """
+    from bench.drill.faults import GROUPS, chosen, skipped, table
     from bench.drill.run import Plan, run
     from bench.site import SiteError
 
-    plan = Plan(seconds=seconds, kills=kills, units=units, seed=seed)
+    if list_faults:
+        _print_faults(GROUPS, table(), skipped(table()), as_json=as_json)
+        return
+    groups = tuple(GROUPS) if faults == "all" else tuple(faults.split(","))
+    try:
+        chosen(groups)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if broker not in ("nats", "mosquitto"):
+        raise typer.BadParameter(f"{broker}: the broker is nats or mosquitto")
+    plan = Plan(
+        seconds=seconds,
+        kills=kills,
+        units=units,
+        seed=seed,
+        faults=groups,
+        broker=broker,
+        long_stop=long_stop,
+    )
     try:
         report = run(plan, directory, lambda text: typer.echo(text, err=True))
     except SiteError as error:
@@ -130,6 +195,26 @@ def storm(
         plot.write_text(svg_of(sailed, title), encoding="utf-8")
     _print(report, as_json=as_json)
     raise typer.Exit(exits.OK if report["sound"] else exits.BAD)
+
+
+def _print_faults(
+    groups: "dict[str, str]", faults: "Sequence[Fault]", skipped: "dict[str, str]", *, as_json: bool
+) -> None:
+    """Each group, what is in it, and what this machine cannot do."""
+    _print(
+        {
+            group: {
+                "what": words,
+                "faults": [
+                    one.name + (f" (skipped: {skipped[one.name]})" if one.name in skipped else "")
+                    for one in faults
+                    if one.group == group
+                ],
+            }
+            for group, words in groups.items()
+        },
+        as_json=as_json,
+    )
 
 
 def _print(report: dict[str, object], *, as_json: bool) -> None:

@@ -40,6 +40,9 @@ class Judgement:
     alerts_expected: int = 0
     alerts_raised: int = 0
     alerts_doubled: int = 0
+    alerts_withdrawn: int = (
+        0  # raised ahead of the chain, which then knew better: they say so on screen
+    )
     faults: list[str] = field(default_factory=list)
 
     def is_sound(self, accounts: Accounts) -> bool:
@@ -123,7 +126,11 @@ def _judge_findings(findings: Sequence[Found], judgement: Judgement) -> None:
             else:
                 judgement.other_integrity += 1
             judgement.faults.append(f"{finding.unit}: LOG_INTEGRITY {finding.value}")
-        if finding.code == "SEAL_OPEN_UNAUTHORISED" and finding.phase in ("begin", "point"):
+        if finding.code != "SEAL_OPEN_UNAUTHORISED" or finding.phase not in ("begin", "point"):
+            continue
+        if finding.settled == "withdrawn":
+            judgement.alerts_withdrawn += 1
+        else:
             begun[finding.id] += 1
     judgement.alerts_raised = len(begun)
     judgement.alerts_doubled = sum(times - 1 for times in begun.values())

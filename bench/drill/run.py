@@ -1,49 +1,33 @@
 """The drill itself: faults by a seeded plan, then peace, then the accounts.
 
-Law: the seed chooses who dies and when; a run that killed nobody or promised nothing proves nothing and says so.
+Law: the seed chooses who suffers what and when; a run in which a chosen fault never fell proves nothing and says so.
 """
 
-import os
 import random
-import shutil
-import signal
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from bench.accounts import Accounts, read_findings, read_store, read_unit, settle
+from bench.drill.faults import NOT_TRIED, USUAL, Fault, chosen, skipped
+from bench.drill.hands import Crew, Hands, faketime_env, mount_small_disk, unmount
 from bench.drill.issuer import Truck
 from bench.drill.oracle import Judgement, Truth, judge
 from bench.machine import machine
-from bench.site import Site, SiteError, Unit, end, free_ports, kill, tail
+from bench.mosquitto import COLLECTOR_TOML, Mosquitto
+from bench.relay import Relay, Seen
+from bench.relay_mqtt import Kind
+from bench.site import Site, SiteError, Unit, end, free_ports
 
 PEACE_S_MAX = 120.0  # EDGE section 12: within this after the faults everything owed is there
 LIVENESS_S_MAX = 5.0
-RESERVED_S = 6.0  # an agent that shall die at a named point gets so long to come there
-RESTART_S = (0.0, 0.6)  # how long a killed agent stays away
-
-TARGETS = {
-    "agent": 0.66,
-    "agent at a named point": 0.12,
-    "collector": 0.1,
-    "broker": 0.09,
-    "broker wiped": 0.03,
-}
-POINTS = (  # of the outbox and of the agent's loops: before BEGIN to after COMMIT, ack, publish, PUBACK, receipt, delete
-    "store:begin",
-    "store:signed",
-    "store:inserted",
-    "store:committing",
-    "store:committed",
-    "delete:before",
-    "delete:after",
-    "ack",
-    "publish",
-    "puback",
-    "receipt",
+MORE_S_MAX = 240.0  # beyond its time for faults that have met nobody yet, and for those that last
+COMPLETE_OWED, COMPLETE_DUPLICATES = 5_000, 100  # the paper's long run
+SPARE_BYTES = (
+    65_536  # small, so that rows are deleted within minutes; more than a restored backup is old
 )
 
 
@@ -52,9 +36,12 @@ class Plan:
     """How long, how many, how hard."""
 
     seconds: float
-    kills: int
+    kills: int  # faults of any kind; at least one of each that was chosen
     units: int
     seed: int
+    faults: tuple[str, ...] = USUAL
+    broker: str = "nats"  # or mosquitto
+    long_stop: bool = False
 
 
 Say = Callable[[str], None]
@@ -69,155 +56,160 @@ def run(plan: Plan, folder: Path | None, say: Say) -> dict[str, object]:
         return _Drill(plan, Path(made), say).play()
 
 
+@dataclass(slots=True)
+class _Wire:
+    """What crossed the lines of all units: how often the same batch was said again."""
+
+    seen: set[bytes] = field(default_factory=set)
+    batches: int = 0
+
+    def hear(self, seen: Seen) -> None:
+        packet = seen.packet
+        if seen.up and packet.kind is Kind.PUBLISH and packet.topic.endswith(("/batch", "/early")):
+            self.batches += 1
+            self.seen.add(sha256(packet.payload).digest()[:12])
+
+    @property
+    def duplicates(self) -> int:
+        return self.batches - len(self.seen)
+
+
 class _Drill:
-    """One run. Faults are counted by kind; deaths at named points only when they really happened."""
+    """One run."""
 
     def __init__(self, plan: Plan, folder: Path, say: Say) -> None:
         self._plan = plan
         self._folder = folder
         self._say = say
         self._rng = random.Random(plan.seed)  # noqa: S311  # a plan that can be repeated
-        self._kills: Counter[str] = Counter()
-        self._points: Counter[str] = Counter()
-        mqtt_port, api_port = free_ports(2, self._rng)
+        wanted = chosen(plan.faults, long_stop=plan.long_stop)
+        self._skipped = skipped(wanted)
+        self._faults = [one for one in wanted if one.name not in self._skipped]
+        self._count = max(plan.kills, len(self._faults))
+        self._todo = self._rng.sample(self._faults, len(self._faults))  # each once, then by weight
+        mqtt_port, api_port, *self._road_ports = free_ports(2 + plan.units, self._rng)
         self._site = Site(folder=folder, mqtt_port=mqtt_port, api_port=api_port)
-        self._trucks: list[Truck] = []
-        self._due: list[tuple[float, Unit]] = []  # agents to start again, and when
-        # By unit: the named point at which its agent will die, and until when nobody else may kill it.
-        self._armed: dict[str, tuple[str, float]] = {}
+        self._mosquitto = self._other_broker()
+        self._crews: list[Crew] = []
+        self._wire = _Wire()
+        self._stormed_s = plan.seconds
+        self._hands = Hands(
+            site=self._site, crews=self._crews, mosquitto=self._mosquitto, rng=self._rng
+        )
+        self._hands.keeps_backups = any(one.group == "collector" for one in self._faults)
 
     def play(self) -> dict[str, object]:
         try:
             self._begin()
-            self._faults()
+            self._storm()
             peace_s = self._make_peace()
             live_s = self._liveness()
-        except BaseException:
             self._end()
-            raise
-        self._end()
-        return self._report(peace_s, live_s)
+            return self._report(peace_s, live_s)
+        finally:
+            self._clear()
+
+    def _other_broker(self) -> Mosquitto | None:
+        if self._plan.broker != "mosquitto":
+            return None
+        if Mosquitto.program() is None:
+            raise SiteError("mosquitto is not installed: apt-get install mosquitto")
+        port = self._site.mqtt_port
+        self._site.config = self._folder / "collector.toml"
+        self._site.config.write_text(COLLECTOR_TOML.format(port=port), encoding="utf-8")
+        return Mosquitto(folder=self._folder / "mosquitto", port=port)
 
     def _begin(self) -> None:
-        self._site.start_collector()
+        if self._mosquitto is not None:
+            self._mosquitto.start()
+        self._site.start_collector(self._site.config)
         self._site.wait_for_collector()
         for number in range(self._plan.units):
-            unit_id = f"drill-{number}"
-            hardware = self._folder / f"hardware-{number}"
-            hardware.mkdir()
-            truck = Truck(number, hardware)
-            self._trucks.append(truck)
-            unit = self._site.make_unit(
-                unit_id, gps=truck.gps, seal=truck.seal, seal_id=truck.seal_id
-            )
-            truck.start()
-            self._site.start_unit(unit)
-        self._say(f"{self._plan.units} units, a collector and a broker run; the faults begin")
+            self._crews.append(self._man(number))
+        for crew in self._crews:
+            crew.truck.start()
+            self._site.start_unit(crew.unit)
+        self._say(
+            f"{self._plan.units} units, a collector and a {self._plan.broker} broker run; {self._count} faults begin"
+        )
 
-    def _faults(self) -> None:
+    def _man(self, number: int) -> Crew:
+        unit_id = f"drill-{number}"
+        hardware = self._folder / f"hardware-{number}"
+        hardware.mkdir()
+        truck = Truck(number, hardware)
+        disk = None
+        if any(one.group == "disk" for one in self._faults):
+            disk = self._folder / unit_id / "state"
+            mount_small_disk(disk)
+        relay = Relay(
+            port=self._road_ports[number],
+            broker_port=self._site.mqtt_port,
+            hear=self._wire.hear,
+            seed=self._plan.seed + number,
+        )
+        has_points = any(one.group == "points" for one in self._faults)
+        unit = self._site.make_unit(
+            unit_id,
+            gps=truck.gps,
+            seal=truck.seal,
+            seal_id=truck.seal_id,
+            broker_port=relay.port,
+            more=f"spare_bytes = {SPARE_BYTES}\n" if has_points else "",
+        )
+        clock = None
+        if any(one.group == "clock" for one in self._faults):
+            clock = self._folder / f"clock-{number}"
+            clock.write_text("+0\n", encoding="ascii")
+            unit.env = faketime_env(clock)
+        return Crew(unit=unit, truck=truck, relay=relay, disk=disk, clock=clock)
+
+    def _storm(self) -> None:
         begin = time.monotonic()
-        times = sorted(self._rng.uniform(1.0, self._plan.seconds) for _ in range(self._plan.kills))
+        times = sorted(self._rng.uniform(1.0, self._plan.seconds) for _ in range(self._count))
         told = 0.0
-        while times or time.monotonic() - begin < self._plan.seconds:
-            now = time.monotonic() - begin
-            self._restart_due()
+        while (now := time.monotonic() - begin) < self._plan.seconds + MORE_S_MAX:
+            if now >= self._plan.seconds and not (times or self._todo or self._hands.is_busy):
+                break
+            self._hands.tick()
+            for fault in self._hands.missed:
+                self._put_back(fault)
+                times += [now] * (fault in self._todo)
+            self._hands.missed.clear()
             if times and now >= times[0]:
-                if self._fault():
+                fault = self._next()
+                if self._hands.do(fault):
                     times.pop(0)
-                else:
-                    times[0] = (
-                        now + 0.05
-                    )  # the victim was dead already: another one, a moment later
+                else:  # the victim was dead already: another one, a moment later
+                    times[0] = now + 0.05
+                    self._put_back(fault)
             if now - told >= 10:
                 told = now
-                owed = sum(len(truck.ledger.owed) for truck in self._trucks)
-                self._say(f"{now:4.0f} s, {sum(self._kills.values())} kills, {owed} records owed")
+                fired = sum(self._hands.fired.values())
+                self._say(f"{now:4.0f} s, {fired} faults, {self._owed()} records owed")
             time.sleep(0.01)
+        self._stormed_s = time.monotonic() - begin
 
-    def _fault(self) -> bool:
-        """One fault; False if it met nobody alive."""
-        what = self._rng.choices(list(TARGETS), list(TARGETS.values()))[0]
-        match what:
-            case "agent":
-                done = self._kill_agent(self._rng.choice(self._site.units))
-            case "agent at a named point":
-                return self._arm(self._rng.choice(self._site.units))
-            case "collector":
-                done = kill(self._site.collector)
-                if done:
-                    self._site.start_collector()
-            case "broker":
-                done = self._kill_broker(wipe=False)
-            case _:
-                done = self._kill_broker(wipe=True)
-        self._kills[what] += done
-        return done
+    def _next(self) -> Fault:
+        if self._todo:
+            return self._todo.pop(0)
+        return self._rng.choices(self._faults, [one.weight for one in self._faults])[0]
 
-    def _kill_agent(self, unit: Unit) -> bool:
-        if self._is_reserved(unit) or not kill(unit.process):
-            return False
-        self._armed.pop(unit.unit_id, None)
-        self._due.append((time.monotonic() + self._rng.uniform(*RESTART_S), unit))
-        return True
+    def _put_back(self, fault: Fault) -> None:
+        if not self._hands.fired[fault.name] and fault not in self._todo:
+            self._todo.append(fault)
 
-    def _arm(self, unit: Unit) -> bool:
-        """Kill the agent now, and let the next one die by its own hand at a named point."""
-        if self._is_reserved(unit) or not kill(unit.process):
-            return False
-        point = self._rng.choice(POINTS)
-        self._armed[unit.unit_id] = (point, time.monotonic() + RESERVED_S)
-        self._kills["agent"] += 1
-        self._site.start_unit(unit, "--kill-at", f"{point}:{self._rng.randint(1, 8)}")
-        return True
-
-    def _is_reserved(self, unit: Unit) -> bool:
-        """True while the unit's agent is on its way to the named point at which it will die."""
-        armed = self._armed.get(unit.unit_id)
-        return armed is not None and time.monotonic() < armed[1]
-
-    def _kill_broker(self, *, wipe: bool) -> bool:
-        pid = self._site.broker_pid()
-        if pid is None:
-            return False
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        if wipe:
-            for store in self._site.data_dir.rglob("store"):
-                shutil.rmtree(store, ignore_errors=True)
-        return True
-
-    def _restart_due(self) -> None:
-        """Start agents whose time has come, and those that died at their named point."""
-        collector = self._site.collector
-        if collector is not None and collector.poll() is not None:
-            raise SiteError(
-                f"the collector ended by itself, exit {collector.returncode}:\n{tail(self._site.collector_log)}"
-            )
-        for unit in self._site.units:
-            waits = any(other is unit for _, other in self._due)
-            if unit.process is not None and unit.process.poll() is not None and not waits:
-                point, _ = self._armed.pop(unit.unit_id, (None, 0.0))
-                if point is None or unit.process.returncode != -signal.SIGKILL:
-                    raise SiteError(
-                        f"{unit.unit_id} ended by itself, exit {unit.process.returncode}: {unit.log}"
-                    )
-                self._points[point] += 1
-                self._kills["agent at a named point"] += 1
-                self._due.append((time.monotonic(), unit))
-        due = [unit for at, unit in self._due if at <= time.monotonic()]
-        self._due = [(at, unit) for at, unit in self._due if at > time.monotonic()]
-        for unit in due:
-            self._site.start_unit(unit)
+    def _owed(self) -> int:
+        return sum(len(crew.truck.ledger.owed) for crew in self._crews)
 
     def _make_peace(self) -> float:
         """No more faults: wait until every unit has its receipts. Seconds that it took."""
         self._say("peace: waiting until every unit has its receipts")
+        self._hands.calm()
         begin = time.monotonic()
         while time.monotonic() - begin < PEACE_S_MAX:
-            self._restart_due()
-            if all(self._has_receipts(unit) for unit in self._site.units):
+            self._hands.tick()
+            if all(self._has_receipts(crew.unit) for crew in self._crews):
                 return time.monotonic() - begin
             time.sleep(0.5)
         return PEACE_S_MAX
@@ -225,35 +217,51 @@ class _Drill:
     def _has_receipts(self, unit: Unit) -> bool:
         status = self._site.status_of(unit)
         waiting = None if status is None else status.get("batches_waiting")
-        return (
-            isinstance(waiting, int) and waiting <= 1
-        )  # the open road goes on: one is always on its way
+        # The open road goes on: one is always on its way.
+        return isinstance(waiting, int) and waiting <= 1
 
     def _liveness(self) -> float:
         """Seconds until the next record of every lock is acknowledged: the units still work."""
-        before = {truck.unit_no: len(truck.ledger.owed) for truck in self._trucks}
+        before = [len(crew.truck.ledger.owed) for crew in self._crews]
         begin = time.monotonic()
         while time.monotonic() - begin < 4 * LIVENESS_S_MAX:
-            if all(len(truck.ledger.owed) > before[truck.unit_no] for truck in self._trucks):
+            now = [len(crew.truck.ledger.owed) for crew in self._crews]
+            if all(later > earlier for later, earlier in zip(now, before, strict=True)):
                 break
             time.sleep(0.05)
         return time.monotonic() - begin
 
     def _end(self) -> None:
-        for truck in self._trucks:
-            truck.quiet.set()
+        for crew in self._crews:
+            crew.truck.quiet.set()
         time.sleep(1.0)
-        for truck in self._trucks:
-            truck.stop()
+        for crew in self._crews:
+            crew.truck.stop()
         until = time.monotonic() + PEACE_S_MAX / 4
         while time.monotonic() < until and not all(
-            self._is_empty(unit) for unit in self._site.units if unit.process is not None
+            self._is_empty(crew.unit) for crew in self._crews
         ):
             time.sleep(0.3)
-        for unit in self._site.units:
-            end(unit.process)
+        for crew in self._crews:
+            end(crew.unit.process)
         time.sleep(0.5)
         end(self._site.collector)
+
+    def _clear(self) -> None:
+        """Nothing of ours stays behind, however it ended."""
+        if self._crews:
+            self._hands.calm()
+        for crew in self._crews:
+            if not crew.truck.stopping.is_set():
+                crew.truck.stop()
+            end(crew.unit.process)
+        end(self._site.collector)
+        for crew in self._crews:
+            crew.relay.close()
+            if crew.disk is not None:
+                unmount(crew.disk)
+        if self._mosquitto is not None:
+            end(self._mosquitto.process)
 
     def _is_empty(self, unit: Unit) -> bool:
         status = self._site.status_of(unit)
@@ -261,24 +269,39 @@ class _Drill:
 
     def _report(self, peace_s: float, live_s: float) -> dict[str, object]:
         stored = read_store(self._site.store)
-        accounts = settle(
-            [read_unit(unit.outbox, unit.unit_id) for unit in self._site.units], stored
-        )
+        units = [crew.unit for crew in self._crews]
+        accounts = settle([read_unit(unit.outbox, unit.unit_id) for unit in units], stored)
         truths = [
-            Truth(unit=unit.unit_id, unit_no=truck.unit_no, ledger=truck.ledger)
-            for unit, truck in zip(self._site.units, self._trucks, strict=True)
+            Truth(unit=crew.unit.unit_id, unit_no=crew.truck.unit_no, ledger=crew.truck.ledger)
+            for crew in self._crews
         ]
         judgement = judge(truths, stored, read_findings(self._site.store))
-        proved = judgement.owed > 0 and sum(self._kills.values()) >= self._plan.kills
+        fired = self._hands.fired
+        unfired = [one.name for one in self._faults if not fired[one.name]]
+        proves = judgement.owed > 0 and not unfired and sum(fired.values()) >= self._plan.kills
+        is_complete = (
+            proves
+            and not self._skipped
+            and judgement.owed >= COMPLETE_OWED
+            and self._wire.duplicates >= COMPLETE_DUPLICATES
+        )
         return {
             "machine": machine(),
             "plan": asdict(self._plan),
-            "sound": judgement.is_sound(accounts) and proved and live_s <= LIVENESS_S_MAX,
-            "kills": dict(self._kills) | {"all": sum(self._kills.values())},
-            "named_points": dict(self._points),
+            "sound": judgement.is_sound(accounts) and proves and live_s <= LIVENESS_S_MAX,
+            "proves": proves,
+            "complete": is_complete,  # EDGE section 12: 5,000 owed, 100 duplicates on the wire, every fault
+            "fired": dict(fired) | {"all": sum(fired.values())},
+            "unfired": unfired,
+            "skipped": self._skipped,
+            "named_points": dict(self._hands.points),
+            "points_not_tried": NOT_TRIED if "points" in self._plan.faults else {},
+            "agent_exits_on_a_bad_disk": self._hands.agent_exits,
+            "owed_a_minute": round(judgement.owed / self._stormed_s * 60),
+            "duplicates_on_the_wire": self._wire.duplicates,
             "peace_s": round(peace_s, 1),
             "liveness_s": round(live_s, 2),
-            "repeats_on_the_serial_line": sum(truck.ledger.repeats for truck in self._trucks),
+            "repeats_on_the_serial_line": sum(crew.truck.ledger.repeats for crew in self._crews),
             "accounts": _plain(accounts),
             "oracle": _plain(judgement),
         }
