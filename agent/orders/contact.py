@@ -70,7 +70,8 @@ class Contact:
         self._due_ms = 0
         self._tries = 0
         self._refused = False  # the lock has refused the old password ...
-        self._given_up = False  # ... and the next one
+        self._refused_both = False  # ... and then the next one
+        self._given_up = False
         self._questions = False  # the lock was asked whether the next password is in force ...
         self._is_old = False  # ... and has said that it is not
         self._group = 1
@@ -121,11 +122,12 @@ class Contact:
 
     def _rest(self, mono_ms: int) -> Turn | None:
         """Enough passwords were said for now."""
-        if self._refused and not self._given_up:
+        if self._given_up:
+            return None
+        if self._refused_both:
             self._given_up = True
             return Turn(trouble="the seal refuses the password that it should have")
-        if not self._refused:
-            self._tries, self._due_ms = 0, mono_ms + REST_MS
+        self._tries, self._due_ms = 0, mono_ms + REST_MS
         return None
 
     def _say_password(self) -> Turn:
@@ -167,6 +169,7 @@ class Contact:
             return Turn(keep=keep)
         # Behind a crash an answer may be one to the start before: so the other one is tried again, and then this.
         self._is_old = self._questions
+        self._refused_both = self._refused_both or (self._refused and self._questions)
         self._refused = self._refused or not self._questions
         return None
 
