@@ -70,7 +70,7 @@ class Cable:
             struck.append(fault.spec.kind)
             if fault.spec.kind == "delay":
                 begin_ms += fault.spec.delay_ms
-            else:
+            elif data:  # another fault may have taken all of it
                 data = DAMAGE[fault.spec.kind](data, fault.rng)
         self._free_ms = begin_ms + len(data) * FRAME_BITS * 1000 / baud
         return Struck(at_ms=int(self._free_ms), data=data, faults=tuple(struck))

@@ -3,7 +3,7 @@ from random import Random
 import pytest
 from hypothesis import given, strategies as st
 
-from firmware_sim.cable import DAMAGE, Cable, FaultSpec, at_wrong_rate
+from firmware_sim.cable import DAMAGE, FAULT_KINDS, Cable, FaultSpec, at_wrong_rate
 
 LINE = b"$GPGLL,,,,,,V,N*64\r\n"
 
@@ -112,3 +112,15 @@ def test_a_slow_listener_hears_fewer_bytes_and_a_quick_one_more() -> None:
 def test_any_bytes_at_any_rate_are_heard_somehow_and_alike(data: bytes, heard: int) -> None:
     assert at_wrong_rate(data, 9600, heard) == at_wrong_rate(data, 9600, heard)
     assert len(at_wrong_rate(data, 9600, heard)) <= len(data) * max(heard // 9600, 1) * 10
+
+
+@given(st.integers(0, 1_000), st.binary(min_size=1, max_size=12))
+def test_all_faults_at_once_may_strike_the_same_line(seed: int, data: bytes) -> None:
+    faults = [
+        (FaultSpec(device="gps", kind=kind, per_hour=1e9, from_ms=0, to_ms=10_000), Random(seed))
+        for kind in FAULT_KINDS
+    ]
+    line = Cable(faults)
+    assert [set(line.carry(at_ms, data, 9600).faults) for at_ms in (5, 10)] == [
+        set(FAULT_KINDS)
+    ] * 2
