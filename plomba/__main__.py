@@ -90,6 +90,7 @@ _bench.command("ingest")(bench.ingest)
 _bench.command("simulator")(bench.simulator)
 _bench.command("agent")(bench.agent)
 _bench.command("drill")(bench.drill)
+_bench.command("fuzz")(bench.fuzz)
 _bench.command("storm")(bench.storm)
 
 

@@ -197,6 +197,38 @@ def storm(
     raise typer.Exit(exits.OK if report["sound"] else exits.BAD)
 
 
+def fuzz(
+    seconds: Annotated[
+        float, typer.Option(min=0.1, max=86_400, help="How long each reader is fed.")
+    ] = 60,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(help="nmea, jt701, eseal, jt808, m100, gpsd, llrp; else all."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same bytes.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Hostile bytes against every reader: exceptions, memory, whether the cutting matters, bytes a second.
+
+    Exit 0 if nothing was raised and every reader stayed under 64 KiB; 6 otherwise; 3 outside a checkout, where the captures are.
+    """
+    from bench.fuzz import run
+    from bench.hostile import NoCorpusError, targets
+
+    try:
+        known = list(targets())
+    except NoCorpusError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(exits.NOT_FOUND) from error
+    names = reader or known
+    if unknown := [name for name in names if name not in known]:
+        typer.echo(f"no reader {', '.join(unknown)}: one of {', '.join(known)}", err=True)
+        raise typer.Exit(exits.USAGE)
+    report = run(seconds, names, seed, lambda text: typer.echo(text, err=True))
+    _print(report, as_json=as_json)
+    raise typer.Exit(exits.OK if report["sound"] else exits.BAD)
+
+
 def _print_faults(
     groups: "dict[str, str]", faults: "Sequence[Fault]", skipped: "dict[str, str]", *, as_json: bool
 ) -> None:

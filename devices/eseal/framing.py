@@ -53,7 +53,9 @@ class Framer:
             self.noise_bytes += start - at
             at = start
             end = held.find(_END, start, start + FRAME_BYTES_MAX)
-            again = held.find(_START, start + 1, end if end >= 0 else start + FRAME_BYTES_MAX)
+            # A start may share its comma with the end, and is seen first when the bytes come one by one.
+            until = end + 1 if end >= 0 else start + FRAME_BYTES_MAX
+            again = held.find(_START, start + 1, until)
             if again >= 0:
                 found.append(refuse(Reason.TRUNCATED, held[start:again]))
                 at = again

@@ -78,7 +78,7 @@ def _seal_report(frame: Frame, report: Report, at_ms: int) -> SealReport:
         mileage_km=mileage_km_of(report),
         gsm=gsm_of(report),
         wake=None,  # its numbers are not published
-        slaves=tuple(slave_of(slave) for slave in extras.slaves),
+        slaves=tuple(map(slave_of, extras.slaves)) if extras.slaves else (),
         serial=frame.serial,
         status_raw=report.status_raw,
         frame=frame.raw,

@@ -5,8 +5,8 @@ sub-locks add up. A TLV that runs out of the frame ends the list.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from struct import Struct
+from typing import Any
 
 from devices.jt808.events import read_event
 from devices.jt808.frame import Event, Extras, Slave
@@ -37,7 +37,7 @@ def tlvs_of(data: bytes, start: int) -> Iterator[tuple[int, int, bytes]]:
 
 def read_0200(data: bytes, start: int) -> Extras:
     """What the TLVs of a 0200 message add."""
-    extras = Extras()
+    said: dict[str, Any] = {}
     events: list[Event] = []
     slaves: list[Slave] = []
     for name, _, value in tlvs_of(data, start):
@@ -51,39 +51,38 @@ def read_0200(data: bytes, start: int) -> Extras:
             case 0xD5:
                 slaves += _slaves_d5(value)
             case 0xEB:
-                extras = _read_eb(value, extras)
+                said |= _read_eb(value)
             case 0x01 if len(value) == 4:
-                extras = replace(extras, mileage_km=int.from_bytes(value, "big") / 10)
+                said["mileage_km"] = int.from_bytes(value, "big") / 10
             case 0x30 if len(value) == 1:
-                extras = replace(extras, gsm=value[0])
+                said["gsm"] = value[0]
             case 0x31 if len(value) == 1:
-                extras = replace(extras, sats=value[0])
+                said["sats"] = value[0]
             case 0x69 if len(value) == 2:
-                extras = replace(extras, battery_mv=int.from_bytes(value, "big") * 10)
+                said["battery_mv"] = int.from_bytes(value, "big") * 10
             case _:
                 pass
-    if events or slaves:
-        extras = replace(extras, events=tuple(events), slaves=tuple(slaves[:_SLAVES_MAX]))
-    return extras
+    return Extras(events=tuple(events), slaves=tuple(slaves[:_SLAVES_MAX]), **said)
 
 
 def read_55xx(data: bytes, start: int) -> Extras:
     """What the TLVs of 5501 and 5502 add; `wake_raw`, `alt_m` and `tilt` rest on captured frames."""
-    extras = Extras()
+    said: dict[str, Any] = {}
+    events: list[Event] = []
     for name, _, value in tlvs_of(data, start):
         match name:
             case 0x10 if len(value) == 1:
-                extras = replace(extras, wake_raw=value[0])
+                said["wake_raw"] = value[0]
             case 0x02 if len(value) == 2:
-                extras = replace(extras, alt_m=int.from_bytes(value, "big", signed=True))
+                said["alt_m"] = int.from_bytes(value, "big", signed=True)
             case 0x0C if len(value) == 6:
-                extras = replace(extras, tilt=_TILT.unpack(value))
+                said["tilt"] = _TILT.unpack(value)
             case 0x0B if len(value) in {_CARD_BYTES, PASSWORD_BYTES}:
-                event = _lock_event(value)
-                extras = replace(extras, events=(*extras.events, event)[:_EVENTS_MAX])
+                if len(events) < _EVENTS_MAX:
+                    events.append(_lock_event(value))
             case _:
                 pass
-    return extras
+    return Extras(events=tuple(events), **said)
 
 
 def _lock_event(value: bytes) -> Event:
@@ -131,8 +130,9 @@ def _slaves_d5(value: bytes) -> list[Slave]:
     ]
 
 
-def _read_eb(value: bytes, extras: Extras) -> Extras:
+def _read_eb(value: bytes) -> dict[str, Any]:
     """Sub-TLVs: length u16 of what follows, id u16, value."""
+    said: dict[str, Any] = {}
     start = 0
     while start + 4 <= len(value):
         size = int.from_bytes(value[start : start + 2], "big")
@@ -143,14 +143,14 @@ def _read_eb(value: bytes, extras: Extras) -> Extras:
         number = int.from_bytes(data, "big")
         match name:
             case 0x0089 if len(data) == 4:
-                extras = replace(extras, removed=number & _NOT_REMOVED == 0)
+                said["removed"] = number & _NOT_REMOVED == 0
             case 0x00C5 if len(data) == 4:
-                extras = replace(extras, vibration=number & _STILL == 0)
+                said["vibration"] = number & _STILL == 0
             case 0x002D if len(data) in {2, 4}:
-                extras = replace(extras, battery_mv=number)
+                said["battery_mv"] = number
             case 0x00A8 if len(data) == 1 and number <= 100:
-                extras = replace(extras, battery_percent=number)
+                said["battery_percent"] = number
             case _:
                 pass
         start += 2 + size
-    return extras
+    return said

@@ -6,6 +6,7 @@ from hypothesis import given, settings, strategies as st
 from devices import Fact, MisuseError, Odd, SealAnswer, SealEvent, SealReport
 from devices.eseal import EsealReader, Framer, PowerOff, RemoteUnlock
 from devices.eseal.message import Frame
+from tests.devices.cutting import check_each_offset
 from tests.devices.seal_cases import Case, cases, data_of, differences, iso_ms, plain
 
 NOW_MS = 1_800_000_000_000
@@ -163,6 +164,7 @@ def test_an_impossible_or_unset_clock_is_not_believed(date: str) -> None:
     (b"##S," + b"x" * 600 + NORMAL, ["too_long", "report"]),
     (b"###S,eSeal,1,1,1,Normal,E##", ["malformed"]),
     (b"##S,E##", ["malformed"]),
+    (b"##S,eSeal##S,E##", ["truncated", "malformed"]),  # found by `plomba bench fuzz`
 ])  # fmt: skip
 def test_what_comes_out_of_a_line(data: bytes, wanted: list[str]) -> None:
     framer = Framer()
@@ -198,6 +200,10 @@ def test_any_cutting_gives_the_same_facts_and_counters(
     assert got == facts
     assert cut.wake(NOW_MS + 10_000) == whole.wake(NOW_MS + 10_000)
     assert cut.counters == whole.counters
+
+
+def test_a_start_that_shares_its_comma_with_the_end_means_the_same_however_it_is_cut() -> None:
+    check_each_offset(EsealReader, b"##S,eSeal##S,E##" + NORMAL)
 
 
 @pytest.mark.parametrize("case", GOOD + BAD, ids=lambda case: case.name)
