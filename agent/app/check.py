@@ -18,9 +18,10 @@ import serial
 from agent.app.identity import CA_FILE, IdentityError, fingerprint, load, tls_files
 from agent.app.versions_disk import CURRENT, first_life
 from agent.config import BadConfigError, Config, Link, read_text
-from agent.io import clock, disk
+from agent.io import clock, disk, seal_file
 from agent.io.clock import Clock
 from agent.io.mqtt import Connection, Heard, LineEvent, Server, TlsFilesError, tls_context
+from agent.io.secret_file import SecretFileError, read_secret
 from agent.io.serial_port import holder_of
 from agent.io.status import StatusError, ask
 from wire import Refused
@@ -87,6 +88,7 @@ def look(config_file: Path, *, offline: bool) -> Iterator[Finding]:
     yield from _store(config, running)
     yield from _disks(config)
     yield from _clock(config)
+    yield from _seals(config)
     for link in config.links:
         yield _port(link, running)
     for server in () if offline else config.servers:
@@ -106,6 +108,27 @@ def _identity(config: Config) -> Finding:
     if isinstance(opened, Refused) or not verify(opened, Aad.HELLO, identity.public_key):
         return bad(name, "a signature made with the key does not hold", "enrol the unit anew")
     return ok(name, f"key {fingerprint(identity.public_key)}, it signs; pins of {config.unit_id}")
+
+
+def _seals(config: Config) -> Iterator[Finding]:
+    """Whether an order could open them; the passwords themselves stay where they are."""
+    for seal_id in sorted(config.seal_ids):
+        name, path = f"seal {seal_id}", config.secret_files.get(seal_id)
+        try:
+            keep = seal_file.load(config.state_dir / "seals", seal_id)
+            if path is not None:
+                read_secret(path)
+        except SecretFileError as error:
+            yield bad(name, str(error), "mode 0600, owned by the user that the agent runs as")
+            continue
+        if keep is not None and keep.password is not None:
+            yield ok(name, "its first contact's password is kept here")
+        elif path is not None:
+            yield ok(name, f"{path} holds a password")
+        elif seal_id in config.first_contacts:
+            yield ok(name, "first contact is to come")
+        else:
+            yield warn(name, "no password: no order opens it", f"seals.{seal_id}.secret_file")
 
 
 def _running(config: Config) -> dict[str, object] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from agent.app.check import Level, look
 from agent.app.contacts import fresh_password
 from agent.config import BadConfigError, of_text
 from agent.io import seal_file
@@ -18,11 +19,13 @@ from firmware_sim.eseal import Jt701d
 from tests.agent.orders_rig import (
     BEGIN_MS,
     OTHER_SEAL,
+    PASSWORD,
     SEAL,
     HandClock,
     Wire,
     new_seal,
     on_the_road,
+    secret_file,
     words,
 )
 from tests.agent.outbox_rig import all_rows
@@ -265,3 +268,30 @@ def test_a_first_contact_is_wanted_by_name_only() -> None:
     assert wanted.secret_files == {}
     with pytest.raises(BadConfigError, match=r"seals\.7\.first_contact"):
         of_text(f"{UNIT}{LINK}[seals.7]\nfirst_contact = true\n")
+
+
+@pytest.mark.parametrize(
+    ("seal", "mode", "keep", "level", "says"),
+    [
+        ('secret_file = "{secret}"', 0o600, None, Level.OK, "holds a password"),
+        ('secret_file = "{secret}"', 0o640, None, Level.BAD, "others can read it"),
+        ('secret_file = "/nowhere"', 0o600, None, Level.BAD, "No such file"),
+        ("", 0o600, None, Level.WARN, "no order opens it"),
+        ("first_contact = true", 0o600, None, Level.OK, "to come"),
+        ("first_contact = true", 0o600, Keep(password="abc123"), Level.OK, "is kept here"),
+    ],
+)
+def test_check_tells_whether_an_order_could_open_a_seal(
+    tmp_path: Path, seal: str, mode: int, keep: Keep | None, level: Level, says: str
+) -> None:
+    secret = secret_file(tmp_path)
+    secret.chmod(mode)
+    if keep is not None:
+        seal_file.save(tmp_path / "seals", SEAL, keep)
+    unit = UNIT.replace("[unit]\n", f'[unit]\nstate_dir = "{tmp_path}"\n')
+    file = tmp_path / "unit.toml"
+    file.write_text(f"{unit}{LINK}[seals.{SEAL}]\n{seal.format(secret=secret)}\n")
+    [found] = [one for one in look(file, offline=True) if one.name == f"seal {SEAL}"]
+    assert (found.level, says in found.detail) == (level, True), found
+    assert PASSWORD not in str(found)
+    assert "abc123" not in str(found)

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from agent.app.kill import APP_POINTS
-from agent.orders import Book, Scene, State, Step, Steward, read_book
+from agent.orders import Book, Scene, State, Step, Steward, means_of, read_book
 from agent.outbox import KILL_POINTS
 from devices import Fact, SealAnswer, SealEvent, SealReport
+from devices.eseal import EsealReader, RemoteUnlock
+from firmware_sim.ct_c import CtC
 from firmware_sim.eseal import Jt701d
+from firmware_sim.seal_settings import SealSpec
+from firmware_sim.world import Track, Vertex, World
 from tests.agent.facts import UTC, at, report
 from tests.agent.orders_rig import (
     BEGIN_MS,
@@ -29,6 +33,7 @@ from tests.agent.orders_rig import (
 from tests.agent.outbox_rig import image
 from wire.orders import OrderKind, OrderResult
 
+ESEAL = "2000001"
 ENDS = {OrderResult.DONE, OrderResult.FAILED, OrderResult.SEAL_SILENT}
 
 
@@ -266,6 +271,39 @@ def test_e22_a_flipped_bit_in_the_memory_of_orders_is_seen(
         book = read_book({**world.cells, name: bytes(flipped)}.get)
         assert book.damaged
         assert book != read_book(world.cells.get)
+
+
+def test_an_eseal_opens_by_its_own_word_and_says_so_by_its_own_event() -> None:
+    track = Track(vertices=(Vertex(t_ms=0, lat=41.0, lon=69.0),))
+    spec = SealSpec(id=ESEAL, protocol="eseal", armed=True)
+    seal = CtC(spec, World(track), start_ms=UTC, seed=1)
+    reader, course = EsealReader(seal_id=ESEAL), Course()
+    scene = Scene(moment=at(5_000), protocol="eseal")
+    said = 0
+    for world_ms in range(0, 90_000, 250):
+        if (due_ms := seal.next_due_ms()) is not None and due_ms <= world_ms:
+            seal.wake(world_ms)
+        for fact in reader.feed(b"".join(one.data for one in seal.take()), world_ms):
+            if isinstance(fact, SealAnswer | SealReport | SealEvent):
+                course.carry_out(course.steward.hear(fact, at(world_ms)))
+        if world_ms == 65_000:  # it has reported, so its prefix is known
+            step = course.steward.take(words(seal=ESEAL), None, scene)
+            assert step is not None
+            course.carry_out(step)
+            assert step.say is not None
+            assert isinstance(step.say.order, RemoteUnlock)
+            reader.order(step.say.order, world_ms)
+        if out := reader.take_bytes():
+            said += b"RC-Unlock" in out
+            seal.feed(out, world_ms)
+    assert (said, course.ends) == (1, [((1).to_bytes(16, "big"), OrderResult.DONE)])
+    assert seal.truth(90_000)["seal"] == "opened"
+
+
+def test_a_seal_whose_language_has_no_such_order_is_not_opened() -> None:
+    assert means_of("jt808", one_time=None, static="p") == "jt808 cannot be told to open"
+    assert means_of(None, one_time="p", static="p") == "no line to this seal"
+    assert means_of("jt701", one_time=None, static=None) == "no password"
 
 
 def test_an_empty_store_is_an_empty_book() -> None:
