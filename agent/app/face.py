@@ -11,8 +11,7 @@ from agent import Identity, Moment
 from agent.app.line import Line
 from agent.app.view import View, text
 from agent.io.status import HTML, TEXT, Answer, Request, as_json
-from agent.outbox import Outbox
-from agent.outbox.words import Previous
+from agent.outbox import Outbox, Previous
 from wire import handover
 
 if TYPE_CHECKING:

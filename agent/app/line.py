@@ -127,7 +127,7 @@ class Line:
         self._dialler = Dialler(
             config=config, tls=tls, boot_no=outbox.boot_no, moment=moment, deliver=self.deliver
         )
-        self._known = (outbox.generation, self._shelf.home())
+        self._known = (outbox.generation, self._shelf.home(), outbox.waits_behind)
         self.uplink = Uplink(
             settings=config.uplink,
             rng=rng,
@@ -135,6 +135,7 @@ class Line:
             lines=self._shelf.lines(),
             urgent=outbox.urgent()[-URGENT_MAX:],
             home=self._known[1],
+            behind_pos=self._known[2],
         )
 
     # inputs, from the loop's thread and from others
@@ -402,7 +403,7 @@ class Line:
 
     async def _synchronise(self) -> None:
         """Tell the uplink if the outbox is another than it knows."""
-        known = (self._outbox.generation, self._shelf.home())
+        known = (self._outbox.generation, self._shelf.home(), self._outbox.waits_behind)
         if known == self._known:
             return
         self._known = known
@@ -411,6 +412,7 @@ class Line:
             urgent=self._outbox.urgent()[-URGENT_MAX:],
             newest=None,
             home=known[1],
+            behind_pos=known[2],
             mono_ms=self._moment().mono_ms,
         )
         await self._carry_out(wishes)

@@ -88,6 +88,7 @@ class Pulse:
             tasks_ms={**self._tasks(mono_ms), "question": mono_ms - self._questioned_ms},
             deadlines_ms=self._deadlines(mono_ms),
             links_ms=self._links(mono_ms),
+            spilling=self._outbox.spilled,
         )
         why = trouble(signs, self._limits)
         self._tell(why)

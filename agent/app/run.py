@@ -121,9 +121,14 @@ async def run(
 async def _open_outbox(config: Config, enrolled: Enrolled, moment: Moment, at: At) -> Outbox:
     boot = Boot(boot_id=clock.boot_id() or secrets.token_bytes(16), program=PROGRAM)
     try:
-        config.outbox_dir.mkdir(parents=True, exist_ok=True)
         return await Outbox.open(
-            config.outbox_dir, config.outbox, enrolled.identity, boot, moment, at=at
+            config.outbox_dir,
+            config.outbox,
+            enrolled.identity,
+            boot,
+            moment,
+            run=config.run_dir,
+            at=at,
         )
     except OSError as error:
         raise StartError(f"{config.outbox_dir}: {error.strerror}; make it ours to write") from error
@@ -295,6 +300,7 @@ class Unit:
         watch = tasks.create_task(self._watch(), name="watch")
         settings = tasks.create_task(self._versions.run(self._stop), name="config")
         pulse = tasks.create_task(self._pulse.run(), name="pulse")
+        salvage = tasks.create_task(self._salvage(), name="salvage")
         question = tasks.create_task(self._pulse.ask_writer(), name="question")
         self._watchdog.ready()
         renewal = None
@@ -312,7 +318,7 @@ class Unit:
         say("started", unit=self._config.unit_id, program=PROGRAM, batch_no=current.batch_no)
         await self._stop.wait()
         self._watchdog.stopping()
-        for task in (settings, pulse, question):
+        for task in (settings, pulse, question, salvage):
             task.cancel()
         if renewal is not None:
             renewal.cancel()
@@ -408,6 +414,23 @@ class Unit:
                 self._post_health()
                 await self._remember_rates()
 
+    async def _salvage(self) -> None:
+        """What is left of a file that was set aside comes back between two seals; mostly there is none."""
+        while True:
+            more = False
+            try:
+                more = await self._outbox.salvage(self._way.moment())
+            except OutboxError as error:
+                warn("salvage_waits", error=str(error))
+            if not more:
+                await asyncio.sleep(WATCH_S)
+
+    def _store_words(self) -> str:
+        if self._outbox.spilled:
+            return "spill"
+        pressure = self._outbox.pressure
+        return "full" if pressure >= 4 else f"pressure {pressure}"
+
     def _tell_news(self) -> None:
         news = self._outbox.take_news()
         for one in news:
@@ -439,7 +462,7 @@ class Unit:
                 rss_kib=disk.rss_kib(),
                 cpu_permille=used_ms * 1000 // passed_ms if passed_ms > 0 else None,
                 restarts=self._outbox.stats().starts_ever,
-                store="full" if self._outbox.pressure >= 4 else f"pressure {self._outbox.pressure}",
+                store=self._store_words(),
                 uplink=self._line.state.value,
             )
         )

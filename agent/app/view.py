@@ -133,6 +133,7 @@ class View:
         except (TimeoutError, OutboxError):
             return "silent", None
         state = "full" if self._outbox.pressure >= 4 else "ok"
+        state = "spill" if self._outbox.spilled else state
         age_ms = moment.mono_ms - oldest[0].sealed_mono_ms if oldest else None
         return state, None if age_ms is None else max(age_ms, 0) // 1000
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from agent import StoredBatch
 from agent.outbox.words import ChainReason, Previous
+from wire.canon import decode
 
 CHAINS_MAX = 16  # remembered after their rows are gone: an unclean start a day for two weeks
 SEQ_UNKNOWN = -1  # of a chain that only the collector remembers, or with nothing sealed yet
@@ -47,6 +48,9 @@ class Book:
     covered_pos: int = 0  # up to here every row is covered: spare
     spare_bytes: int = 0
     rows: int = 0
+    chain_floor: int = (
+        0  # chains that begin here have a higher id: those of a lost store come back below
+    )
     stop_is_newest: bool = False  # the newest event of the newest batch is `stop`
 
     @property
@@ -109,3 +113,10 @@ def joined(gone: tuple[tuple[int, int], ...], first: int, last: int) -> tuple[tu
         else:
             out.append((begin, end))
     return tuple(out[-HOLES_MAX:])
+
+
+def count_of(book: Book, name: str) -> int:
+    """A number that the store counts for ever."""
+    cell = book.memory.get(name)
+    value = None if cell is None else decode(cell)
+    return value if isinstance(value, int) else 0

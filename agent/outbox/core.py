@@ -12,6 +12,8 @@ from agent.outbox.book import Chain
 from agent.outbox.forget import Held, carry_out
 from agent.outbox.reading import find, head_at, newest, raw, read, waiting
 from agent.outbox.rows import Row
+from agent.outbox.salvage import SALVAGE, salvage
+from agent.outbox.spill import SPILL
 from agent.outbox.start import start
 from agent.outbox.transaction import Transaction
 from agent.outbox.word import HOME, found_again, hear, tip_of
@@ -42,6 +44,8 @@ OWN_NAMES = frozenset(
         "boot_no",
         "clean",
         HOME,
+        SALVAGE,
+        SPILL,
         "r1",
         "r2",
         "seen",
@@ -71,13 +75,15 @@ class Outbox:
         boot: Boot,
         moment: Moment,
         *,
+        run: Path | None = None,
         at: At = no_op,
     ) -> "Outbox":
         """Lock, open, check, choose the chain, commit the first batch (genesis if new, boot).
 
-        Raises OutboxLockedError if another agent holds the directory, OutboxDiskError if the disk refuses.
+        `run`: a directory on a tmpfs, where it goes on while the disk refuses. Raises OutboxLockedError if another agent holds the
+        directory, OutboxDiskError if the disk refuses and there is no `run`.
         """
-        return cls(await start(directory, settings, identity, boot, moment, at))
+        return cls(await start(directory, settings, identity, boot, moment, at, run=run))
 
     async def run(self) -> None:
         """The one writer: takes jobs until `close`. Nothing is stored or read while it does not run."""
@@ -245,7 +251,22 @@ class Outbox:
         """A new chain behind `receipt` (reason 4): AHEAD on a chain in force. Every StoredBatch in other hands is void."""
         return await self._do(lambda: found_again(self._writer, receipt, moment))
 
+    async def salvage(self, moment: Moment) -> bool:
+        """One slice of what was set aside; whether there is more. Between two seals, until it says no."""
+        return await self._do(lambda: salvage(self._writer, moment))
+
     # The state
+
+    @property
+    def waits_behind(self) -> int | None:
+        """Rows from this place on wait for what is being salvaged, in the order of sending; early copies do not."""
+        work = self._writer.salvage
+        return None if work is None else work.floor_pos
+
+    @property
+    def spilled(self) -> bool:
+        """It is in the run directory: the disk refuses."""
+        return self._writer.spill is not None
 
     @property
     def boot_no(self) -> int:
@@ -314,13 +335,15 @@ class Outbox:
             waiting=sum(chain.waiting for chain in chains),
             urgent=len(self.urgent()),
             bytes_used=writer.used_bytes,
-            bytes_max=writer.settings.bytes_max,
+            bytes_max=writer.bytes_max,
             spare_bytes=book.spare_bytes,
             pressure=writer.pressure,
             evicted_ever=_count(self.memory("evicted")),
             starts_ever=_count(self.memory("starts")),
             aside_files=len(writer.disk.asides()),
             ballast=writer.disk.has_ballast(),
+            spilled=writer.spill is not None,
+            salvaging=writer.salvage is not None,
             newest_pos=book.newest_pos,
             commits=writer.counters["commits"],
             counters=dict(writer.counters),

@@ -6,25 +6,28 @@ Law: a damaged file is renamed, never deleted unseen; the oldest aside goes only
 import fcntl
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
-from agent.outbox.words import OutboxLockedError
+from agent.outbox.words import OutboxDiskError, OutboxLockedError
 
 STORE = "outbox.db"
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
 _CHUNK_BYTES = 65_536
+INODES_MIN = 100
+ASIDES_MAX = 2
 _ASIDE = re.compile(r"outbox\.bad-([1-9][0-9]*)(?:-wal|-shm|-journal)?")
 
 
 class Disk:
-    """The state directory; holds the lock from `Disk(...)` to `release`."""
+    """The state directory; holds the lock from `Disk(...)` to `release`. `run`: on a tmpfs, for when the disk refuses."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, run: Path | None = None) -> None:
         self.directory = directory
         self.store = directory / STORE
+        self.run = run
         self._ballast = directory / "ballast"
-        directory.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(directory / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = self._open_lock()
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -32,6 +35,21 @@ class Disk:
             raise OutboxLockedError(
                 f"{directory} is held by another agent: stop it, or set unit.state_dir"
             ) from error
+
+    def _open_lock(self) -> int:
+        """The lock lies on the disk; on one that takes no file it is read only, and where there is none it lies in `run`."""
+        path = self.directory / "agent.lock"
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            if self.run is None:
+                raise
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self.run.mkdir(parents=True, exist_ok=True)
+            return os.open(self.run / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def release(self) -> None:
         """Another agent may have the store now."""
@@ -42,9 +60,46 @@ class Disk:
         return self.has_ballast() or bool(self.asides())
 
     def free_bytes(self) -> int:
-        """What the disk still has for us."""
+        """What the disk still has for us; OutboxDiskError if it does not answer."""
+        return _free_bytes(self.directory)
+
+    def lacks_inodes(self) -> bool:
+        """Whether a new file could be one too many; file systems without inodes never lack them."""
         stat = os.statvfs(self.directory)
-        return stat.f_bavail * stat.f_frsize
+        return stat.f_files > 0 and stat.f_favail < INODES_MIN
+
+    # the run directory
+
+    @property
+    def spill(self) -> Path | None:
+        """The store in the run directory, there or not."""
+        return None if self.run is None else self.run / "spill" / STORE
+
+    def new_spill(self) -> Path:
+        """Room for a store in the run directory; OutboxDiskError if there is none."""
+        self.drop_spill()
+        path = self.spill
+        assert path is not None, "asked before"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutboxDiskError(f"{path.parent}: {error.strerror}") from error
+        return path
+
+    def drop_spill(self) -> None:
+        """Its rows are on the disk, or it cannot be read."""
+        path = self.spill
+        if path is None:
+            return
+        for suffix in _SUFFIXES:
+            path.with_name(f"{STORE}{suffix}").unlink(missing_ok=True)
+
+    def spill_free_bytes(self) -> int:
+        """What the run directory still has for us."""
+        assert self.run is not None, "asked before"
+        return _free_bytes(self.run)
+
+    # beside the store
 
     def set_strays_aside(self) -> bool:
         """A WAL without its store must not meet a new one. True if there was one."""
@@ -55,17 +110,48 @@ class Disk:
 
     def set_aside(self) -> str:
         """Rename the store's files to `outbox.bad-<n>`; gives that name."""
-        name = f"outbox.bad-{max(self.asides(), default=0) + 1}"
+        number = max([self._asides_ever(), *self.asides()]) + 1
+        name = f"outbox.bad-{number}"
         for suffix in _SUFFIXES:
             path = self.directory / f"{STORE}{suffix}"
             if path.exists():
                 path.rename(self.directory / f"{name}{suffix}")
         self.sync()
+        with suppress(
+            OSError
+        ):  # it is counted so that a number never comes again; the names count too
+            os.pwrite(self._lock, f"{number}\n".encode(), 0)
         return name
+
+    def _asides_ever(self) -> int:
+        try:
+            text = os.pread(self._lock, 16, 0).split(b"\n")[0]
+        except OSError:
+            return 0
+        return int(text) if text.isdigit() else 0
+
+    def aside(self, number: int) -> Path:
+        """The store that was set aside under that number."""
+        return self.directory / f"outbox.bad-{number}"
+
+    def trim_asides(self, bytes_max: int) -> None:
+        """Two sets are kept, and no more than these bytes; the oldest goes first."""
+        while (asides := self.asides()) and (
+            len(asides) > ASIDES_MAX or self._asides_bytes() > bytes_max
+        ):
+            if not self.drop_oldest_aside():
+                return
+
+    def _asides_bytes(self) -> int:
+        names = (path for path in self.directory.iterdir() if _ASIDE.fullmatch(path.name))
+        return sum(path.stat().st_size for path in names)
 
     def asides(self) -> list[int]:
         """Numbers of what was set aside, oldest first."""
-        names = (_ASIDE.fullmatch(path.name) for path in self.directory.iterdir())
+        try:
+            names = [_ASIDE.fullmatch(path.name) for path in self.directory.iterdir()]
+        except OSError:  # the disk is gone
+            return []
         return sorted({int(match[1]) for match in names if match is not None})
 
     def drop_oldest_aside(self) -> bool:
@@ -106,3 +192,11 @@ class Disk:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _free_bytes(directory: Path) -> int:
+    try:
+        stat = os.statvfs(directory)
+    except OSError as error:
+        raise OutboxDiskError(f"{directory}: {error.strerror}") from error
+    return stat.f_bavail * stat.f_frsize

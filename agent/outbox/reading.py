@@ -10,7 +10,7 @@ from agent.outbox.forget import DISK_DAMAGED, drop
 from agent.outbox.rows import Row, stored
 from agent.outbox.store import DamagedError
 from agent.outbox.transaction import Transaction
-from agent.outbox.words import News, Trouble
+from agent.outbox.words import News, OutboxDiskError, Trouble
 from agent.sealer import Closing, OpenBatch
 
 if TYPE_CHECKING:
@@ -32,9 +32,27 @@ async def read(writer: "Writer", pos: int, moment: Moment) -> bytes | None:
     return None
 
 
+async def look(writer: "Writer", where: str, *values: int, newest_first: bool = False) -> list[Row]:
+    """Rows of the store; while the disk refuses also those that it still shows. `where` ends in ORDER BY and LIMIT."""
+    spill = writer.spill
+    if spill is None:
+        return await writer.transaction().rows(where, *values)
+    shelves = [writer.transaction().rows]
+    if spill.beside is not None:
+        shelves.insert(1 if newest_first else 0, writer.transaction_on(spill.beside).rows)
+    found: list[Row] = []
+    for rows in shelves:
+        try:
+            found += await rows(where, *values)
+        except (DamagedError, OutboxDiskError):
+            continue  # what cannot be read now is not lost for that
+    limit = values[-1] if "LIMIT ?" in where else 1
+    return found[:limit]
+
+
 async def _row(writer: "Writer", pos: int, moment: Moment) -> Row | None:
     try:
-        rows = await writer.transaction().rows("pos = ?", pos)
+        rows = await look(writer, "pos = ?", pos)
     except DamagedError as error:
         await writer.set_aside(moment, str(error))
         return None
@@ -44,8 +62,8 @@ async def _row(writer: "Writer", pos: int, moment: Moment) -> Row | None:
 async def newest(writer: "Writer") -> list[bytes]:
     """Envelopes of the newest rows, oldest first, at most 64; what is damaged is left to whoever sends it."""
     try:
-        rows = await writer.transaction().rows(
-            "pos > ? ORDER BY pos DESC LIMIT ?", -1, ROWS_AT_ONCE
+        rows = await look(
+            writer, "pos > ? ORDER BY pos DESC LIMIT ?", -1, ROWS_AT_ONCE, newest_first=True
         )
     except DamagedError:
         return []
@@ -55,7 +73,7 @@ async def newest(writer: "Writer") -> list[bytes]:
 async def raw(writer: "Writer", from_pos: int, count_max: int) -> list[tuple[bytes, Row]]:
     """Rows from `from_pos` on, each with its chain's id; empty if the file cannot be read: the next job sets it aside."""
     try:
-        rows = await writer.transaction().rows("pos >= ? ORDER BY pos LIMIT ?", from_pos, count_max)
+        rows = await look(writer, "pos >= ? ORDER BY pos LIMIT ?", from_pos, count_max)
     except DamagedError:
         return []
     chains = writer.book.chains
@@ -67,12 +85,10 @@ async def waiting(writer: "Writer", after_pos: int, count_max: int) -> list[Stor
     moment = writer.moment
     assert moment is not None, "a start has stored its first batch"
     found: list[StoredBatch] = []
-    pos = max(after_pos, writer.book.covered_pos)
+    pos = after_pos if writer.spill is not None else max(after_pos, writer.book.covered_pos)
     while len(found) < count_max:
         try:
-            rows = await writer.transaction().rows(
-                "pos > ? ORDER BY pos LIMIT ?", pos, ROWS_AT_ONCE
-            )
+            rows = await look(writer, "pos > ? ORDER BY pos LIMIT ?", pos, ROWS_AT_ONCE)
         except DamagedError as error:
             await writer.set_aside(moment, str(error))
             return []
@@ -97,9 +113,7 @@ async def find(writer: "Writer", chain_id: bytes, batch_no: int) -> Row | None:
     if chain is None or batch_no > chain.last_no:
         return None
     try:
-        rows = await writer.transaction().rows(
-            "chain = ? AND no >= ? ORDER BY pos LIMIT 1", chain.id, batch_no
-        )
+        rows = await look(writer, "chain = ? AND no >= ? ORDER BY pos LIMIT 1", chain.id, batch_no)
     except DamagedError:
         return None  # the next job that must not fail sets the file aside
     return rows[0] if rows else None
@@ -122,6 +136,8 @@ async def head_at(writer: "Writer", chain_id: bytes, batch_no: int) -> bytes | N
 async def drop_bad(writer: "Writer", bad: Row, moment: Moment) -> None:
     """A row that fails its own signature goes, with its bad neighbours, and is confessed."""
     generation = writer.generation
+    if writer.spill is not None and bad.pos < writer.spill.from_pos:
+        return  # the disk cannot be written: it is confessed when it is back
 
     async def body(tx: Transaction) -> None:
         if writer.generation != generation:  # the whole file was set aside meanwhile

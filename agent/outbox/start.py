@@ -1,67 +1,69 @@
 """From a directory to a writer with its first batch committed (EDGE section 4, start and which chain).
 
-Law: whatever lies there, the unit collects: a damaged file is set aside, in doubt a new chain begins.
+Law: whatever lies there, the unit collects: a damaged file is set aside, a disk that refuses is gone round, in doubt a new chain begins.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent import Boot, Identity, Kept, Moment, StoredBatch, Weight
-from agent.outbox.book import Book, Chain, Found, choose_chain, joined
+from agent import Boot, Identity, Kept, Moment, Weight
+from agent.outbox.book import Book, choose_chain, count_of
 from agent.outbox.disk import Disk
-from agent.outbox.forget import DISK_DAMAGED, advance, confession, drop
-from agent.outbox.rows import (
-    URGENT,
-    Row,
-    body_of,
-    event,
-    last_event_kind,
-    open_row,
-    stored,
+from agent.outbox.forget import advance
+from agent.outbox.load import Loaded, boot_no_of, confess, load, nothing
+from agent.outbox.rows import event
+from agent.outbox.salvage import (
+    CHAIN_STEP_BITS,
+    SALVAGE,
+    STORE_STEP_BITS,
+    Salvage,
+    cell_of,
+    peek,
+    salvage_of,
 )
-from agent.outbox.store import DamagedError, Store, blob, number
-from agent.outbox.transaction import COLUMNS, Transaction, row_of
+from agent.outbox.spill import (
+    RETRY_MS,
+    SPILL,
+    SPILL_BYTES_MAX,
+    UNREAD_CHAIN,
+    UNREAD_POS,
+    Spill,
+    is_newer,
+    spill_cell,
+    spill_of,
+    tell,
+)
+from agent.outbox.store import DamagedError, Store, StoreFullError
+from agent.outbox.transaction import Transaction
 from agent.outbox.word import look_home, stay
-from agent.outbox.words import At, News, OutboxSettings, Previous, Trouble
-from agent.outbox.writer import Writer, count_of
+from agent.outbox.words import (
+    At,
+    OutboxDiskError,
+    OutboxError,
+    OutboxLockedError,
+    OutboxSettings,
+    Trouble,
+)
+from agent.outbox.writer import Writer
 from agent.sealer import Closing, OpenBatch
 from wire.canon import encode
-from wire.envelope import kid_of
 from wire.records import EventKind
 
-WALK_ROWS = 2_048  # of four integers at a time: the walk must not fill the memory
-CONFESSIONS_MAX = 32  # holes told in one start; a start must not take longer than 3 s
+SOON_MS = 1_000  # the first batch is committed before the disk is tried
+HOME_POS_NONE = 1 << 62  # above every place: nothing of that file had to stay at home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hole:
-    """Numbers that should be there and are not."""
+class Opened:
+    """A store that is believed, and how it came to be."""
 
-    chain: int
-    first: int
-    last: int
-    before_pos: int | None
-    after_pos: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A store that was opened and believed."""
-
-    book: Book
-    found: Found
-    holes: tuple[Hole, ...] = ()
-    bad: tuple[Row, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where one row stands: all of it but the envelope."""
-
-    pos: int
-    chain: int
-    no: int
-    weight: int
+    store: Store
+    loaded: Loaded
+    damage: str | None = None
+    refused: str | None = None  # why it is not the disk's
+    spill: Spill | None = None
+    salvage: Salvage | None = None
+    boot_no: int | None = None  # if a file that was set aside still says it
 
 
 async def start(
@@ -71,9 +73,11 @@ async def start(
     boot: Boot,
     moment: Moment,
     at: At,
+    *,
+    run: Path | None = None,
 ) -> Writer:
-    """Lock, open, check, choose the chain, commit the first batch."""
-    disk = Disk(directory)
+    """Lock, open, check, choose the chain, commit the first batch. `run`: a directory on a tmpfs."""
+    disk = Disk(directory, run)
     try:
         return await _start(disk, settings, identity, boot, moment, at)
     except BaseException:
@@ -89,51 +93,149 @@ async def _start(
     moment: Moment,
     at: At,
 ) -> Writer:
-    damage: str | None = None
-    lived = disk.has_lived() or (disk.store.exists() and disk.store.stat().st_size == 0)
-    if not disk.store.exists():
-        damage = "its WAL is there, the store is not" if disk.set_strays_aside() else None
+    opened = await _open(disk, settings, identity, boot, moment, at)
     try:
-        store, loaded = await _open(disk, settings, identity, boot, at, lived=lived)
-    except DamagedError as error:
-        damage = f"{error}; kept as {disk.set_aside()}"
-        store = await Store.open(disk.store, settings.bytes_max)
-        loaded = Loaded(book=Book(), found=_nothing(lived=True))
-    try:
-        boot_no = _boot_no(loaded, boot)
+        loaded = opened.loaded
         writer = Writer(
             disk=disk,
-            store=store,
+            store=opened.store,
             book=loaded.book,
             settings=settings,
             identity=identity,
             boot=boot,
-            boot_no=boot_no,
+            boot_no=boot_no_of(loaded, boot) if opened.boot_no is None else opened.boot_no,
             at=at,
         )
-        if damage is not None:
-            writer.tell(Trouble.DAMAGED, damage)
+        writer.spill, writer.salvage = opened.spill, opened.salvage
+        if opened.damage is not None:
+            writer.tell(Trouble.DAMAGED, opened.damage)
+        if opened.refused is not None:
+            writer.tell(Trouble.SPILL, opened.refused)
         await _first_batch(writer, loaded, moment)
     except BaseException:
-        await store.close()
+        await opened.store.close()
         raise
     writer.mend_ballast()
     return writer
 
 
 async def _open(
-    disk: Disk,
-    settings: OutboxSettings,
-    identity: Identity,
-    boot: Boot,
-    at: At,
-    *,
-    lived: bool,
+    disk: Disk, settings: OutboxSettings, identity: Identity, boot: Boot, moment: Moment, at: At
+) -> Opened:
+    spilled, doubt = await _open_spill(disk, identity, boot, moment, at)
+    if spilled is not None:
+        there = await _newest_pos_on(disk)
+        if there is None or is_newer(spilled.loaded.book, there):
+            return spilled
+        await spilled.store.close()
+        disk.drop_spill()  # it was moved back before the process ended
+    try:
+        return await _open_disk(disk, settings, identity, boot, at, doubt=doubt)
+    except OutboxLockedError:
+        raise
+    except (OutboxDiskError, StoreFullError, OSError) as error:
+        if disk.run is None:
+            raise OutboxDiskError(str(error)) from error
+        return await _fresh_spill(disk, moment, str(error))
+
+
+async def _newest_pos_on(disk: Disk) -> int | None:
+    """Newest place on the disk; None if it does not answer, or shows nothing that can be read."""
+    try:
+        store = await Store.open_aside(disk.store)
+    except OutboxError:
+        return None
+    try:
+        cells = await store.run("SELECT max(pos) FROM batch")
+    except OutboxError:
+        return None
+    finally:
+        await store.close()
+    pos = cells[0][0]
+    return pos if isinstance(pos, int) else None
+
+
+async def _open_spill(
+    disk: Disk, identity: Identity, boot: Boot, moment: Moment, at: At
+) -> tuple[Opened | None, bool]:
+    """The store in the run directory, if there is one; and whether there was one that nobody can read any more."""
+    path = disk.spill
+    if path is None or not path.exists():
+        return None, False
+    try:
+        store = await Store.open(path, SPILL_BYTES_MAX)
+    except OutboxError:
+        disk.drop_spill()
+        return None, True
+    loaded: Loaded | None
+    try:
+        loaded = await load(store, identity, boot, lived=True, checked=True)
+        begun = spill_of(loaded.book) if loaded.book.rows else None
+    except DamagedError:
+        begun = None
+        loaded = None
+    if (
+        loaded is None or begun is None
+    ):  # damaged, or the process ended before the first batch was in it
+        await store.close()
+        disk.drop_spill()
+        return None, True
+    at("start:opened")
+    from_pos, head = begun
+    spill = Spill(from_pos=from_pos, head=head, retry_ms=moment.mono_ms + SOON_MS, beside=None)
+    opened = Opened(
+        store=store,
+        loaded=replace(loaded, holes=()),  # what it has not is on the disk
+        refused="it goes on where it was",
+        spill=spill,
+    )
+    return opened, False
+
+
+async def _fresh_spill(disk: Disk, moment: Moment, why: str) -> Opened:
+    """Nothing is known of what the disk holds: a chain of its own, far above all others."""
+    store = await Store.open(disk.new_spill(), SPILL_BYTES_MAX)
+    spill = Spill(
+        from_pos=UNREAD_POS + 1, head=None, retry_ms=moment.mono_ms + RETRY_MS, beside=None
+    )
+    book = Book(newest_pos=UNREAD_POS, chain_floor=UNREAD_CHAIN)
+    return Opened(
+        store=store, loaded=Loaded(book=book, found=nothing(lived=True)), refused=why, spill=spill
+    )
+
+
+async def _open_disk(
+    disk: Disk, settings: OutboxSettings, identity: Identity, boot: Boot, at: At, *, doubt: bool
+) -> Opened:
+    lived = disk.has_lived() or (disk.store.exists() and disk.store.stat().st_size == 0)
+    strays = not disk.store.exists() and disk.set_strays_aside()
+    damage = "its WAL is there, the store is not" if strays else None
+    for attempt in range(3):
+        try:
+            store, loaded = await _open_sound(disk, settings, identity, boot, at, lived=lived)
+        except DamagedError as error:
+            return await _after_damage(disk, settings, identity, str(error))
+        except (StoreFullError, OutboxDiskError):
+            # A start on a full disk, or on one without inodes, is paid for by the ballast, then by what was set aside.
+            if not disk.drop_ballast() and not (attempt and disk.drop_oldest_aside()):
+                raise
+        else:
+            if doubt:
+                loaded = replace(loaded, found=replace(loaded.found, same_boot=False, clean=False))
+            work = salvage_of(loaded.book)
+            if work is not None:
+                loaded = replace(loaded, holes=())  # they are told when the file has been read
+            return Opened(store=store, loaded=loaded, damage=damage, salvage=work)
+    raise OutboxDiskError("no room for the store, and nothing left to give up")
+
+
+async def _open_sound(
+    disk: Disk, settings: OutboxSettings, identity: Identity, boot: Boot, at: At, *, lived: bool
 ) -> tuple[Store, Loaded]:
     store = await Store.open(disk.store, settings.bytes_max)
     at("start:opened")
     try:
-        loaded = await _load(store, identity, boot, lived=lived)
+        loaded = await load(store, identity, boot, lived=lived)
     except BaseException:
         await store.close()
         raise
@@ -141,183 +243,54 @@ async def _open(
     return store, loaded
 
 
-async def _load(store: Store, identity: Identity, boot: Boot, *, lived: bool) -> Loaded:
-    memory = {
-        _text(name): blob(value)
-        for name, value in await store.run("SELECT name, value FROM memory")
-    }
-    if "clean" not in memory:
-        await store.quick_check()
-    chains = {chain.id: chain for chain in map(_chain, await store.run(_CHAINS))}
-    newest = await store.run(f"SELECT {COLUMNS} FROM batch ORDER BY pos DESC LIMIT 1")  # noqa: S608  # a constant
-    if not newest:
-        if chains:
-            raise DamagedError("chains without a newest batch")
-        return Loaded(book=Book(memory=memory), found=_nothing(lived=lived))
-    return await _read_in(store, identity, boot, memory, chains, row_of(newest[0]))
-
-
-async def _read_in(
-    store: Store,
-    identity: Identity,
-    boot: Boot,
-    memory: dict[str, bytes],
-    chains: dict[int, Chain],
-    newest: Row,
-) -> Loaded:
-    chain = chains.get(newest.chain)
-    sealed = None if chain is None else open_row(newest, identity, chain.chain_id)
-    if chain is None or sealed is None or newest.chain != max(chains):
-        raise DamagedError("the newest row is not what was signed")
-    if newest.no >= chain.last_no:
-        chains[chain.id] = chain = replace(
-            chain, last_no=newest.no, last_seq=sealed.header.last_seq, last_head=sealed.head
-        )
-    book = Book(chains=dict(sorted(chains.items())), memory=memory, newest_pos=newest.pos)
-    book, holes, urgent = await _walk(store, book)
-    book, bad, confessed = await _urgent(store, book, identity, boot, urgent)
-    holes = tuple(hole for hole in holes if not _is_confessed(book, hole, confessed))
-    for chain_no, first, last in confessed:
-        known = book.chains.get(chain_no)
-        if known is not None and last > known.through:
-            book = book.with_chain(replace(known, gone=joined(known.gone, first, last)))
-    stop = last_event_kind(sealed.header) == EventKind.STOP
-    found = Found(
-        newest=Previous(
-            chain_id=chain.chain_id,
-            batch_no=chain.last_no,
-            head=chain.last_head,
-            seq=chain.last_seq,
-        ),
-        has_lived=True,
-        same_boot=memory.get("boot_id") == boot.boot_id,
-        clean=stop and memory.get("clean") == encode([chain.chain_id, newest.no]),
-        same_key=newest.envelope[9:17] == kid_of(identity.public_key),
+async def _after_damage(
+    disk: Disk, settings: OutboxSettings, identity: Identity, why: str
+) -> Opened:
+    """A new store, far enough above the one that is set aside; that one is read as far as it can be."""
+    if disk.lacks_inodes():
+        disk.drop_oldest_aside()
+    name = disk.set_aside()
+    number = disk.asides()[-1]
+    newest_pos, header = 0, None
+    try:
+        reader = await Store.open_aside(disk.aside(number))
+    except OutboxError:
+        pass
+    else:
+        newest_pos, header = await peek(reader, identity)
+        await reader.close()
+    store = await Store.open(disk.store, settings.bytes_max)
+    base = max(number, (max(newest_pos, 0) >> STORE_STEP_BITS) + 1) << STORE_STEP_BITS
+    book = Book(newest_pos=base, chain_floor=number << CHAIN_STEP_BITS)
+    return Opened(
+        store=store,
+        loaded=Loaded(book=book, found=nothing(lived=True)),
+        damage=f"{why}; kept as {name}",
+        salvage=Salvage(aside=number, pos=-1, floor_pos=base + 1, home_pos=HOME_POS_NONE),
+        boot_no=None if header is None else header.boot_no + 1,
     )
-    return Loaded(book=replace(book, stop_is_newest=stop), found=found, holes=holes, bad=bad)
-
-
-async def _walk(store: Store, book: Book) -> tuple[Book, tuple[Hole, ...], list[int]]:
-    """One look at every row's place: what is kept, what is missing, what is urgent."""
-    holes: list[Hole] = []
-    urgent: list[int] = []
-    rows = 0
-    newest: dict[int, Place] = {}
-    oldest: dict[int, int] = {}
-    pos = -(1 << 62)
-    while True:
-        cells = await store.run(
-            "SELECT pos, chain, no, weight FROM batch WHERE pos > ? ORDER BY pos LIMIT ?",
-            pos,
-            WALK_ROWS,
-        )
-        for place in (_place(one) for one in cells):
-            pos = place.pos
-            rows += 1
-            chain = book.chains.get(place.chain)
-            if chain is None or place.no > chain.last_no:
-                raise DamagedError(f"row {place.pos} is of no chain that we know")
-            before = newest.get(place.chain)
-            if before is not None and place.no <= before.no:
-                raise DamagedError(f"row {place.pos}: number {place.no} after {before.no}")
-            oldest.setdefault(place.chain, place.no)
-            holes += _holes(chain, before, place)
-            newest[place.chain] = place
-            if place.weight & URGENT and place.no > chain.through:
-                urgent.append(place.pos)
-        if len(cells) < WALK_ROWS:
-            break
-    for chain in book.chains.values():
-        end = newest.get(chain.id)
-        holes += _tail(chain, end)
-        book = book.with_chain(replace(chain, oldest=oldest.get(chain.id, chain.last_no + 1)))
-    return replace(book, rows=rows), tuple(holes), urgent
-
-
-def _holes(chain: Chain, before: Place | None, place: Place) -> list[Hole]:
-    first = max(chain.through + 1, 0 if before is None else before.no + 1)
-    if first >= place.no:
-        return []
-    return [
-        Hole(
-            chain=chain.id,
-            first=first,
-            last=place.no - 1,
-            before_pos=None if before is None else before.pos,
-            after_pos=place.pos,
-        )
-    ]
-
-
-def _tail(chain: Chain, end: Place | None) -> list[Hole]:
-    first = max(chain.through + 1, 0 if end is None else end.no + 1)
-    if first > chain.last_no:
-        return []
-    return [
-        Hole(
-            chain=chain.id,
-            first=first,
-            last=chain.last_no,
-            before_pos=None if end is None else end.pos,
-            after_pos=None,
-        )
-    ]
-
-
-async def _urgent(
-    store: Store, book: Book, identity: Identity, boot: Boot, places: list[int]
-) -> tuple[Book, tuple[Row, ...], list[tuple[int, int, int]]]:
-    """The urgent rows as the uplink wants them, those that are damaged, and what was confessed."""
-    boot_no = _boot_no(Loaded(book=book, found=_nothing(lived=True)), boot)
-    found: list[StoredBatch] = []
-    bad: list[Row] = []
-    confessed: list[tuple[int, int, int]] = []
-    for pos in places:
-        row = row_of((await store.run(f"SELECT {COLUMNS} FROM batch WHERE pos = ?", pos))[0])  # noqa: S608  # a constant
-        sealed = open_row(row, identity, book.chains[row.chain].chain_id)
-        if sealed is None:
-            bad.append(row)
-            continue
-        found.append(stored(row, sealed, boot_no))
-        body = body_of(sealed.header)
-        for one in () if body is None else body.events:
-            if one.kind == EventKind.DROPPED:
-                confessed += _said(book, row.chain, one.data)
-    return replace(book, urgent=tuple(found)), tuple(bad), confessed
-
-
-def _said(book: Book, own: int, data: tuple[object, ...]) -> list[tuple[int, int, int]]:
-    first, last, chain_id = data[0], data[1], data[8] if len(data) > 8 else None
-    chain = book.by_id(chain_id) if isinstance(chain_id, bytes) else book.chains.get(own)
-    if chain is None or not isinstance(first, int) or not isinstance(last, int):
-        return []
-    return [(chain.id, first, last)]
-
-
-def _is_confessed(book: Book, hole: Hole, confessed: list[tuple[int, int, int]]) -> bool:
-    later = [chain for chain in book.chains.values() if chain.id > hole.chain]
-    if any(chain.through >= 0 for chain in later):
-        return True  # the collector goes in the order of chains: this one is settled
-    runs: tuple[tuple[int, int], ...] = ()
-    for chain_no, first, last in confessed:
-        runs = joined(runs, first, last) if chain_no == hole.chain else runs
-    return any(first <= hole.first and hole.last <= last for first, last in runs)
 
 
 async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment) -> None:
-    """Genesis if new, `boot`, and what is missing: one transaction."""
+    """Genesis if new, `boot`, and what is missing: one transaction; more of what is missing in others."""
     begin = choose_chain(loaded.found)
+    left = [loaded]
 
     async def body(tx: Transaction) -> None:
         fresh = begin if writer.generation == 0 else None  # set aside since: a chain has begun
-        said = [_boot(writer, loaded, moment)]
+        said: list[Kept] = [_boot(writer, loaded, moment)]
         if tx.book.rows and writer.generation == 0:
-            said += await _missing(tx, loaded, moment)
+            more, left[0] = await confess(tx, loaded, moment)
+            said += more
             await advance(tx)
         await tx.put("clean", None)
         await tx.put("boot_id", writer.boot.boot_id)
         await tx.put("boot_no", encode(writer.boot_no))
         await tx.put("starts", encode(count_of(tx.book, "starts") + 1))
+        if writer.salvage is not None:
+            await tx.put(SALVAGE, cell_of(writer.salvage))
+        if writer.spill is not None:
+            await tx.put(SPILL, spill_cell(writer.spill))
         if fresh is not None:
             await writer.begin_chain(tx, fresh, moment, *said)
         else:
@@ -329,34 +302,8 @@ async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment) -> None:
     tx = await writer.transact(moment, body)
     writer.start_pos = tx.stored[0].pos
     look_home(writer, moment)
-
-
-async def _missing(tx: Transaction, loaded: Loaded, moment: Moment) -> list[Kept]:
-    said: list[Kept] = []
-    for row in loaded.bad[:CONFESSIONS_MAX]:
-        said.append(await drop(tx, [row], moment, DISK_DAMAGED))
-        tx.news.append(News(trouble=Trouble.ROW_BAD, detail=f"batch {row.no}"))
-    for hole in loaded.holes[:CONFESSIONS_MAX]:
-        chain = tx.book.chains[hole.chain]
-        around = [
-            (await tx.rows("pos = ?", pos))[:1] if pos is not None else []
-            for pos in (hole.before_pos, hole.after_pos)
-        ]
-        said.append(
-            confession(
-                tx,
-                chain,
-                rows=[],
-                numbers=(hole.first, hole.last),
-                before=around[0][0] if around[0] else None,
-                after=around[1][0] if around[1] else None,
-                moment=moment,
-                reason=DISK_DAMAGED,
-            )
-        )
-        tx.note_gone(chain, hole.first, hole.last)
-        tx.news.append(News(trouble=Trouble.HOLE, detail=f"batches {hole.first} to {hole.last}"))
-    return said
+    if writer.generation == 0:
+        await tell(writer, left[0], moment)
 
 
 def _boot(writer: Writer, loaded: Loaded, moment: Moment) -> Kept:
@@ -369,42 +316,3 @@ def _boot(writer: Writer, loaded: Loaded, moment: Moment) -> Kept:
         boot.secure_counter,
     )
     return event(EventKind.BOOT, moment, data, Weight.EVENT)
-
-
-def _boot_no(loaded: Loaded, boot: Boot) -> int:
-    """Starts of the operating system, counted by the kernel's boot id."""
-    if "boot_no" not in loaded.book.memory:
-        return 0
-    before = count_of(loaded.book, "boot_no")
-    return before if loaded.book.memory.get("boot_id") == boot.boot_id else before + 1
-
-
-def _nothing(*, lived: bool) -> Found:
-    return Found(newest=None, has_lived=lived, same_boot=False, clean=False, same_key=True)
-
-
-_CHAINS = "SELECT id, chain_id, through, last_no, last_seq, last_head FROM chain ORDER BY id"
-
-
-def _chain(cells: tuple[object, ...]) -> Chain:
-    id_, chain_id, through, last_no, last_seq, last_head = cells
-    return Chain(
-        id=number(id_),
-        chain_id=blob(chain_id),
-        through=number(through),
-        last_no=number(last_no),
-        last_seq=number(last_seq),
-        last_head=blob(last_head),
-        oldest=number(last_no) + 1,
-    )
-
-
-def _place(cells: tuple[object, ...]) -> Place:
-    pos, chain, no, weight = cells
-    return Place(pos=number(pos), chain=number(chain), no=number(no), weight=number(weight))
-
-
-def _text(cell: object) -> str:
-    if not isinstance(cell, str):
-        raise DamagedError(f"a name is a {type(cell).__name__}")
-    return cell

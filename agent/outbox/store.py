@@ -70,6 +70,24 @@ class Store:
             raise
         return store
 
+    @classmethod
+    async def open_aside(cls, path: Path) -> "Store":
+        """A store to read from, alone, and as it is. OutboxDiskError if there is none."""
+        try:
+            connection = await aiosqlite.connect(
+                f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None
+            )
+        except sqlite3.Error as error:
+            raise _named(error) from error
+        store = cls(connection)
+        try:
+            await store.run(f"PRAGMA {_ALONE}")
+            await store.run("PRAGMA cache_size=-256")
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
     async def _prepare(self, bytes_max: int) -> None:
         await self.run(f"PRAGMA {_ALONE}")
         application = await self._number("application_id")

@@ -113,7 +113,7 @@ class Transaction:
         if book.chains:
             await self.write_chain(book.current)
         chain = Chain(
-            id=max(book.chains, default=0) + 1,
+            id=max(*book.chains, book.chain_floor, 0) + 1,
             chain_id=chain_id,
             through=-1,
             last_no=-1,

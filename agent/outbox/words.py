@@ -27,6 +27,12 @@ KILL_POINTS = (  # where the harness may cut the power (EDGE section 12), in the
     "aside:before",
     "aside:renamed",
     "aside:new",
+    "spill:before",
+    "spill:begun",
+    "spill:moving",
+    "spill:moved",
+    "salvage:slice",
+    "salvage:done",
     "start:opened",
     "start:checked",
     "close:marked",
@@ -131,6 +137,9 @@ class Trouble(Enum):
     HOLE = "hole"  # rows are missing; confessed
     EVICTED = "evicted"
     DISK_FULL = "disk_full"
+    SPILL = "spill"  # the disk refuses: it goes on in the run directory
+    DISK_BACK = "disk_back"
+    SALVAGED = "salvaged"  # what could be read of a file that was set aside is back
     FOUNDED_AGAIN = "founded_again"
     CHAIN_BEGUN = "chain_begun"
 
@@ -159,6 +168,8 @@ class Stats:
     starts_ever: int
     aside_files: int
     ballast: bool
+    spilled: bool  # in the run directory: the disk refuses
+    salvaging: bool  # a file that was set aside is being read
     newest_pos: int
     commits: int  # of this process
     counters: dict[str, int] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from agent import Boot, Identity, Kept, Moment, StoredBatch, Weight
 from agent.outbox.again import genesis_data
-from agent.outbox.book import Begin, Book, Chain
+from agent.outbox.book import Begin, Book, Chain, count_of
 from agent.outbox.disk import Disk
 from agent.outbox.forget import (
     EVICT_RUNS_MAX,
@@ -21,6 +21,14 @@ from agent.outbox.forget import (
 )
 from agent.outbox.room import ONLY_EVIDENCE, Room, limit_pages, pressure_of
 from agent.outbox.rows import event
+from agent.outbox.salvage import SALVAGE, Salvage, cell_of
+from agent.outbox.spill import (
+    SPILL_BYTES_MAX,
+    SPILL_HEADROOM_BYTES,
+    Spill,
+    begin as begin_spill,
+    go_back,
+)
 from agent.outbox.store import PAGE_BYTES, DamagedError, Store, StoreFullError
 from agent.outbox.transaction import Transaction
 from agent.outbox.word import HOME, hold, look_home, new_chain_id
@@ -30,6 +38,7 @@ from agent.outbox.words import (
     ChainReason,
     DeleteAfter,
     News,
+    OutboxDiskError,
     OutboxError,
     OutboxFullError,
     OutboxSettings,
@@ -86,6 +95,8 @@ class Writer:
         self.proof_due: bytes | None = None
         self.proven = _proven_of(book)
         self.moment: Moment | None = None
+        self.spill: Spill | None = None
+        self.salvage: Salvage | None = None
 
     # What is asked
 
@@ -108,7 +119,7 @@ class Writer:
         size = _size(batch)
 
         async def body(tx: Transaction) -> None:
-            await self._forget_some(tx, moment, need_bytes=size, weight=batch.weight)
+            await self.make_room(tx, moment, need_bytes=size, weight=batch.weight)
             await tx.append(batch, seen=self.seen_due)
             await tx.put("clean", None)
             await self._put_owed(tx)
@@ -126,6 +137,8 @@ class Writer:
     ) -> Transaction:
         """Run `body` between BEGIN and COMMIT; heal what can be healed and run it again."""
         self.moment = moment
+        if self.spill is not None and moment.mono_ms >= self.spill.retry_ms:
+            await go_back(self, moment)
         for attempt in range(TRIES_MAX):
             try:
                 if self.broken is not None:
@@ -135,6 +148,8 @@ class Writer:
                 await self.set_aside(moment, str(error))
             except StoreFullError as error:
                 await self._give_way(attempt, str(error))
+            except OutboxDiskError as error:
+                await begin_spill(self, moment, str(error))
         raise self._full(weight)
 
     async def _try(self, body: Body) -> Transaction:
@@ -146,15 +161,16 @@ class Writer:
             pages, free_pages = await self.store.pages()
             self.book = await tx.commit()
         except BaseException:
-            await self._undo()
+            await self.undo(self.store)
             raise
         self.counters["commits"] += 1
         self._settle(tx, (pages - free_pages) * PAGE_BYTES)
         return tx
 
-    async def _undo(self) -> None:
+    async def undo(self, store: Store) -> None:
+        """Nothing of that transaction has happened."""
         try:
-            await self.store.rollback()
+            await store.rollback()
         except OutboxError:  # what is wrong was told already
             self.counters["rollback_failed"] += 1
 
@@ -172,14 +188,20 @@ class Writer:
         self.pressure = pressure_of(
             self.pressure,
             used_bytes=max(0, used_bytes - self.book.spare_bytes),
-            bytes_max=self.settings.bytes_max,
+            bytes_max=self.bytes_max,
         )
+
+    @property
+    def bytes_max(self) -> int:
+        """What the store in force may grow to."""
+        return self.settings.bytes_max if self.spill is None else SPILL_BYTES_MAX
 
     # Room
 
-    async def _forget_some(
+    async def make_room(
         self, tx: Transaction, moment: Moment, *, need_bytes: int, weight: Weight
     ) -> None:
+        """Carry out receipts that are due; evict until `need_bytes` have room. OutboxFullError if only evidence is left."""
         room = await self._room()
         short = room.lacks(need_bytes)
         if short or self._receipts_are_due(moment):
@@ -218,16 +240,22 @@ class Writer:
     async def _room(self) -> Room:
         pages, free_pages = await self.store.pages()
         limit = limit_pages(
-            bytes_max=self.settings.bytes_max,
+            bytes_max=self.bytes_max,
             file_bytes=pages * PAGE_BYTES,
-            free_bytes=self.disk.free_bytes(),
-            headroom_bytes=self.settings.headroom_bytes,
+            free_bytes=self.disk.free_bytes()
+            if self.spill is None
+            else self.disk.spill_free_bytes(),
+            headroom_bytes=self.settings.headroom_bytes
+            if self.spill is None
+            else SPILL_HEADROOM_BYTES,
         )
         return Room(pages=pages, free_pages=free_pages, limit_pages=limit)
 
     async def _give_way(self, attempt: int, why: str) -> None:
         """SQLite said full: ballast, aside files and WAL make room for the eviction that follows."""
         self.tell(Trouble.DISK_FULL, why)
+        if self.spill is not None:
+            return  # the run directory has no ballast; what is cheap is evicted
         if not self.disk.drop_ballast() and attempt:
             self.disk.drop_oldest_aside()
         await self.store.checkpoint()
@@ -243,10 +271,15 @@ class Writer:
     def mend_ballast(self) -> None:
         """The ballast returns when there is room for it."""
         size = self.settings.ballast_bytes
-        if self.disk.has_ballast() or not size:
+        if not size or self.spill is not None or self.disk.has_ballast():
             return
-        if self.disk.free_bytes() > self.settings.headroom_bytes + 2 * size:
-            self.disk.take_ballast(size)
+        try:
+            if self.disk.lacks_inodes():
+                return
+            if self.disk.free_bytes() > self.settings.headroom_bytes + 2 * size:
+                self.disk.take_ballast(size)
+        except (OSError, OutboxDiskError) as error:  # the next commit will tell
+            self.tell(Trouble.DISK_FULL, f"no ballast: {error}")
 
     # Damage
 
@@ -255,15 +288,23 @@ class Writer:
 
         If the disk refuses half-way, the next job begins here again.
         """
+        assert self.spill is None, "a store in the run directory is damaged: start anew, in doubt"
         self.broken = why
         self.at("aside:before")
         await self.store.close()
-        name = self.disk.set_aside()
+        await self._leave_salvage()
+        try:
+            if self.disk.lacks_inodes():
+                self.disk.drop_oldest_aside()
+            name = self.disk.set_aside()
+        except OSError as error:
+            raise OutboxDiskError(f"{self.disk.directory}: {error.strerror}") from error
         self.at("aside:renamed")
         home = (
             self.home if self.home is not None and not self.home.is_over(moment.mono_ms) else None
         )
         begin, chains, lost = self._after_damage(home, moment)
+        aside = self.disk.asides()[-1]
         self.store = await Store.open(self.disk.store, self.settings.bytes_max)
         tx = self.transaction(Book(newest_pos=self.book.newest_pos))
         await tx.begin()
@@ -273,11 +314,19 @@ class Writer:
         for chain in chains:
             await tx.add_chain(chain)
         await self.begin_chain(tx, begin, moment, *lost)
+        work = Salvage(
+            aside=aside,
+            pos=-1,
+            floor_pos=tx.stored[0].pos,
+            home_pos=tx.stored[0].pos if home is None else home.from_pos,
+        )
+        await tx.put(SALVAGE, cell_of(work))
         if home is not None and begin.previous is not None:
             at_home = replace(home, from_pos=tx.stored[0].pos, first_id=tx.book.current.id)
             await hold(tx, at_home)
         self.book = await tx.commit()
         self.broken = None
+        self.salvage = work
         self.held = {}
         self.start_pos = self.book.newest_pos
         self.generation += 1
@@ -294,17 +343,26 @@ class Writer:
         for known in self.book.chains.values():
             chain = known if home is None else _as_it_left(known, home)
             through = self.through(known)
-            if chain is None:  # what never left has never been
+            if (
+                chain is None
+            ):  # what never left has never been, and does not come back under these numbers
                 lost.append(lost_with_file(known, max(0, known.oldest), moment))
                 continue
-            if chain.waiting(through):
-                lost.append(lost_with_file(chain, max(through + 1, chain.oldest), moment))
-            chains.append(replace(chain, through=through, oldest=chain.last_no + 1, gone=()))
+            chains.append(replace(chain, through=through, oldest=chain.last_no + 1))
         before = chains[-1] if chains else None
         if before is None or self.start_pos == 0:  # at a start: who knows what else is gone
             return Begin(reason=ChainReason.STORE_LOST), chains, lost
         previous = _previous(before) if home is None else home.tip
         return Begin(reason=ChainReason.STORE_LOST, previous=previous), chains, lost
+
+    def salvage_from(self, aside: int, *, floor_pos: int) -> None:
+        """What was set aside will be read, slice after slice; rows from `floor_pos` on wait for it."""
+        self.salvage = Salvage(aside=aside, pos=-1, floor_pos=floor_pos, home_pos=floor_pos)
+
+    async def _leave_salvage(self) -> None:
+        if self.salvage is not None and self.salvage.reader is not None:
+            await self.salvage.reader.close()
+        self.salvage = None
 
     async def begin_chain(self, tx: Transaction, begin: Begin, moment: Moment, *more: Kept) -> None:
         """A chain, and its first batch: genesis, and what else is to be said at once."""
@@ -341,6 +399,8 @@ class Writer:
     async def close(self, moment: Moment, *, clean: bool) -> None:
         """Carry out receipts, leave the marker, bring the WAL home. An open connection would keep the process for ever."""
         try:
+            if self.spill is not None:
+                await go_back(self, moment)
             await self.transact(moment, self._last_words if clean else self._settle_receipts)
             self.at("close:marked")
             await self.store.checkpoint()
@@ -359,21 +419,21 @@ class Writer:
 
     async def abandon(self) -> None:
         """Close file and lock, whatever they hold."""
+        await self._leave_salvage()
+        if self.spill is not None and self.spill.beside is not None:
+            await self.spill.beside.close()
         await self.store.close()
         self.disk.release()
 
     def transaction(self, book: Book | None = None) -> Transaction:
         """To begin; or, since we are alone, to read without BEGIN."""
+        return self.transaction_on(self.store, book)
+
+    def transaction_on(self, store: Store, book: Book | None = None) -> Transaction:
+        """The same on another store of ours."""
         return Transaction(
-            self.store, book or self.book, identity=self.identity, boot_no=self.boot_no, at=self.at
+            store, book or self.book, identity=self.identity, boot_no=self.boot_no, at=self.at
         )
-
-
-def count_of(book: Book, name: str) -> int:
-    """A number that the store counts for ever."""
-    cell = book.memory.get(name)
-    value = None if cell is None else decode(cell)
-    return value if isinstance(value, int) else 0
 
 
 def _proven_of(book: Book) -> dict[bytes, int]:

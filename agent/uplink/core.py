@@ -72,13 +72,15 @@ class Uplink:
         urgent: Iterable[StoredBatch] = (),
         newest: StoredBatch | None = None,
         home: Home | None = None,
+        behind_pos: int | None = None,
     ) -> None:
-        """`lines` and `urgent` oldest first; `home`: what must not leave yet."""
+        """`lines` and `urgent` oldest first; `home`: what must not leave yet; `behind_pos`: rows from there on wait, copies do not."""
         assert 1 <= settings.window_batches_max <= 64
         self.counters: Counter[str] = Counter()
         self.state = State.DOWN
         self.connection = 0
         self.home = home
+        self.behind_pos = behind_pos
         self._settings = settings
         self._rng = rng
         self._rungs = Rungs(rng)
@@ -257,9 +259,10 @@ class Uplink:
         newest: StoredBatch | None,
         home: Home | None,
         mono_ms: int,
+        behind_pos: int | None = None,
     ) -> list[Wish]:
         """The outbox is another than we knew: the word has come, a chain was founded again, rows came back."""
-        self.home, self._newest = home, newest
+        self.home, self._newest, self.behind_pos = home, newest, behind_pos
         self._queue, self._early, self._poison = Queue(lines), EarlyLane(), Poison()
         for batch in urgent:
             self._early.add(batch, mono_ms)
@@ -439,7 +442,7 @@ class Uplink:
 
     def _send_batches(self, mono_ms: int) -> None:
         while (batch := self._queue.front()) is not None:
-            if self._is_home(batch):
+            if self._is_home(batch) or self._is_behind(batch):
                 return  # and so is whatever lies behind it
             if batch.size_bytes > self._settings.message_bytes_max:
                 self._pass_too_long(batch)
@@ -571,6 +574,7 @@ class Uplink:
     def _may_leave_early(self, batch: StoredBatch) -> bool:
         return not (
             self._is_home(batch)
+            or (self._is_behind(batch) and batch.batch_no == 0)  # it would close the chain before
             or batch.size_bytes > self._settings.message_bytes_max
             or batch.pos in self._poison.stuck
             or self._is_out(batch.pos)
@@ -579,6 +583,9 @@ class Uplink:
 
     def _is_home(self, batch: StoredBatch) -> bool:
         return self.home is not None and batch.pos >= self.home.from_pos
+
+    def _is_behind(self, batch: StoredBatch) -> bool:
+        return self.behind_pos is not None and batch.pos >= self.behind_pos
 
     def _stays(self, chain_id: bytes) -> bool:
         return self.home is not None and chain_id in self.home.chains

@@ -81,11 +81,12 @@ async def opened(
     moment: Moment | None = None,
     settings: OutboxSettings = SMALL,
     who: Identity = ME,
+    run: Path | None = None,
     at_point: Callable[[str], None] = no_op,
 ) -> AsyncIterator[Outbox]:
     """An outbox that is left as a power cut would leave it, unless the test closes it."""
     outbox = await Outbox.open(
-        directory, settings, who, boot(boot_no), moment or at(1_000), at=at_point
+        directory, settings, who, boot(boot_no), moment or at(1_000), run=run, at=at_point
     )
     writer = asyncio.get_running_loop().create_task(outbox.run())
     try:

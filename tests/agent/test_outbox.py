@@ -380,7 +380,7 @@ async def test_e01_whatever_lies_there_the_unit_collects(tmp_path: Path, garbage
     async with opened(tmp_path) as outbox:
         await outbox.store(batch("i"), at(2))
         rows = await all_rows(outbox)
-        assert sound(rows[1]).body.events[0].data[0] == 3
+        assert sound(rows[min(rows)]).body.events[0].data[0] == 3
         assert len(rows) == 2
 
 
@@ -455,9 +455,8 @@ async def test_damage_while_running_keeps_the_head_and_needs_no_word(tmp_path: P
         assert outbox.generation == generation + 1
         one = await outbox.store(batch("j"), at(4))
         rows = await all_rows(outbox)
-        genesis, lost = sound(rows[min(rows)]).body.events[:2]
+        (genesis,) = sound(rows[min(rows)]).body.events
         assert genesis.data == (3, last.chain_id, last.batch_no, last.head, 2)
-        assert lost.data[:2] == (0, 1)
         assert one.pos > last.pos  # a place is never used twice
         assert outbox.memory("counter") == b"9"
         assert outbox.at_home is None

@@ -1,0 +1,189 @@
+"""EDGE section 4, salvage: what can be read of a file that was set aside comes back; what cannot is confessed."""
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from agent import Weight
+from agent.outbox import Outbox, Trouble
+from agent.outbox.disk import Disk
+from tests.agent.facts import at
+from tests.agent.outbox_rig import (
+    SMALL,
+    all_rows,
+    batch,
+    image,
+    opened,
+    receipt_for,
+    sound,
+)
+from wire.records import EventKind
+
+
+async def filled(directory: Path, count: int) -> dict[int, bytes]:
+    async with opened(directory) as outbox:
+        for number in range(count):
+            urgent = number % 7 == 3
+            await outbox.store(batch(str(number), urgent=urgent), at(2_000 + number))
+        rows = await all_rows(outbox)
+        await outbox.close(at(3_000), clean=False)
+        return rows
+
+
+async def salvage_all(outbox: Outbox, mono_ms: int = 5_000) -> int:
+    slices = 1
+    while await outbox.salvage(at(mono_ms)):
+        slices += 1
+    return slices
+
+
+def told(rows: dict[int, bytes]) -> set[tuple[bytes, int]]:
+    """Numbers that a `dropped` event confesses."""
+    found = set()
+    for envelope in rows.values():
+        one = sound(envelope)
+        for event in one.body.events:
+            if event.kind == EventKind.DROPPED:
+                first, last, *_, chain_id = event.data
+                assert isinstance(first, int)
+                assert isinstance(last, int)
+                chain = chain_id if isinstance(chain_id, bytes) else one.header.chain_id
+                found |= {(chain, number) for number in range(first, last + 1)}
+    return found
+
+
+def tear(directory: Path, *, rows_from: float, rows_to: float, rng: Random) -> None:
+    """Noise over a part of the leaf pages."""
+    path = directory / "outbox.db"
+    data = bytearray(path.read_bytes())
+    pages = len(data) // 1_024
+    for page in range(int(pages * rows_from), int(pages * rows_to)):
+        data[page * 1_024 : page * 1_024 + 1_024] = rng.randbytes(1_024)
+    path.write_bytes(bytes(data))
+
+
+async def test_a_file_that_is_sound_but_was_set_aside_gives_everything_back(tmp_path: Path) -> None:
+    async with opened(tmp_path) as outbox:
+        for number in range(150):
+            await outbox.store(batch(str(number), urgent=number == 70), at(2_000 + number))
+        before = await all_rows(outbox)
+        await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+        floor = outbox.waits_behind
+        assert floor is not None
+        assert floor > max(before)
+        generation = outbox.generation
+        assert await salvage_all(outbox) == 3  # 151 rows, 64 a slice
+        assert (outbox.waits_behind, outbox.generation) == (None, generation + 1)
+        after = await all_rows(outbox)
+        assert {pos: after[pos] for pos in before} == before
+        assert not told(after)
+        assert [one.pos for one in outbox.urgent()] == [72]
+        rows = [(one.chain_id, one.batch_no) for one in await outbox.waiting()]
+        assert rows == [
+            (sound(e).header.chain_id, sound(e).header.batch_no) for e in after.values()
+        ]
+        outbox.cover(*receipt_for(before[max(before)]))
+        await outbox.flush(at(6_000))
+        assert min(one.pos for one in await outbox.waiting()) == floor
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_e01_e04_rows_that_a_torn_file_still_holds_come_back_at_their_places(
+    tmp_path: Path, seed: int
+) -> None:
+    before = await filled(tmp_path / "whole", 300)
+    directory = image(tmp_path / "whole", tmp_path / "torn")
+    begin = (0.2, 0.4, 0.6, 0.9)[seed]
+    tear(directory, rows_from=begin, rows_to=begin + 0.09, rng=Random(seed))
+    async with opened(directory, moment=at(4_000)) as outbox:
+        floor = outbox.waits_behind
+        assert floor is not None, "quick_check sees it"
+        assert floor > 1 << 40
+        await outbox.store(batch("while it is read"), at(4_500))
+        await salvage_all(outbox)
+        after = await all_rows(outbox)
+        old = {pos: envelope for pos, envelope in after.items() if pos < floor}
+        assert len(old) > 150
+        for pos, envelope in old.items():
+            assert before[pos] == envelope
+        chain = sound(before[1]).header.chain_id
+        newest = max(sound(envelope).header.batch_no for envelope in old.values())
+        lost = {
+            (chain, sound(envelope).header.batch_no)
+            for pos, envelope in before.items()
+            if pos not in after and sound(envelope).header.batch_no < newest
+        }
+        assert lost <= told(after)
+        assert not {(chain, sound(e).header.batch_no) for e in old.values()} & told(after)
+        genesis = sound(after[floor]).body.events[0]
+        assert genesis.data == (3, None, None, None, None)
+    async with opened(directory, moment=at(9_000)) as outbox:  # told once, and it lasts
+        again = await all_rows(outbox)
+        assert {pos: again[pos] for pos in after} == after
+        assert Trouble.HOLE not in {news.trouble for news in outbox.take_news()}
+
+
+async def test_a_start_of_the_process_goes_on_with_what_was_being_read(tmp_path: Path) -> None:
+    before = await filled(tmp_path, 200)
+    tear(tmp_path, rows_from=0.5, rows_to=0.55, rng=Random(3))
+    async with opened(tmp_path, moment=at(4_000)) as outbox:
+        assert await outbox.salvage(at(4_001))
+    async with opened(tmp_path, moment=at(5_000)) as outbox:
+        floor = outbox.waits_behind
+        assert floor is not None
+        assert Trouble.HOLE not in {news.trouble for news in outbox.take_news()}
+        await salvage_all(outbox)
+        after = await all_rows(outbox)
+        old = {pos: envelope for pos, envelope in after.items() if pos < floor}
+        assert len(old) > 100
+        assert all(before[pos] == envelope for pos, envelope in old.items())
+
+
+async def test_sixty_seconds_are_enough(tmp_path: Path) -> None:
+    async with opened(tmp_path) as outbox:
+        for number in range(150):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        chain = (await outbox.waiting())[0].chain_id
+        await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+        assert await outbox.salvage(at(10_000))
+        assert not await outbox.salvage(at(70_000))
+        rows = await all_rows(outbox)
+        assert {number for named, number in told(rows) if named == chain} == set(range(64, 151))
+
+
+async def test_what_was_evicted_and_confessed_before_is_not_confessed_again(tmp_path: Path) -> None:
+    tiny = type(SMALL)(bytes_max=262_144, ballast_bytes=0, headroom_bytes=0)
+    async with opened(tmp_path, settings=tiny) as outbox:
+        for number in range(400):
+            texts = (str(number), Random(number).randbytes(300).hex())
+            await outbox.store(batch(*texts, weight=Weight.ROUTINE), at(2_000 + number))
+        before = await all_rows(outbox)
+        assert told(before)
+        await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+        await salvage_all(outbox)
+        after = await all_rows(outbox)
+        new = {pos: envelope for pos, envelope in after.items() if pos not in before}
+        missing = {sound(e).header.batch_no for pos, e in before.items() if pos not in after}
+        assert {number for _, number in told(new)} >= missing  # evicted now, for room
+        assert all(before[pos] == e for pos, e in after.items() if pos in before)
+
+
+def test_two_aside_sets_are_kept_in_their_bytes_and_no_number_comes_twice(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    names = []
+    for size in (10, 20, 30, 40):
+        (tmp_path / "outbox.db").write_bytes(bytes(size))
+        names.append(disk.set_aside())
+    assert names == [f"outbox.bad-{number}" for number in (1, 2, 3, 4)]
+    disk.trim_asides(1_000)
+    assert disk.asides() == [3, 4]
+    disk.trim_asides(50)
+    assert disk.asides() == [4]
+    disk.trim_asides(10)
+    assert disk.asides() == []
+    disk.release()
+    disk = Disk(tmp_path)
+    (tmp_path / "outbox.db").write_bytes(b"x")
+    assert disk.set_aside() == "outbox.bad-5"
+    disk.release()

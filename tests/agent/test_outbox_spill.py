@@ -1,0 +1,282 @@
+"""EDGE section 4, spill: the disk refuses, the chain goes on in the run directory and comes back whole."""
+
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from agent import Weight
+from agent.outbox import Outbox, OutboxDiskError, OutboxFullError, Trouble
+from agent.sealer import OpenBatch
+from tests.agent.facts import at
+from tests.agent.outbox_rig import (
+    ME,
+    SMALL,
+    Collector,
+    all_rows,
+    batch,
+    boot,
+    deliver,
+    opened,
+    receipt_for,
+    sound,
+)
+from tests.agent.test_outbox_salvage import salvage_all, told
+
+LONG_TEXTS = [Random(number).randbytes(450).hex() for number in range(50)]  # nothing to deflate
+
+
+class Disk:
+    """Refuses every commit on the disk while `refuses`, and every way back."""
+
+    def __init__(self, root: Path) -> None:
+        self.store = root / "disk"
+        self.run = root / "run"
+        self.refuses = False
+
+    def at_point(self, name: str) -> None:
+        if name == "store:committing" and self.refuses and not self.spilled:
+            raise OutboxDiskError("disk I/O error, told by the test")
+        if name == "spill:moving" and self.refuses:
+            raise OutboxDiskError("still, told by the test")
+
+    @property
+    def spilled(self) -> bool:
+        return (self.run / "spill" / "outbox.db").exists()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
+
+
+def is_spilled(outbox: Outbox) -> bool:
+    """Asked anew each time."""
+    return outbox.spilled
+
+
+def check_one_chain(rows: dict[int, bytes]) -> None:
+    """Every number once, each linked to the one before."""
+    batches = [sound(envelope) for _, envelope in sorted(rows.items())]
+    assert [one.header.batch_no for one in batches] == list(range(len(batches)))
+    for before, after in pairwise(batches):
+        assert after.header.prev == before.head
+        assert after.header.first_seq == before.header.last_seq + 1
+
+
+async def test_e24_the_chain_goes_on_in_the_run_directory_and_all_rows_move_back(
+    disk: Disk,
+) -> None:
+    async with opened(disk.store, run=disk.run, at_point=disk.at_point) as outbox:
+        await outbox.store(batch("before"), at(2_000), memory={"counter": b"1"})
+        disk.refuses = True
+        one = await outbox.store(batch("while", urgent=True), at(3_000), memory={"counter": b"2"})
+        assert (one.batch_no, is_spilled(outbox), outbox.memory("counter")) == (2, True, b"2")
+        assert Trouble.SPILL in {news.trouble for news in outbox.take_news()}
+        await outbox.store(batch("more"), at(4_000))
+        check_one_chain(await all_rows(outbox))  # a disk that only refuses to write is still read
+        assert [row.pos for row in outbox.urgent()] == [one.pos]
+        await outbox.store(batch("it is tried, and refuses"), at(64_000))
+        assert is_spilled(outbox)
+        disk.refuses = False
+        await outbox.store(batch("not yet: it is tried once a minute"), at(100_000))
+        assert is_spilled(outbox)
+        await outbox.store(batch("back"), at(130_000))
+        assert not is_spilled(outbox)
+        assert not disk.spilled
+        rows = await all_rows(outbox)
+        check_one_chain(rows)
+        assert len(rows) == 7
+        assert outbox.memory("counter") == b"2"
+        assert outbox.memory("spill") is None
+        assert [row.pos for row in outbox.urgent()] == [one.pos]
+        assert not told(rows)
+    async with opened(disk.store, run=disk.run) as outbox:
+        check_one_chain(await all_rows(outbox))
+
+
+async def test_e24_it_survives_a_restart_of_the_process(disk: Disk) -> None:
+    async with opened(disk.store, run=disk.run, at_point=disk.at_point) as outbox:
+        await outbox.store(batch("before"), at(2_000))
+        disk.refuses = True
+        await outbox.store(batch("while"), at(3_000))
+    async with opened(disk.store, run=disk.run, moment=at(5_000), at_point=disk.at_point) as outbox:
+        assert is_spilled(outbox)
+        await outbox.store(batch("still"), at(5_500))
+        rows = await all_rows(outbox)
+        assert max(sound(e).header.batch_no for e in rows.values()) == 4  # with the boot
+        await outbox.store(batch("it is tried"), at(7_000))
+        assert is_spilled(outbox)
+        disk.refuses = False
+        await outbox.store(batch("back"), at(80_000))
+        assert not is_spilled(outbox)
+        rows = await all_rows(outbox)
+        check_one_chain(rows)
+        assert len(outbox.chains()) == 1
+        assert not told(rows)
+
+
+async def test_e24_rows_that_were_moved_back_before_a_crash_do_not_come_twice(disk: Disk) -> None:
+    kept = disk.run.parent / "kept"
+
+    def at_point(name: str) -> None:
+        disk.at_point(name)
+        if name == "spill:moved":
+            shutil.copytree(disk.run, kept)
+
+    async with opened(disk.store, run=disk.run, at_point=at_point) as outbox:
+        disk.refuses = True
+        await outbox.store(batch("while"), at(3_000))
+        disk.refuses = False
+        await outbox.store(batch("back"), at(70_000))
+        before = await all_rows(outbox)
+    shutil.rmtree(disk.run)
+    shutil.copytree(kept, disk.run)  # the process ended before it could forget
+    async with opened(disk.store, run=disk.run, moment=at(80_000)) as outbox:
+        assert not is_spilled(outbox)
+        assert not disk.spilled
+        rows = await all_rows(outbox)
+        check_one_chain(rows)
+        assert before.items() <= rows.items()
+
+
+async def test_e24_a_new_kernel_founds_the_chain_again_behind_what_the_collector_has(
+    disk: Disk,
+) -> None:
+    collector = Collector()
+    async with opened(disk.store, run=disk.run, at_point=disk.at_point) as outbox:
+        await outbox.store(batch("before"), at(2_000))
+        disk.refuses = True
+        await outbox.store(batch("in memory only"), at(3_000))
+        await deliver(outbox, collector, at(4_000))
+    shutil.rmtree(disk.run)  # the power was cut
+    async with opened(disk.store, run=disk.run, boot_no=2, moment=at(5_000)) as outbox:
+        await outbox.store(batch("after"), at(6_000))
+        await deliver(outbox, collector, at(7_000))
+        await deliver(outbox, collector, at(40_000))
+        assert await outbox.waiting() == []
+    assert collector.findings == []
+    assert len(collector.stored) == 5
+
+
+async def test_e24_a_disk_that_comes_back_empty_costs_what_it_held_and_that_is_told(
+    disk: Disk,
+) -> None:
+    async with opened(disk.store, run=disk.run, at_point=disk.at_point) as outbox:
+        for number in range(5):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        chain = (await outbox.waiting())[0].chain_id
+        disk.refuses = True
+        await outbox.store(batch("while"), at(3_000))
+        for path in disk.store.glob("outbox.db*"):
+            path.unlink()
+        disk.refuses = False
+        await outbox.store(batch("back"), at(70_000))
+        assert not is_spilled(outbox)
+        await salvage_all(outbox, 71_000)
+        rows = await all_rows(outbox)
+        assert told(rows) == {(chain, number) for number in range(6)}
+        assert {sound(e).header.chain_id for e in rows.values()} == {chain}
+        assert min(sound(e).header.batch_no for e in rows.values()) == 6
+
+
+async def test_e24_a_disk_that_comes_back_damaged_is_set_aside_and_read(disk: Disk) -> None:
+    async with opened(disk.store, run=disk.run, at_point=disk.at_point) as outbox:
+        for number in range(200):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        old = await all_rows(outbox)
+        disk.refuses = True
+        await outbox.store(batch("while"), at(3_000))
+        await outbox._writer.spill.beside.run("DELETE FROM batch WHERE pos BETWEEN 190 AND 300")  # type: ignore[union-attr]  # it spills
+        disk.refuses = False
+        await outbox.store(batch("back"), at(70_000))
+        assert not is_spilled(outbox)
+        assert outbox.waits_behind == 202
+        await salvage_all(outbox, 71_000)
+        rows = await all_rows(outbox)
+        assert {pos: rows[pos] for pos in range(1, 190)} == {pos: old[pos] for pos in range(1, 190)}
+        assert {number for _, number in told(rows)} == set(range(189, 201))
+
+
+async def test_e24_a_unit_whose_disk_is_dead_at_the_start_collects_all_the_same(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "disk").write_bytes(b"this is no directory")
+    async with opened(tmp_path / "disk", run=tmp_path / "run") as outbox:
+        assert is_spilled(outbox)
+        one = await outbox.store(batch("i", urgent=True), at(2_000))
+        rows = await all_rows(outbox)
+        assert sound(rows[min(rows)]).body.events[0].data == (3, None, None, None, None)
+        await outbox.store(batch("tried"), at(70_000))
+        assert is_spilled(outbox)
+        assert [row.pos for row in outbox.urgent()] == [one.pos]
+
+
+async def test_e24_a_disk_that_was_dead_at_the_start_and_wakes_gives_back_its_chain(
+    tmp_path: Path,
+) -> None:
+    store, away, run = tmp_path / "disk", tmp_path / "away", tmp_path / "run"
+    async with opened(store, run=run) as outbox:
+        await outbox.store(batch("old"), at(2_000))
+        old = await all_rows(outbox)
+    store.rename(away)
+    store.write_bytes(b"this is no directory")
+    async with opened(store, run=run, moment=at(3_000)) as outbox:
+        await outbox.store(batch("new"), at(3_500))
+        new = await all_rows(outbox)
+        store.unlink()
+        away.rename(store)
+        await outbox.store(batch("back"), at(70_000))
+        assert not is_spilled(outbox)
+        rows = await all_rows(outbox)
+        assert old.items() <= rows.items()
+        assert new.items() <= rows.items()
+        assert [one.waiting for one in outbox.chains()] == [2, 3]
+    async with opened(store, run=run, moment=at(80_000)) as outbox:
+        assert rows.items() <= (await all_rows(outbox)).items()
+
+
+async def test_without_a_run_directory_the_error_is_the_callers(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    async with opened(disk.store, at_point=disk.at_point) as outbox:
+        disk.refuses = True
+        with pytest.raises(OutboxDiskError):
+            await outbox.store(batch("i"), at(2_000))
+    (tmp_path / "none").write_bytes(b"")
+    with pytest.raises(FileExistsError):
+        await Outbox.open(tmp_path / "none", SMALL, ME, boot(1), at(1_000))
+
+
+async def test_the_run_directory_is_bounded_and_evicts_like_the_disk(disk: Disk) -> None:
+    async with opened(disk.store, run=disk.run, at_point=disk.at_point) as outbox:
+        disk.refuses = True
+        dear = batch(*LONG_TEXTS, weight=Weight.EVIDENCE)
+        with pytest.raises(OutboxFullError):
+            await store_for_ever(outbox, dear)
+        stats = outbox.stats()
+        assert stats.spilled
+        assert stats.bytes_used <= stats.bytes_max == 8_388_608
+        assert outbox.pressure >= 3
+
+
+async def store_for_ever(outbox: Outbox, one: OpenBatch) -> None:
+    for number in range(2_000):
+        await outbox.store(one, at(2_000 + number))
+
+
+async def test_a_receipt_for_what_lies_on_the_disk_counts_when_it_is_back(disk: Disk) -> None:
+    async with opened(disk.store, run=disk.run, at_point=disk.at_point) as outbox:
+        for number in range(5):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        rows = await all_rows(outbox)
+        disk.refuses = True
+        await outbox.store(batch("while"), at(3_000))
+        outbox.cover(*receipt_for(rows[4]))
+        await outbox.flush(at(3_500))
+        assert [one.pos for one in await outbox.waiting()] == [5, 6, 7]
+        disk.refuses = False
+        await outbox.store(batch("back"), at(70_000))
+        assert not is_spilled(outbox)
+        assert [one.pos for one in await outbox.waiting()] == [5, 6, 7, 8]
