@@ -103,7 +103,7 @@ def is_due(order: Given, now_ms: int, *, greeted: bool, is_online: bool) -> bool
     if now_ms > order.not_after_ms:
         return False
     never = order.sent_ms is None
-    since_ms = now_ms - (order.sent_ms or 0)
+    since_ms = _since(order, now_ms)
     match order.kind:
         case OrderKind.RESEND_FROM:
             # Asked once, of a unit that is there: each time it would send everything again
@@ -126,9 +126,16 @@ def config_is_due(order: Given, now_ms: int, *, is_new_boot: bool) -> bool:
     """
     if order.state not in (OrderState.DONE, OrderState.REFUSED):
         return False
-    since_ms = now_ms - (order.sent_ms or 0)
+    since_ms = _since(order, now_ms)
     is_rolled_back = order.state is OrderState.REFUSED and order.result == 2
     return is_new_boot or (is_rolled_back and since_ms >= ROLLED_BACK_AGAIN_MS)
+
+
+def _since(order: Given, now_ms: int) -> int:
+    """How long ago it was sent; long ago if our own clock was set back since."""
+    if order.sent_ms is None or order.sent_ms > now_ms:
+        return NEVER_MS
+    return now_ms - order.sent_ms
 
 
 def _window(wish: Wish, now_ms: int) -> tuple[int, int]:

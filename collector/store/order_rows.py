@@ -105,8 +105,11 @@ async def write_counters(
 
 
 async def unit_no_of(connection: AsyncConnection, unit_id: str) -> int | None:
+    """The number of a unit, whose row is held until the end of the transaction: two people give one order after the other."""
     unit = schema.unit.c
-    found = await connection.execute(select(unit.number).where(unit.unit_id == unit_id))
+    found = await connection.execute(
+        select(unit.number).where(unit.unit_id == unit_id).with_for_update()
+    )
     return found.scalar_one_or_none()
 
 

@@ -52,7 +52,9 @@ class Desk:
 
     async def look(self, now_ms: int, *, at_once: bool = False) -> None:
         """Read what people have given and taken back since the last look; at most once a second."""
-        if not at_once and self._looked_ms is not None and now_ms - self._looked_ms < LOOK_MS:
+        looked_ms = self._looked_ms
+        is_early = looked_ms is not None and 0 <= now_ms - looked_ms < LOOK_MS
+        if is_early and not at_once:  # a clock that was set back is no reason to wait
             return
         if self._since_ms is None:
             self._since_ms = max(0, now_ms - KNOWN_MS)

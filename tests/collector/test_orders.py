@@ -1,5 +1,6 @@
 """Orders over a real store and real ticks: given, sent, settled; what the detectors know of them; gaps that a supervisor closes."""
 
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, Table, select
 
-from collector.desk import Given, NotGiven, Wish
+from collector.desk import Given, NotGiven, OrderState, Wish
+from collector.desk.life import OrderEvent, move
 from collector.detect import Finding, Phase
 from collector.detect.rules import Rulebook
 from collector.store import orders, schema, spell
@@ -319,6 +321,70 @@ async def test_a_desk_that_starts_again_goes_on_with_the_same_bytes(desk: Desk) 
     before = (await desk.wait(2)).outgoing
     desk.ticker = new_ticker(desk.store)
     assert (await desk.wait(30)).outgoing == before
+
+
+async def test_a_clock_that_was_set_back_holds_no_order_up(desk: Desk) -> None:
+    await desk.give()
+    assert await desk.sent(2) == 1
+    desk.now_ms -= 3_600_000
+    order = await desk.give(supersedes=True)
+    assert [await desk.sent(seconds) for seconds in (1, 1)] == [0, 1]
+    desk.now_ms -= 600_000
+    assert await desk.state(order) == "SENT"
+    await desk.wait(0)
+    assert await desk.state(order) == "SENT"
+    await desk.answer(order, 0)
+    assert await desk.state(order) == "DONE"
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_happens_an_order_moves_by_its_table_and_a_unit_has_one(
+    desk: Desk, seed: int
+) -> None:
+    """People, the clock and the unit in any order: what the rows of acts say is what the order says."""
+    chance, given, counters = random.Random(seed), list[Given](), list[int]()
+    for _ in range(120):
+        match chance.randrange(8):
+            case 0 | 1:
+                kind = chance.choice([OrderKind.ARM, OrderKind.DISARM, OrderKind.UNLOCK])
+                done = await desk.try_give(kind, supersedes=chance.random() < 0.5)
+                if isinstance(done, Given):
+                    given.append(done)
+                    counters.append(done.counter)
+            case 2 | 3:
+                await desk.wait(chance.choice([1, 2, 30, 4_000]))
+            case 4 if given:
+                await desk.withdraw(chance.choice(given[-3:]))
+            case 5 | 6 if given:
+                order = chance.choice(given[-3:])
+                await desk.say(
+                    word(order, chance.choice([0, 0, 2, 8, 12])), step_ms=chance.choice([1, 1_000])
+                )
+        await hold_the_laws(desk)
+    assert counters == sorted(set(counters))
+    states = {row.state for row in await rows(desk.store, schema.unit_order)}
+    assert len(states) >= 4, states  # the history went somewhere
+
+
+async def hold_the_laws(desk: Desk) -> None:
+    acts: dict[bytes, list[Row[Any]]] = {}
+    for act in await rows(desk.store, schema.order_act):
+        acts.setdefault(act.order_id, []).append(act)
+    found = await rows(desk.store, schema.unit_order)
+    assert sum(row.state in ("PENDING", "SENT") for row in found) <= 1
+    for row in found:
+        first, *others = acts[row.order_id]
+        assert (first.act, first.state, first.who) == ("give", "PENDING", "os:ali")
+        state = OrderState.PENDING
+        for act in others:
+            moved = move(row.kind, state, OrderEvent(act.act))
+            assert moved is not None
+            assert moved.value == act.state
+            state = moved
+        assert state.value == row.state
+        assert (row.envelope is None) is (row.sent_n == 0)
+        is_word = [act for act in others if act.who == "unit"]
+        assert len(is_word) == (row.result is not None)
 
 
 # what units say of orders that are none of ours

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from hypothesis import given, strategies as st
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, inspect, select
 
 from collector.detect import Finding, Level, Phase, Priority
 from collector.enrol.judging import LOW_ORDER
@@ -27,6 +29,7 @@ from collector.store.database import Added, NotAdded, Store
 from tests.collector.fleet import T0_MS, Centre, FleetUnit, message, new_ticker
 from tests.wire.keys import public_key
 
+STEPS = Path(schema.__file__).parent / "migrations"
 ONE, TWO = FleetUnit(unit_id="uz-01"), FleetUnit(unit_id="uz-02")
 
 
@@ -66,6 +69,27 @@ def differences(connection: Connection) -> list[object]:
 async def test_the_steps_of_migration_make_exactly_the_tables_of_the_schema(store: Store) -> None:
     async with store.write() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_a_store_of_the_first_step_is_brought_on_and_can_go_back(url: str) -> None:
+    def steps(connection: Connection) -> Config:
+        config = Config()
+        config.set_main_option("script_location", str(STEPS))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        return config
+
+    async with await Store.open(url) as store:
+        assert isinstance(await store.add_unit("uz-01", ONE.public_key, now_ms=5), Added)
+        async with store.write() as connection:
+            await connection.run_sync(lambda c: command.downgrade(steps(c), "0001"))
+            names = await connection.run_sync(lambda c: inspect(c).get_table_names())
+            assert "unit_order" in names
+            assert "order_act" not in names
+    async with await Store.open(url) as store:
+        async with store.write() as connection:
+            assert await connection.run_sync(differences) == []
+        assert await count(store, "unit") == 1
 
 
 async def test_a_store_that_is_opened_again_holds_what_it_held(url: str) -> None:

@@ -121,6 +121,16 @@ async def test_lanes_in_receipts_out(by: Opens, tmp_path: Path) -> None:
             await until(lambda: unit.heard == [("plomba/1/down/unit-1/receipt", b"r")])
 
 
+async def test_a_config_is_kept_by_mosquitto_for_a_unit_that_comes_later(tmp_path: Path) -> None:
+    port = free_port()
+    async with by_mqtt(tmp_path, port) as way:
+        for version in (b"version 1", b"version 2"):
+            await way.send("plomba/1/down/unit-1/config", version, retain=True)
+        await way.send("plomba/1/down/unit-1/receipt", b"r")
+        with speaking(port) as unit:
+            await until(lambda: unit.heard == [("plomba/1/down/unit-1/config", b"version 2")])
+
+
 @pytest.mark.parametrize("by", [by_jetstream, by_mqtt])
 async def test_states_are_heard_as_hints_and_are_in_no_tick(by: Opens, tmp_path: Path) -> None:
     port = free_port()
