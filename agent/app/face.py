@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent import Identity, Moment
 from agent.app.line import Line
 from agent.app.view import View, text
+from agent.io import memory
 from agent.io.status import HTML, TEXT, Answer, Request, as_json
 from agent.outbox import Outbox, Previous
 from wire import handover
@@ -157,7 +158,8 @@ class Face:
         if not address:
             return ()
         if address != self._drawn[0]:
-            import segno  # noqa: PLC0415  # 0.9 MiB, for those who look at the page
+            with memory.without_proxies():  # its writers of XML would bring them in
+                import segno  # noqa: PLC0415  # 0.8 MiB, for those who look at the page
 
             code = segno.make_qr(address, error="L")
             rows = ["".join("1" if module else "0" for module in row) for row in code.matrix]

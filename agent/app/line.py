@@ -198,6 +198,11 @@ class Line:
     def state(self) -> State:
         return self.uplink.state
 
+    @property
+    def newest_receipt(self) -> bytes | None:
+        """The collector's newest R1: the outbox carries it out later, in a transaction that is written anyway."""
+        return self._believed[1] if self._believed is not None else self._outbox.memory("r1")
+
     async def _pause(self) -> None:
         mono_ms = self._moment().mono_ms
         due = [mono_ms + PAUSE_MS_MAX]

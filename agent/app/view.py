@@ -101,7 +101,7 @@ class View:
                 {"code": code, "of": what or None, "n": number}
                 for code, what, number in self.alarms(known)
             ],
-            "r1": text(self._outbox.memory("r1")),
+            "r1": text(self._line.newest_receipt),
             "r2": text(self._outbox.memory("r2")),
         }
 

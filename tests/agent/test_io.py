@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.app.identity import IdentityError, fingerprint, load as load_identity, make as make_it
-from agent.io import clock, disk, key
+from agent.io import clock, disk, key, memory
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.key import KeyFileError
@@ -309,3 +309,51 @@ def test_a_key_in_any_other_form_is_read_by_the_library(tmp_path: Path) -> None:
     path.write_bytes(b" ".join(lines[:3]) + b"\nAAAA\n" + b" ".join(lines[-3:]) + b"\n")
     with pytest.raises(KeyFileError, match="no PKCS#8"):
         key.load(path)
+
+
+SMAPS = """\
+55d0c0000000-55d0c0001000 r--p 00000000 fe:01 11 /usr/bin/python3.11
+Rss:                   4 kB
+Anonymous:             0 kB
+55d0c0001000-55d0c0003000 r-xp 00001000 fe:01 11 /opt/a folder/libssl.so.3 (deleted)
+Rss:                   8 kB
+Anonymous:             0 kB
+55d0c0003000-55d0c0004000 r--p 00003000 fe:01 11 /usr/lib/libssl.so.3
+Anonymous:             4 kB
+55d0c0004000-55d0c0005000 rw-p 00004000 fe:01 11 /usr/lib/libssl.so.3
+Anonymous:             0 kB
+55d0c0005000-55d0c0006000 r--s 00000000 fe:01 12 /usr/lib/shared
+Anonymous:             0 kB
+7ffc00000000-7ffc00001000 r-xp 00000000 00:00 0 [vdso]
+Anonymous:             0 kB
+7ffd00000000-7ffd00001000 r--p 00000000 00:00 0
+Anonymous:             0 kB
+"""
+
+
+def test_only_unchanged_pages_of_files_that_nobody_writes_go_back() -> None:
+    assert memory.clean_mappings(SMAPS) == [
+        (0x55D0C0000000, 0x55D0C0001000),
+        (0x55D0C0001000, 0x55D0C0003000),
+    ]
+    assert memory.clean_mappings("") == []
+    assert memory.clean_mappings("garbage\nAnonymous: 0 kB") == []
+
+
+def test_after_giving_back_everything_works_in_less_memory() -> None:
+    said = """
+import agent.app.run, ssl, sqlite3
+from agent.io import disk, memory
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+before = disk.rss_kib()
+memory.give_back()
+after = disk.rss_kib()
+key = Ed25519PrivateKey.generate()
+key.public_key().verify(key.sign(b"x"), b"x")
+ssl.create_default_context()
+sqlite3.connect(":memory:").execute("CREATE TABLE t (x)").fetchall()
+memory.give_back()
+print(after < before)
+"""
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"

@@ -374,8 +374,8 @@ class Agent:
             f"[recorder.open_moving]\ntime_s = 1\n{links}{more}"
         )
 
-    def enrol(self) -> bytes:
-        """Make the identity for `Collector`'s keys; the unit's public key."""
+    def enrol(self, *more: str) -> bytes:
+        """Make the identity for `Collector`'s keys; the unit's public key. `more`: number and centre, for the hand-over code."""
         receipt = Ed25519PrivateKey.from_private_bytes(b"R" * 32).public_key().public_bytes_raw()
         order = Ed25519PrivateKey.from_private_bytes(b"O" * 32).public_key().public_bytes_raw()
         made = subprocess.run(
@@ -383,6 +383,7 @@ class Agent:
                 *(sys.executable, "-m", "agent", "identity", "--unit", UNIT, "--json"),
                 *("--state", str(self.folder / "state")),
                 *("--receipt-key", receipt.hex(), "--order-key", order.hex()),
+                *more,
             ],
             check=True,
             capture_output=True,
@@ -390,10 +391,17 @@ class Agent:
         return bytes.fromhex(json.loads(made.stdout)["public_key"])
 
     def start(self, *more: str) -> None:
+        self.start_as(["-m", "agent"], *more)
+
+    def start_as(self, program: list[str], *more: str) -> None:
+        """The same, by another way to its main."""
         assert self._process is None or self._process.returncode is not None, "it runs already"
+        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "agent", "--config", str(self.config), *more], stderr=log
+                [sys.executable, *program, "--config", str(self.config), *more],
+                stderr=log,
+                env=environ,
             )
 
     @property

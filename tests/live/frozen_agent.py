@@ -1,17 +1,22 @@
-"""The agent, with one of its parts frozen at SIGUSR2: `python frozen_agent.py PART --config FILE`. PART: a task's name, `loop` or `serial`."""
+"""The agent, with one of its parts frozen at SIGUSR2: `python frozen_agent.py PART --config FILE`.
+
+PART: a task's name, `loop`, or what a thread of ours waits for: `serial`, `dns`, `sqlite` (for ever) or `disk` (5 s a commit).
+"""
 
 import asyncio
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from serial import Serial
 
 from agent.__main__ import main
 from agent.io.serial_port import SerialPort
+from agent.outbox.store import Store
 
 FOR_EVER_S = 3_600.0
 frozen = threading.Event()
@@ -66,6 +71,38 @@ def freeze_serial() -> None:
     SerialPort._digest = stuck  # type: ignore[method-assign]  # a driver that hangs
 
 
+def freeze_dns() -> None:
+    look_up = socket.getaddrinfo
+
+    def stuck(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401  # whatever the library says
+        if frozen.is_set():
+            time.sleep(FOR_EVER_S)
+        return look_up(*arguments, **more)
+
+    socket.getaddrinfo = stuck
+
+
+def freeze_sqlite(seconds: float) -> None:
+    """Every COMMIT takes so long, in SQLite's own thread."""
+    run = Store.run
+
+    async def slow(self: Store, sql: str, *values: int | bytes | str) -> list[tuple[Any, ...]]:
+        if frozen.is_set() and sql == "COMMIT":
+            await self._connection._execute(time.sleep, seconds)  # type: ignore[no-untyped-call]  # its own queue
+        return await run(self, sql, *values)
+
+    Store.run = slow  # type: ignore[method-assign]  # a card that hangs
+
+
+FREEZE: dict[str, Callable[[], None]] = {
+    "serial": freeze_serial,
+    "dns": freeze_dns,
+    "sqlite": lambda: freeze_sqlite(FOR_EVER_S),
+    "disk": lambda: freeze_sqlite(5.0),
+    "loop": lambda: None,
+}
+
+
 def frost(part: str) -> None:
     frozen.set()
     if part == "loop":
@@ -74,9 +111,6 @@ def frost(part: str) -> None:
 
 if __name__ == "__main__":
     chosen, *arguments = sys.argv[1:]
-    if chosen == "serial":
-        freeze_serial()
-    elif chosen != "loop":
-        freeze_task(chosen)
+    FREEZE.get(chosen, lambda: freeze_task(chosen))()
     signal.signal(signal.SIGUSR2, lambda *_: frost(chosen))
     sys.exit(main(arguments))
