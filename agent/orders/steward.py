@@ -31,7 +31,7 @@ ACTING_MS = (
 ASKING_MS = 120_000  # two intervals of a seal that reports every minute
 REPEAT_MS = 25_000  # a seal repeats what was not acknowledged after 20 s: it may tell of an opening
 WAKE_EVERY_MS = 30_000
-EARLY_MS = 120_000  # a seal's own clock against ours
+EARLY_MS = 120_000  # what a seal says is as old as its clock says, give or take this
 TOLD_MAX = 64  # orders whose refusal changed nothing: said again they are not told again
 SEALS_MAX = 32
 
@@ -65,6 +65,7 @@ class _Lines:
     """What the seals said of late, in memory only."""
 
     closed: dict[str, bool] = field(default_factory=dict)
+    ahead_ms: dict[str, int] = field(default_factory=dict)  # a seal's clock before ours
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -118,18 +119,17 @@ class Steward:
 
     def hear(self, fact: SealAnswer | SealReport | SealEvent, moment: Moment) -> Step | None:
         """A seal's word: what it says of itself, and of the order under way."""
-        closed = None if isinstance(fact, SealAnswer) else closed_of(fact)
-        if closed is not None:
-            self._note(fact.seal_id, closed=closed)
-        acting, follow = self.book.acting, self._follow
+        if isinstance(fact, SealAnswer):
+            return self._hear_answer(fact)
+        is_news = self._is_news(fact)
+        self._note(fact, moment)
+        acting, follow, closed = self.book.acting, self._follow, closed_of(fact)
         if acting is None or follow is None or fact.seal_id != acting.seal_id:
             return None
-        if acting.kind == OrderKind.ARM:
-            return self._hear_of_arming(acting, closed)
-        if isinstance(fact, SealAnswer):
-            return self._hear_answer(acting, follow, answer_of(fact))
-        if closed is None or not _may_be_of(acting, fact):
+        if closed is None or not is_news:
             return None
+        if acting.kind == OrderKind.ARM:
+            return self._hear_of_arming(acting, closed=closed)
         if isinstance(fact, SealEvent) and opened_by_us(fact):
             return self._end(acting, OrderResult.DONE)
         follow.closed = closed
@@ -277,21 +277,35 @@ class Steward:
 
     # what the seal says
 
-    def _hear_of_arming(self, acting: Acting, closed: bool | None) -> Step | None:  # noqa: FBT001  # what the seal said
+    def _hear_of_arming(self, acting: Acting, *, closed: bool) -> Step | None:
         if closed:
             return self._end(acting, OrderResult.DONE)
-        if closed is False and self.state is State.ASKING:
-            return self._end(acting, OrderResult.FAILED)
-        return None
+        return self._end(acting, OrderResult.FAILED) if self.state is State.ASKING else None
 
-    def _hear_answer(self, acting: Acting, follow: _Follow, ok: bool | None) -> Step | None:  # noqa: FBT001  # as above
-        if ok is None:
+    def _hear_answer(self, fact: SealAnswer) -> Step | None:
+        acting, follow, ok = self.book.acting, self._follow, answer_of(fact)
+        if acting is None or follow is None or fact.seal_id != acting.seal_id:
+            return None
+        if ok is None or acting.kind != OrderKind.UNLOCK:
             return None
         if not ok:
             self._seen.secrets.pop(acting.seal_id, None)  # five wrong ones are an alarm
             return self._end(acting, OrderResult.FAILED, "refused by the seal")
         follow.answered = True
         return self._end(acting, OrderResult.DONE) if follow.closed is False else None
+
+    def _is_news(self, fact: SealReport | SealEvent) -> bool:
+        """Whether it speaks of what is behind the order: a seal that was not acknowledged tells of older states too.
+
+        In the start in which the order was given a live report is news always: what is heard twice is dropped before.
+        """
+        acting = self.book.acting
+        if acting is None or (isinstance(fact, SealReport) and self.state is State.ACTING):
+            return True
+        if fact.time_ms is None or (isinstance(fact, SealReport) and not fact.time_ok):
+            return True
+        ours_ms = fact.time_ms - self._seen.ahead_ms.get(fact.seal_id, 0)
+        return ours_ms >= acting.began_utc_ms - EARLY_MS
 
     def _time_is_over(self, acting: Acting, follow: _Follow) -> Step:
         if acting.kind == OrderKind.ARM:
@@ -304,12 +318,21 @@ class Steward:
         told = follow.answered or follow.closed is False
         return self._end(acting, OrderResult.SEAL_SILENT, said if told else "")
 
-    def _note(self, seal_id: str, *, closed: bool) -> None:
-        seen = self._seen.closed
-        seen.pop(seal_id, None)
-        seen[seal_id] = closed  # at the end: the one heard of longest ago is forgotten first
-        if len(seen) > SEALS_MAX:
-            del seen[next(iter(seen))]
+    def _note(self, fact: SealReport | SealEvent, moment: Moment) -> None:
+        """The newest state of each seal, and how its clock goes."""
+        seal_id, seen, closed = fact.seal_id, self._seen, closed_of(fact)
+        if closed is not None:
+            seen.closed.pop(seal_id, None)
+            seen.closed[seal_id] = (
+                closed  # at the end: who was heard longest ago is forgotten first
+            )
+            if len(seen.closed) > SEALS_MAX:
+                oldest = next(iter(seen.closed))
+                del seen.closed[oldest]
+                seen.ahead_ms.pop(oldest, None)
+        is_live = isinstance(fact, SealReport) and closed is not None and fact.time_ok
+        if is_live and fact.time_ms is not None:
+            seen.ahead_ms[seal_id] = fact.time_ms - moment.utc_ms
 
     # the book
 
@@ -348,10 +371,3 @@ def _ended(order: Order, result: OrderResult, detail: str = "") -> Ended:
 
 def _last(ended: Ended) -> Last:
     return Last(order_id=ended.order_id, counter=ended.counter, result=ended.result)
-
-
-def _may_be_of(acting: Acting, fact: SealReport | SealEvent) -> bool:
-    """A seal that was not acknowledged tells of older states too; its clock may be off a little."""
-    if isinstance(fact, SealReport) and not fact.time_ok:
-        return True
-    return fact.time_ms is None or fact.time_ms >= acting.began_utc_ms - EARLY_MS

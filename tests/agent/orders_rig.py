@@ -95,10 +95,11 @@ def new_seal(
     dynamic: bool = False,
     armed: bool = True,
     password: str = PASSWORD,
+    clock_ms: int = 0,
 ) -> Jt701d:
     track = Track(vertices=(Vertex(t_ms=0, lat=0.0, lon=69.0),))
     spec = SealSpec(id=seal_id, armed=armed, dynamic=dynamic, password=password, interval_s=30)
-    return Jt701d(spec, World(track), start_ms=UTC + BEGIN_MS, seed=1)
+    return Jt701d(spec, World(track), start_ms=UTC + BEGIN_MS + clock_ms, seed=1)
 
 
 class HandClock(Clock):

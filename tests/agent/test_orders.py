@@ -319,6 +319,41 @@ async def test_after_a_restart_locked_is_believed_when_a_repeat_would_have_come(
         assert await truck.results() == [(1, FAILED, "restart")]
 
 
+@pytest.mark.parametrize("clock_ms", [-600_000, 600_000])
+async def test_a_seal_whose_clock_is_wrong_is_understood_all_the_same(
+    tmp_path: Path, clock_ms: int
+) -> None:
+    seal, clock = new_seal(clock_ms=clock_ms), HandClock(BEGIN_MS)
+    async with on_the_road(tmp_path, seal=seal, clock=clock) as truck:
+        await truck.give(words(counter=1))
+        await truck.run(3)
+        assert await truck.results() == [(1, DONE, "")]
+        await truck.run(70)  # it locks itself again
+        await truck.give(words(counter=2))
+    async with on_the_road(tmp_path, seal=seal, clock=clock, warm_s=0) as truck:
+        await truck.run(125)
+        assert [one[:2] for one in await truck.results()] == [(1, DONE), (2, DONE)]
+
+
+async def test_an_old_opening_that_is_told_late_is_not_ours(tmp_path: Path) -> None:
+    async with on_the_road(tmp_path) as truck:
+        await truck.run(300)
+        truck.wire.open = False
+        await truck.give(words())
+        old = SealEvent(
+            at_ms=0,
+            seal_id=SEAL,
+            protocol="jt701",
+            time_ms=UTC + truck.clock.now - 200_000,
+            kind="access",
+            source="static_password",
+            opened=True,
+            locked=False,
+        )
+        await truck._hear("seal", old)
+        assert await truck.results() == []
+
+
 async def test_yes_without_a_report_is_no_done(tmp_path: Path) -> None:
     async with on_the_road(tmp_path) as truck:
         truck.wire.seal.play(_event("silent"), 0)
@@ -529,6 +564,21 @@ async def test_e22_a_damaged_memory_is_a_lost_one(tmp_path: Path, name: str) -> 
         assert [one[:2] for one in await truck.results()][1:] == [
             (10, OrderResult.REPLAYED),
             (11, DONE),
+        ]
+
+
+async def test_e22_writing_over_the_damage_does_not_open_the_door(tmp_path: Path) -> None:
+    clock = HandClock(BEGIN_MS)
+    async with on_the_road(tmp_path, clock=clock) as truck:
+        await truck.outbox.remember({"counter": b"damaged!"}, truck.way.moment())
+    clock.now += 60_000
+    async with on_the_road(tmp_path, clock=clock, warm_s=1) as truck:
+        await truck.give(words(counter=5))  # NoTime: its record mends the cells
+        await truck.run(5)
+        await truck.give(words(counter=6, issued_ms=UTC + 20_000))
+        assert [one[:2] for one in await truck.results()] == [
+            (5, OrderResult.NO_TIME),
+            (6, OrderResult.REPLAYED),
         ]
 
 
