@@ -15,7 +15,7 @@ from pathlib import Path
 
 import serial
 
-from agent.app.identity import CA_FILE, IdentityError, fingerprint, load, tls_files
+from agent.app.identity import CA_FILE, CERT_FILE, IdentityError, fingerprint, load, tls_files
 from agent.app.versions_disk import CURRENT, first_life
 from agent.config import BadConfigError, Config, Link, read_text
 from agent.io import clock, disk, seal_file
@@ -31,6 +31,8 @@ LISTEN_S = 3.0  # a receiver speaks once a second
 BROKER_S_MAX = 15.0
 SLOW_FSYNC_MS = 500
 INODES_MIN = 100
+DAY_MS = 86_400_000
+DAYS_LATE_MAX = 3  # tried daily from two thirds of its life on: after three days something is wrong
 RUN_FREE_BYTES_MIN = 1_048_576
 PROBE = b"does this key sign what it says it signs?"
 
@@ -84,6 +86,7 @@ def look(config_file: Path, *, offline: bool) -> Iterator[Finding]:
     elif life.version_text:
         yield ok("config version", f"{config.config_dir / CURRENT} lies over it")
     yield _identity(config)
+    yield from _certificate(config)
     running = _running(config)
     yield from _store(config, running)
     yield from _disks(config)
@@ -129,6 +132,28 @@ def _seals(config: Config) -> Iterator[Finding]:
             yield ok(name, "first contact is to come")
         else:
             yield warn(name, "no password: no order opens it", f"seals.{seal_id}.secret_file")
+
+
+def _certificate(config: Config) -> Iterator[Finding]:
+    """Its days, by the system's clock; an identity made by hand may have none."""
+    path, name = config.identity_dir / CERT_FILE, "certificate"
+    if not path.exists():
+        return
+    from agent.app.enrol import life_of  # noqa: PLC0415  # readers of certificates, for this line alone
+
+    try:
+        ends_ms, due_ms = life_of(path)
+    except (OSError, ValueError) as error:
+        yield bad(name, f"{path}: {error}", "plomba-agent renew --help")
+        return
+    now_ms = clock.system_ms()
+    days = (ends_ms - now_ms) // DAY_MS
+    if now_ms > ends_ms:
+        yield bad(name, "it has ended", "plomba-agent renew --help: the evidence key still speaks")
+    elif now_ms > due_ms + DAYS_LATE_MAX * DAY_MS:
+        yield warn(name, f"{days} days left, not renewed", "plomba-agent renew --help says why")
+    else:
+        yield ok(name, f"{days} days left")
 
 
 def _running(config: Config) -> dict[str, object] | None:

@@ -205,7 +205,7 @@ def renew(folder: Path, *, unit_id: str, now_ms: int | None) -> str:
         pins = read_pins(folder / PINS_FILE)
         evidence = key.load(folder / EVIDENCE_FILE)
         tls = _load_tls(folder / TLS_KEY_FILE)
-        ends_ms, due_ms = _life(folder / CERT_FILE)
+        ends_ms, due_ms = life_of(folder / CERT_FILE)
     except (OSError, ValueError, KeyFileError, BadConfigError) as error:
         raise EnrolError(f"{folder}: {error}") from error
     door = None if pins.enrol_server is None else door_of(pins.enrol_server)
@@ -287,8 +287,8 @@ def _check(certificate: str, ca: str, unit_id: str, tls_key: Path) -> None:
         raise EnrolError("the centre's certificate is for another key or another unit")
 
 
-def _life(path: Path) -> tuple[int, int]:
-    """When a certificate ends, and when two thirds of its life are over."""
+def life_of(path: Path) -> tuple[int, int]:
+    """When a certificate ends, and when two thirds of its life are over. OSError, ValueError if it is none."""
     made = x509.load_pem_x509_certificate(path.read_bytes())
     begin_ms = int(made.not_valid_before_utc.timestamp()) * 1_000
     end_ms = int(made.not_valid_after_utc.timestamp()) * 1_000

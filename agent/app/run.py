@@ -245,6 +245,7 @@ class Unit:
             seal_ids=frozenset(one.seal_id for one in config.links if one.seal_id is not None),
             space=lambda: disk.space(config.state_dir),
             acting=lambda: self._orders.acting,
+            versions=lambda: (self._versions.running, self._versions.trial),
         )
         face = Face(
             view=self._view,
@@ -317,7 +318,9 @@ class Unit:
         memory.give_back()
         say("started", unit=self._config.unit_id, program=PROGRAM, batch_no=current.batch_no)
         await self._stop.wait()
-        self._watchdog.stopping()
+        if self.next_life is None:
+            # systemd counts ten seconds from it and then kills, also the next life.
+            self._watchdog.stopping()
         for task in (settings, pulse, question, salvage):
             task.cancel()
         if renewal is not None:
@@ -666,6 +669,7 @@ class Unit:
             "timekeeper_total": ("reason", "Epochs and steps", self._timekeeper.counters),
             "orders_total": ("result", "Orders judged", self._orders.counters),
             "outbox_total": ("what", "What befell the store", self._outbox.stats().counters),
+            "config_total": ("result", "Settings by air", self._versions.counters),
             "line_total": ("what", "What the line did and refused", self._line.counters),
         }
 

@@ -44,8 +44,9 @@ class View:
         seal_ids: frozenset[str],
         space: Callable[[], Space | None],
         acting: Callable[[], bool],
+        versions: Callable[[], tuple[int, int]],
     ) -> None:
-        """`seal_ids`: the seals that the config expects; they are on the page before they are heard."""
+        """`seal_ids`: the seals that the config expects; they are on the page before they are heard. `versions`: of the settings, confirmed and on probation."""
         self.lag_ms_max = 0
         self.keeper = ""  # why the watchdog is not fed; empty: it is
         self.unit_id = unit_id
@@ -60,6 +61,7 @@ class View:
         self._seal_ids = seal_ids
         self._space = space
         self._acting = acting
+        self._versions = versions
 
     def kept(self, why: str) -> None:
         """The keeper tells why it does not feed the watchdog; empty: it does."""
@@ -92,6 +94,8 @@ class View:
             "written_bytes": disk.written_bytes(),
             "lag_ms_max": self.lag_ms_max,
             "keeper": self.keeper or "ok",
+            "config_version": self._versions()[0],
+            "config_trial": self._versions()[1] or None,
             **self._store(known),
             **self._uplink(moment),
             **self._facts(moment),

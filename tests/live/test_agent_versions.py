@@ -1,6 +1,8 @@
 """Settings by air over a real broker: a wrong broker comes back by itself, a good version stays (EDGE section 10, rows 18 and 29)."""
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -25,11 +27,14 @@ PROGRAM = (
 )
 
 
-def start(agent: Agent) -> "subprocess.Popen[bytes]":
+def start(agent: Agent, **environ: str) -> "subprocess.Popen[bytes]":
     """The agent with a probation that a test can wait for."""
     with agent.log.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(agent.config)], stderr=log, cwd=ROOT
+            [sys.executable, "-c", PROGRAM, str(agent.config)],
+            stderr=log,
+            cwd=ROOT,
+            env={**os.environ, **environ},
         )
 
 
@@ -97,6 +102,38 @@ def test_e18_a_wrong_broker_comes_back_by_itself_and_a_good_version_stays(tmp_pa
         finally:
             process.kill()
             process.wait()
+
+
+def test_e18_a_restart_inside_the_process_is_no_stop_to_systemd(tmp_path: Path) -> None:
+    path = tmp_path / "notify"
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        world(tmp_path) as (agent, _, collector),
+    ):
+        manager.bind(str(path))
+        manager.settimeout(30)
+        process = start(agent, NOTIFY_SOCKET=str(path))
+        try:
+            assert manager.recv(100) == b"READY=1"
+            until(lambda: agent.status().get("uplink") == "flowing")
+            set_config(collector, 1, "[sealer]\nage_open_s = 2\n")
+            until(lambda: agent.status().get("config_version") == 1)
+            process.terminate()
+            assert process.wait(10) == 0
+            said = _drained(manager)
+            assert [word for word in said if word != b"WATCHDOG=1"] == [b"READY=1", b"STOPPING=1"]
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _drained(manager: socket.socket) -> list[bytes]:
+    manager.setblocking(False)
+    said = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            said.append(manager.recv(100))
+    return said
 
 
 def test_e29_killed_in_probation_it_starts_with_the_version_before(tmp_path: Path) -> None:

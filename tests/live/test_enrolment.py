@@ -204,6 +204,10 @@ def test_a_unit_is_let_in_from_nothing_delivers_renews_and_is_revoked(
         f'[uplink]\nservers = ["mqtts://localhost:{centre.unit_port}"]\n'
         f'[outbox]\nheadroom_bytes = 0\n[status]\nlisten = ""\n'
     )
+    assert (
+        '"name": "certificate", "detail": "89 days left"'
+        in agent("check", str(config), "--json", "--offline").stdout
+    )
     runs = [sys.executable, "-m", "agent", "--config", str(config)]
     unit = subprocess.Popen(runs, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
