@@ -1,6 +1,9 @@
 """The gateway's thinking: facts into records, records into a chain, one connection and its bounds."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -461,3 +464,46 @@ def test_a_password_that_a_seal_tells_goes_nowhere() -> None:
 def test_any_bytes_in_any_protocol_end_or_are_heard(protocol: str, data: bytes) -> None:
     heard_now = link(protocol=protocol).feed(data, NOW_MS)
     assert heard_now.end is None or heard_now.end.islower()
+
+
+VECTORS = Path(__file__).resolve().parents[1] / "vectors" / "seals"
+
+
+def cases(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (VECTORS / f"{name}.jsonl").read_text().splitlines()]
+
+
+def bytes_of(case: dict[str, Any]) -> bytes:
+    if "frame" in case:
+        return str(case["frame"]).encode("latin-1")
+    return bytes.fromhex(case["hex"])
+
+
+@pytest.mark.parametrize(
+    "name", ["jt701", "jt701_made", "eseal", "eseal_made", "jt808", "jt808_made"]
+)
+def test_every_captured_frame_becomes_evidence_by_itself(name: str) -> None:
+    """By the first byte alone the protocol is known; what the frame means is the reader's affair, its bytes are in the record."""
+    told_by = 0
+    for case in cases(name):
+        data = bytes_of(case)
+        one = link()
+        heard_now = one.feed(data, NOW_MS)
+        assert heard_now.end is None, case["id"]
+        told = tell([Taken(fact=fact, at=AT) for fact in heard_now.facts], {})
+        records = (genesis(Begin(reason=REASON_ENROLLED, before=None), AT), *told.records)
+        assert read_back(batches_of(records)[0]) == list(records), case["id"]
+        raw = {event.data[9] for event in events(told) if event.data[9] is not None}
+        for piece in raw:
+            assert isinstance(piece, bytes)
+            assert piece in data or b"*" in piece, case["id"]  # a password was typed: stars
+        if case["expect"]["kind"] in {"report", "event"} and case["expect"]["seal_id"]:
+            assert told.records, case["id"]
+            told_by += 1
+    assert told_by > 0
+
+
+def test_no_refused_frame_becomes_evidence() -> None:
+    for case in cases("bad"):
+        heard_now = link(protocol=case["protocol"]).feed(bytes_of(case), NOW_MS)
+        assert heard_now.facts == (), case["id"]

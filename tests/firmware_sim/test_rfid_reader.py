@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from firmware_sim import Event
 from firmware_sim.rfid_frames import CommandEar, answer, notice, refusal, told_of
-from firmware_sim.rfid_settings import ORDERS
+from firmware_sim.rfid_reader import RfidReader
+from firmware_sim.rfid_settings import ORDERS, ReaderSpec, Tag
 from firmware_sim.scenario_events import read_event
+from firmware_sim.world import Track, Vertex, World
 from tests.firmware_sim.acting import HERE, Act, scenario
 
 ONE = "3034257BF7194E4000001A85"
@@ -191,12 +193,29 @@ def test_signal_strength_wanders_about_its_mean() -> None:
 
 
 def test_the_count_of_65535_runs_out_after_54_minutes_and_no_stop_is_said() -> None:
-    play = polling(SURE, end_s=3600).to(3590, step_ms=5_000)
-    assert epcs(play)[ONE] == 65_535
-    assert STOPPED not in {frame.hex().upper() for frame in frames(play.heard("rfid"))}
-    assert ("polling", "idle") in [
-        (line.get("reader_from"), line.get("reader_to")) for line in play.truths
-    ]
+    tag = Tag(epc=bytes.fromhex(ONE), read_rate=1.0)
+    world = World(Track(vertices=(Vertex(t_ms=0, lat=41.0, lon=69.0),)))
+    reader = RfidReader(ReaderSpec(tags=(tag,), sleep_min=0), world, start_ms=0, seed=1)
+    reader.feed(bytes.fromhex(EUROPE + poll(65535)), 0)
+    rounds, ended_ms = 0, 0
+    while (due_ms := reader.next_due_ms()) is not None:
+        reader.wake(due_ms)
+        rounds, ended_ms = rounds + 1, due_ms
+    assert (rounds, ended_ms) == (65_535, 65_535 * 50)
+    said = Counter(each.data[1:3].hex() for each in reader.take() if each.data)
+    assert said == {"0107": 1, "0222": 65_535}  # the region, and reads
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 5_000))
+def test_the_same_seed_says_the_same_at_any_pace(step_ms: int) -> None:
+    def said(step_ms: int) -> list[tuple[int, bytes]]:
+        play = acting(SURE, HALF, end_s=60)
+        play.write("rfid", bytes.fromhex(EUROPE + poll(65535)))
+        play.to(20, step_ms=step_ms)
+        return [(each.at_ms, each.data) for each in play.said if each.at_ms <= 20_000]
+
+    assert said(step_ms) == said(20_000)
 
 
 def test_a_stop_ends_the_rounds() -> None:

@@ -25,7 +25,7 @@ UNIT = "gateway-1"
 SCENARIO = """
 scenario = {{ name = "dial", seed = 1, start = "now", end_s = 3600 }}
 track = {{ points = [[41.0, 69.0], [41.3, 69.3]], speed_km_h = 60 }}
-seal = {{ id = "{seal}", armed = true, dynamic = false, interval_s = 2, dial = "127.0.0.1:{port}" }}
+seal = {{ id = "{seal}", protocol = "{protocol}", armed = true, dynamic = false, interval_s = 2, dial = "127.0.0.1:{port}" }}
 """
 
 
@@ -36,7 +36,9 @@ class Centre:
         mqtt, api, self.port = free_ports(3, random.Random(str(folder)))
         self.site = Site(folder=folder, mqtt_port=mqtt, api_port=api)
         self.config = folder / "collector.toml"
-        self.config.write_text(f'[gateway]\nlisten = "127.0.0.1:{self.port}"\nunit = "{UNIT}"\n')
+        self.config.write_text(
+            f'[gateway]\nlisten = "127.0.0.1:{self.port}"\nunit = "{UNIT}"\neseal_config = "180,30,30,16,1"\n'
+        )
         self.simulators: list[Simulator] = []
 
     def start(self) -> None:
@@ -52,11 +54,11 @@ class Centre:
         own = json.loads(told)
         run("plomba", ["unit", "add", own["unit"], "--public-key", own["public_key"], *data])
 
-    def seal(self, seal_id: str = SEAL_ID) -> Simulator:
+    def seal(self, seal_id: str = SEAL_ID, protocol: str = "jt701") -> Simulator:
         folder = self.site.folder / f"seal-{len(self.simulators)}"
         folder.mkdir()
         file = folder / "scenario.toml"
-        file.write_text(SCENARIO.format(seal=seal_id, port=self.port))
+        file.write_text(SCENARIO.format(seal=seal_id, port=self.port, protocol=protocol))
         self.simulators.append(Simulator(file, folder / "ports"))
         return self.simulators[-1]
 
@@ -288,3 +290,16 @@ def test_two_seals_at_once_are_kept_apart_and_their_places_are_no_track(centre: 
     centre.until(
         lambda: len(centre.alerts("SEAL_OPEN_UNAUTHORISED")) == 2, what="the other's alert as well"
     )
+
+
+def test_an_eseal_dials_in_on_the_same_port_and_is_told_apart(centre: Centre) -> None:
+    centre.start()
+    centre.enrol()
+    seal = centre.seal("1234567", "eseal")
+    centre.until(lambda: len(centre.frames()) >= 3, what="its reports are stored")
+    seal.do("door", state="open")
+    centre.until(lambda: centre.alerts("SEAL_OPEN_UNAUTHORISED"), what="the alert is stored")
+    time.sleep(3)
+    assert len(centre.alerts("SEAL_OPEN_UNAUTHORISED")) == 1
+    assert set(centre.frames().values()) <= {1, 2}  # an event and a report may share a frame
+    assert {one.data[1] for one in centre.events() if one.kind == EventKind.SEAL} == {"eseal"}
