@@ -178,13 +178,14 @@ class Orders:
 
     async def work(self, way: Keeping) -> None:
         """Judge what waits, and look at the time."""
-        around = self._look()
+        moment = way.moment()
+        self._note_trust(moment)
         while self._waiting:
             order = self._waiting.popleft()
             await self._judge(order, way)
         acting = self._steward.book.acting
         line = None if acting is None else self._lines.get(acting.seal_id)
-        step = self._steward.wake(around.moment, None if line is None else line.protocol)
+        step = self._steward.wake(moment, None if line is None else line.protocol)
         await self._carry_out(step, way)
 
     async def hear(self, fact: Fact | SealSilence, way: Keeping) -> None:
@@ -261,9 +262,12 @@ class Orders:
 
     def _look(self) -> Surroundings:
         around = self._around()
-        if self._trusted_ms is None and around.moment.quality >= Quality.NTP:
-            self._trusted_ms = around.moment.utc_ms
+        self._note_trust(around.moment)
         return around
+
+    def _note_trust(self, moment: Moment) -> None:
+        if self._trusted_ms is None and moment.quality >= Quality.NTP:
+            self._trusted_ms = moment.utc_ms
 
     def _state(self, order: Order, around: Surroundings) -> UnitState:
         closed = around.door_closed or self._steward.book.damaged

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.io.inbox import HeardFact
 from agent.orders import LIFE, Event, State
+from agent.recorder import SealSilence
 from devices import DataType, Fact, SealAnswer, SealEvent, SealSecret
 from firmware_sim import Event as Happening
 from tests.agent.facts import UTC, report, sky
@@ -495,6 +497,17 @@ async def test_arming_waits_for_a_shut_seal_and_feeds_the_recorder(tmp_path: Pat
         assert truck.wire.acts() == []
 
 
+async def test_what_a_silent_seal_said_last_arms_nothing(tmp_path: Path) -> None:
+    async with on_the_road(tmp_path) as truck:
+        silence = SealSilence(seal_id=SEAL, protocol="jt701", silent=True)
+        truck.wire.open = False
+        await truck.way.take(HeardFact(source="seal", mono_ms=truck.clock.now, fact=silence))
+        await truck.give(words(OrderKind.ARM))
+        await truck.run(61)
+        assert await truck.results() == [(1, SILENT, "")]
+        assert truck.recorder._armed == frozenset()
+
+
 async def test_what_is_armed_is_armed_after_a_restart_and_until_it_is_disarmed(
     tmp_path: Path,
 ) -> None:
@@ -564,6 +577,21 @@ async def test_e22_a_damaged_memory_is_a_lost_one(tmp_path: Path, name: str) -> 
         assert [one[:2] for one in await truck.results()][1:] == [
             (10, OrderResult.REPLAYED),
             (11, DONE),
+        ]
+
+
+async def test_e22_a_counter_that_has_vanished_is_a_lost_one(tmp_path: Path) -> None:
+    clock = HandClock(BEGIN_MS)
+    async with on_the_road(tmp_path, clock=clock) as truck:
+        await truck.give(words(OrderKind.DISARM, counter=9))
+        await truck.outbox.remember({"counter": None}, truck.way.moment())
+    clock.now += 60_000
+    async with on_the_road(tmp_path, clock=clock) as truck:
+        await truck.give(words(counter=5, issued_ms=UTC + clock.now))  # below the last that ended
+        await truck.give(words(counter=10, issued_ms=UTC + 20_000))
+        assert [one[:2] for one in await truck.results()][1:] == [
+            (5, OrderResult.REPLAYED),
+            (10, OrderResult.REPLAYED),
         ]
 
 
