@@ -1085,6 +1085,8 @@ class _Walk:
         if self.start is not None and statement is not None:
             self.stale = True
             self.seals = restate.moved(self.seals, self.start, statement)
+            self.tags = restate.moved(self.tags, self.start, statement)
+            self.sky = restate.moved(self.sky, self.start, statement)
 
     def _hole(self) -> None:
         """No segment across it; what was only a candidate is dropped."""

@@ -4,7 +4,9 @@ Law: no signed byte is changed. A `clock` event is a statement about what stands
 and never about what was told in a time that was trusted already.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from collector.detect.track import FLAGS, SEQ, T_MS, Batch
 from wire import LIM
 from wire.columns import Event
 from wire.records import EventKind, FixFlag
+
+T = TypeVar("T")
 
 CODE = "TIME_RESTATED"  # a record: readers find in it what was said when
 TRUSTED = 2  # NTP or GNSS (WIRE section 4, field 10)
@@ -85,28 +89,38 @@ def restated(batch: Batch) -> Batch:
     return batch
 
 
-def moved(state: seals.State, start: Start, statement: Statement) -> seals.State:
-    """A seals' state with the times that the start has told in the time which nobody trusted."""
+def moved(state: T, start: Start, statement: Statement) -> T:
+    """A detector's state with the times that the start has told in the time which nobody trusted.
+
+    A time is a field whose name ends in `_ms`. What lies outside of that stretch was told by an earlier start, or by a receiver.
+    """
 
     def right(t_ms: int) -> int:
         if start.t_ms <= t_ms <= statement.before_ms:
             return t_ms + statement.shift_ms
         return t_ms
 
-    return replace(
-        state,
-        seals=tuple(
-            replace(
-                seal,
-                opened_ms=right(seal.opened_ms),
-                lost_ms=right(seal.lost_ms),
-                card_ms=right(seal.card_ms),
-                wrong_ms=tuple(right(wrong_ms) for wrong_ms in seal.wrong_ms),
-                refused_ms=right(seal.refused_ms),
-            )
-            for seal in state.seals
-        ),
-    )
+    return _with_times(state, right)
+
+
+def _with_times(value: T, right: Callable[[int], int]) -> T:
+    """Every time in a value of frozen dataclasses and tuples, put right."""
+    if isinstance(value, tuple):
+        return type(value)(_with_times(one, right) for one in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    changed: dict[str, Any] = {}
+    for field in fields(value):
+        old = getattr(value, field.name)
+        if not field.name.endswith("_ms"):
+            new = _with_times(old, right)
+        elif isinstance(old, tuple):
+            new = tuple(right(one) for one in old)
+        else:
+            new = None if old is None else right(old)
+        if new != old:
+            changed[field.name] = new
+    return replace(value, **changed) if changed else value
 
 
 def is_undated(state: seals.State, start: Start) -> bool:

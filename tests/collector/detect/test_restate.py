@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from collector.detect import Finding, SettledAs, stamp
+from collector.detect import Finding, SettledAs, interference, seals, stamp
 from collector.detect.engine import ChainHole, EarlyCopy, Item, Tick, every_row, pack, run, unpack
-from collector.detect.restate import CODE, restated, statement_of
+from collector.detect.restate import CODE, Start, Statement, moved, restated, statement_of
 from collector.detect.track import FLAGS, T_MS, Batch
 from tests.collector.detect.worlds import (
     BEGIN_MS,
@@ -229,3 +229,19 @@ def test_e11_law_screens_and_cuts_change_nothing_and_a_state_survives_its_blob()
     every = play(BOOK, items, screen=every_row)
     assert (told(every), blobs(every)) == (told(whole), blobs(whole))
     assert len(found(whole, CODE)) == 3  # the third start was right from its beginning
+
+
+def test_every_time_of_a_state_is_a_field_that_says_so_and_moves() -> None:
+    start, statement = Start(seq=0, t_ms=100), Statement(seq=9, before_ms=200, after_ms=1_200)
+    lock = seals.Seal(seal="s", opened_ms=150, lost_ms=99, wrong_ms=(100, 201), refused_ms=200)
+    state = moved(seals.State(seals=(lock,)), start, statement)
+    assert state.seals[0] == replace(
+        lock, opened_ms=1_150, lost_ms=99, wrong_ms=(1_100, 201), refused_ms=1_200
+    )
+    sky = interference.State(
+        runs=(interference.Run(name="jamming", seq=3, since_ms=150),), outliers_ms=(120, 90)
+    )
+    moved_sky = moved(sky, start, statement)
+    assert (moved_sky.runs[0].since_ms, moved_sky.runs[0].good_ms) == (1_150, None)
+    assert moved_sky.outliers_ms == (1_120, 90)
+    assert moved(sky, Start(seq=0, t_ms=300), statement) is sky
