@@ -201,6 +201,9 @@ servers = ["mqtt://127.0.0.1:{port}"]
 
 [outbox]
 headroom_bytes = 0
+
+[status]
+listen = ""
 """
 
 

@@ -20,12 +20,14 @@ from agent.recorder import OrderDone, Recorder, SealSilence, Stop
 from agent.sealer import Closing, OpenBatch, Sealer
 from agent.timekeeper import NtpTime, RtcTime, Timekeeper
 from devices import Fact, Fix, SealAnswer, SealEvent, SealReport, SealSecret
+from wire.canon import decode, encode
 from wire.records import FixRecord
 
 PAUSE_MS_MAX = (
     1_000  # the longest that nobody looks at the deadlines: `link` and `state` may have moved them
 )
 STORE_AGAIN_S = 1.0
+COMMIT_ERRORS = "commit_errors"  # counted for ever: its name in the outbox's memory
 ACKS_WAITING_MAX = 1_024  # as many facts as may wait; a device repeats what was not acknowledged
 
 At = Callable[[str], None]
@@ -73,6 +75,8 @@ class FactWay:
         self.commit_ms_max = 0  # the longest wait for a commit
         self.seen = Seen()
         self.turned_mono_ms = clock.mono_ms()  # when this task moved last
+        self.commit_errors_ever = _count(outbox.memory(COMMIT_ERRORS))
+        self._errors_told = self.commit_errors_ever  # as the store knows
         self._clock = clock
         self._inbox = inbox
         self._timekeeper = timekeeper
@@ -253,6 +257,8 @@ class FactWay:
         done = self._records_done + len(batch.kept)
         due = [one.memory for one in self._memories if one.records <= done]
         memory = {name: value for one in due for name, value in one.items()}
+        if self.commit_errors_ever > self._errors_told:
+            memory[COMMIT_ERRORS] = encode(self.commit_errors_ever)
         began_ms = self._clock.mono_ms()
         try:
             stored = await self._outbox.store(batch, self.moment(), memory=memory)
@@ -260,8 +266,10 @@ class FactWay:
             self._troubles.begin("outbox_full", hint=error.hint, bytes_used=error.bytes_used)
         except OutboxError as error:
             self.counters["commit_errors"] += 1
+            self.commit_errors_ever += 1
             self._troubles.begin("outbox_refuses", error=str(error))
         else:
+            self._errors_told = self.commit_errors_ever
             for _ in due:
                 self._memories.popleft()
             self.commit_ms_max = max(self.commit_ms_max, self._clock.mono_ms() - began_ms)
@@ -326,3 +334,8 @@ class FactWay:
         now_ms = self._clock.mono_ms()
         due_ms = min((due for due in deadlines if due is not None), default=now_ms + PAUSE_MS_MAX)
         return min(max(due_ms - now_ms, 0), PAUSE_MS_MAX) / 1000
+
+
+def _count(cell: bytes | None) -> int:
+    value = None if cell is None else decode(cell)
+    return value if isinstance(value, int) else 0

@@ -100,6 +100,7 @@ _NUMBERS = (  # name, key of the status numbers, kind, what it is
         "gauge",
         "Longest time from a full batch to its commit",
     ),
+    ("commit_errors_ever_total", "commit_errors_ever", "counter", "Commits that failed, for ever"),
     ("commit_errors_total", "commit_errors", "counter", "Commits that failed in this start"),
     ("facts_waiting", "facts_waiting", "gauge", "Facts heard and not yet taken"),
     (

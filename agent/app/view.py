@@ -224,6 +224,7 @@ class View:
             "commit_ms_max": self._way.commit_ms_max,
             "evicted_ever": stats.evicted_ever,
             "starts_ever": stats.starts_ever,
+            "commit_errors_ever": self._way.commit_errors_ever,
             "aside_files": stats.aside_files,
             "free_bytes": None if space is None else space.free_bytes,
             "free_inodes": None if space is None else space.free_inodes,
