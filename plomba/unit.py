@@ -190,7 +190,7 @@ def fingerprint(public_key: bytes) -> str:
 
 def _point(point: Row) -> tuple[object, ...]:
     return (
-        point["at"],
+        f"{point['at']} restated" if point["said_at"] else point["at"],
         place(point),
         _km_h(point["speed_m_s"]),
         point["course_deg"],

@@ -86,3 +86,18 @@ def test_half_a_place_is_no_place() -> None:
     assert place({"lat": 41.311081, "lon": 69.240562}) == "41.311081, 69.240562"
     assert place({"lat": 41.311081, "lon": None}) is None
     assert place({}) is None
+
+
+def test_a_point_whose_time_was_told_anew_says_so() -> None:
+    point: dict[str, object] = {
+        "at": "2026-11-22T06:46:43.000Z",
+        "said_at": "2026-01-26T06:46:43.000Z",
+        "lat": 41.3,
+        "lon": 69.2,
+        "speed_m_s": None,
+        "course_deg": None,
+        "hdop": None,
+        "sats": 9,
+    }
+    assert unit._point(point)[0] == "2026-11-22T06:46:43.000Z restated"
+    assert unit._point(point | {"said_at": None})[0] == "2026-11-22T06:46:43.000Z"
