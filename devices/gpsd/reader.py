@@ -90,7 +90,9 @@ class GpsdReader:
             if self._is_skipping:
                 held.clear()
             elif len(held) > LINE_BYTES_MAX:
-                yield bytes(held[: LINE_BYTES_MAX + 1])
+                with memoryview(held) as view:
+                    line = bytes(view[: LINE_BYTES_MAX + 1])
+                yield line
                 held.clear()
                 self._is_skipping = True
 

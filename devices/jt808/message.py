@@ -3,6 +3,7 @@
 Source: captured frames of three kinds of locks; JT/T 808-2013 and -2019 for header, escaping and 0200.
 """
 
+import re
 from datetime import date
 from functools import lru_cache
 from struct import Struct
@@ -14,6 +15,7 @@ from devices.jt808.tlvs import PASSWORD, PASSWORD_BYTES, read_0200, read_55xx, t
 MARK = b"\x7e"
 CONTENT_BYTES_MAX = 1_100  # after un-escaping; DEVICES section 1
 
+_ESCAPE_WRONG = re.compile(rb"\x7d(?![\x01\x02])")
 _SHORT_SERIALS = frozenset({0x5501, 0x5502})
 _WITH_VERSION = 1 << 14  # JT/T 808-2019
 _IN_PARTS = 1 << 13
@@ -32,17 +34,9 @@ def unescape(data: bytes) -> bytes | None:
     """What stood between the marks; None if 7D is followed by anything but 01 and 02."""
     if b"\x7d" not in data:
         return data
-    first, *rest = data.split(b"\x7d")
-    parts = [first]
-    for part in rest:
-        if part[:1] == b"\x01":
-            parts.append(b"\x7d")
-        elif part[:1] == b"\x02":
-            parts.append(b"\x7e")
-        else:
-            return None
-        parts.append(part[1:])
-    return b"".join(parts)
+    if _ESCAPE_WRONG.search(data):
+        return None
+    return data.replace(b"\x7d\x02", b"\x7e").replace(b"\x7d\x01", b"\x7d")
 
 
 def xor_of(data: bytes) -> int:

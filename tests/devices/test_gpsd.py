@@ -350,7 +350,7 @@ def test_memory_stays_small_whatever_is_fed(line: bytes) -> None:
         reader.feed(read_bytes, NOW_MS + 1)
     peak = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
-    assert peak < READER_MEMORY_BYTES_MAX
+    assert peak < READER_MEMORY_BYTES_MAX * 7 // 8  # it was 63,745 once: a hair is no margin
 
 
 def test_nothing_is_said_to_a_receiver_behind_gpsd() -> None:

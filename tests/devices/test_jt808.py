@@ -360,6 +360,19 @@ def test_what_is_wrapped_comes_back(body: bytes) -> None:
     assert (found.message, found.raw) == ("0900", frame(0x0900, body))
 
 
+@pytest.mark.parametrize("escapes", [b"}\1", b"}\2", b"}", b"\1}"])
+def test_a_frame_of_escapes_alone_stays_small(escapes: bytes) -> None:
+    """`plomba bench fuzz`: parts between escapes, as a list, took 117,858 bytes."""
+    reader = Jt808Reader()
+    reader.feed(b"~" + escapes * 1_090, NOW_MS)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    reader.feed(b"~", NOW_MS)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert peak < READER_MEMORY_BYTES_MAX // 2
+
+
 def test_a_reader_that_is_fed_marks_and_starts_stays_small() -> None:
     lump = (b"~" + b"(740190311185,x" * 40 + b"}" * 900 + REPORT[:-1] + b"~x" * 900) * 8
     reader = Jt808Reader()

@@ -1,7 +1,6 @@
 """What a unit hears besides receivers and JT701 seals: gpsd, an LLRP child, an M100 module, a JT808 lock.
 
-No LLRP reader is at hand: the child that is killed here is a small program that prints the same lines; `test_llrp_child.py` tries the
-real one.
+The LLRP child that is killed here is a small program that prints the same lines; `test_llrp_child.py` tries the real one.
 """
 
 import contextlib
