@@ -295,6 +295,7 @@ class Orders:
             moment=around.moment,
             moving=around.moving,
             protocol=None if line is None else line.protocol,
+            line_down=line is not None and not line.port.is_open,
             password=password,
             no_password=why,
             busy=self._contacts.busy(seal_id),

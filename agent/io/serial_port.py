@@ -150,6 +150,11 @@ class SerialPort:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether what is said now would be on the line at once."""
+        return self._watch.state not in {LinkState.ABSENT, LinkState.BUSY}
+
     def write(self, data: bytes) -> bool:
         """Queue `data` for the port; False, and counted, if too much waits already or nothing is open."""
         waiting = sum(len(one) for one in self._writes)

@@ -202,6 +202,8 @@ class Steward:
             return self._refused(order, OrderResult.BUSY, "moving")
         if scene.busy:
             return self._refused(order, OrderResult.BUSY, scene.busy)
+        if scene.line_down:
+            return self._refused(order, OrderResult.FAILED, "the line to this seal is down")
         one_time = self._seen.secrets.get(seal_id)
         means = means_of(scene.protocol, one_time=one_time, static=scene.password)
         if isinstance(means, str):

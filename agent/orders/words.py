@@ -67,6 +67,7 @@ class Scene:
     moment: Moment
     moving: bool = False
     protocol: str | None = None  # of the line on which the seal is; None: there is none
+    line_down: bool = False  # nobody would hear it now
     password: str | None = field(default=None, repr=False)  # the static one
     no_password: str = ""  # why there is none, for people
     busy: str = ""  # what else keeps the seal busy

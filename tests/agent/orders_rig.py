@@ -125,12 +125,13 @@ class Wire:
         self.seal = seal
         self.reader = Jt701Reader(seal_id=SEAL)
         self.heard: list[bytes] = []  # by the lock
-        self.open = True
+        self.open = True  # False: what is said is lost, and nobody has noticed
+        self.is_open = True
         self._clock = clock
 
     def order(self, order: object, said: Callable[[], None] = lambda: None) -> bool:
         if not self.open:
-            return True  # withdrawn after ten seconds
+            return True
         self.reader.order(cast("SealOrder", order), self._clock.now_ms())
         self.write(self.reader.take_bytes())
         said()

@@ -356,6 +356,18 @@ async def test_an_old_opening_that_is_told_late_is_not_ours(tmp_path: Path) -> N
         assert await truck.results() == []
 
 
+async def test_an_unplugged_line_fails_at_once_and_nothing_is_said_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    async with on_the_road(tmp_path) as truck:
+        truck.wire.is_open = False
+        await truck.give(words())
+        assert await truck.results() == [(1, FAILED, "the line to this seal is down")]
+        truck.wire.is_open = True
+        await truck.run(20)
+        assert truck.wire.acts() == []
+
+
 async def test_yes_without_a_report_is_no_done(tmp_path: Path) -> None:
     async with on_the_road(tmp_path) as truck:
         truck.wire.seal.play(_event("silent"), 0)

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from agent.app.kill import APP_POINTS
+from agent.io.inbox import Inbox
+from agent.io.serial_port import PortSettings, SerialPort
 from agent.orders import Book, Scene, State, Step, Steward, means_of, read_book
 from agent.outbox import KILL_POINTS
+from agent.recorder import Role
 from devices import Fact, SealAnswer, SealEvent, SealReport
 from devices.eseal import EsealReader, RemoteUnlock
+from devices.jt701 import Jt701Reader, UnlockStatic
 from firmware_sim.ct_c import CtC
 from firmware_sim.eseal import Jt701d
 from firmware_sim.seal_settings import SealSpec
@@ -304,6 +308,40 @@ def test_a_seal_whose_language_has_no_such_order_is_not_opened() -> None:
     assert means_of("jt808", one_time=None, static="p") == "jt808 cannot be told to open"
     assert means_of(None, one_time="p", static="p") == "no line to this seal"
     assert means_of("jt701", one_time=None, static=None) == "no password"
+
+
+class Line:
+    """The far end of a port: what was written."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self.written.append(data)
+        return len(data)
+
+
+async def test_e28_what_no_open_port_took_in_ten_seconds_is_never_said(tmp_path: Path) -> None:
+    clock, line = HandClock(BEGIN_MS), Line()
+    port = SerialPort(
+        PortSettings(
+            name="seal", device=str(tmp_path / "x"), protocol="jt701", role=Role.SEAL, baud=9_600
+        ),
+        reader=Jt701Reader(seal_id=SEAL),
+        clock=clock,
+        inbox=Inbox(asyncio.get_running_loop()),
+    )
+    said: list[int] = []
+    assert not port.is_open
+    assert port.order(UnlockStatic(password="late"), lambda: said.append(1))
+    clock.now += 10_001
+    assert port.order(UnlockStatic(password="now"), lambda: said.append(2))
+    assert port.order(UnlockStatic(password="a,b"), lambda: said.append(3))  # cannot be said
+    port._say_orders(line)  # type: ignore[arg-type]  # the port has come
+    port._say_orders(line)  # type: ignore[arg-type]  # as above
+    assert (line.written, said) == ([b"(P43,now)"], [2])
+    assert all(port.order(UnlockStatic(password="many")) for _ in range(16))
+    assert not port.order(UnlockStatic(password="many"))
 
 
 def test_an_empty_store_is_an_empty_book() -> None:
