@@ -94,6 +94,7 @@ class Given:
     """An order as it stands in the store."""
 
     order_id: bytes
+    unit_no: int
     unit_id: str
     kind: int
     counter: int

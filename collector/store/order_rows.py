@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, select, update
+from sqlalchemy import ColumnElement, Row, Select, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.desk import ConfigWord, Given, OrderState, OrderWord
@@ -35,14 +35,9 @@ async def write_move(
     state = move(order.kind, order.state, event)
     assert state is not None, f"{order.state.value} knows no {event.value}"
     await change(connection, order.order_id, {"state": state.value, **changes})
-    unit_no = (
-        await connection.execute(
-            select(schema.unit_order.c.unit_no).where(
-                schema.unit_order.c.order_id == order.order_id
-            )
-        )
-    ).scalar_one()
-    await write_act(connection, order.order_id, unit_no, now_ms, event.value, state, who, why, word)
+    await write_act(
+        connection, order.order_id, order.unit_no, now_ms, event.value, state, who, why, word
+    )
     return replace(order, state=state, **changes)
 
 
@@ -125,10 +120,22 @@ def orders() -> Select[Any]:
     )
 
 
+def outlines() -> Select[Any]:
+    """The same without their bytes, for who only asks how they stand: a config has 8 KiB."""
+    columns = [one for one in schema.unit_order.c if one.name not in {"payload", "envelope"}]
+    return select(
+        *columns,
+        literal(b"").label("payload"),
+        literal(None).label("envelope"),
+        schema.unit.c.unit_id,
+    ).join(schema.unit, schema.unit.c.number == schema.unit_order.c.unit_no)
+
+
 def given_of(row: Row[Any]) -> Given:
     """A row of `unit_order` with its unit_id."""
     return Given(
         order_id=row.order_id,
+        unit_no=row.unit_no,
         unit_id=row.unit_id,
         kind=row.kind,
         counter=row.counter,

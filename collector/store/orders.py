@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.desk import ACTS, Given, NotGiven, OrderState, Wish, making, remote
@@ -23,6 +23,7 @@ from collector.store.order_rows import (
     expire_open,
     given_of,
     orders,
+    outlines,
     unit_no_of,
     write_act,
     write_counters,
@@ -175,10 +176,21 @@ async def close_gap(
 
 
 async def open_orders(connection: AsyncConnection) -> tuple[Given, ...]:
-    """All orders that are open, oldest first; those that have expired meanwhile too."""
+    """The orders that may be due by time, oldest first, without their bytes; those that have expired meanwhile too.
+
+    A config that was sent waits for its unit's hello: see `newest_configs`.
+    """
     columns = schema.unit_order.c
     statement = (
-        orders().where(columns.state.in_(OPEN)).order_by(columns.issued_ms, columns.order_id)
+        outlines()
+        .where(
+            columns.state.in_(OPEN),
+            or_(
+                columns.kind != int(OrderKind.SET_CONFIG),
+                columns.state == OrderState.PENDING.value,
+            ),
+        )
+        .order_by(columns.issued_ms, columns.order_id)
     )
     return tuple(given_of(row) for row in await connection.execute(statement))
 
@@ -186,13 +198,13 @@ async def open_orders(connection: AsyncConnection) -> tuple[Given, ...]:
 async def newest_configs(
     connection: AsyncConnection, unit_ids: Collection[str]
 ) -> dict[str, Given]:
-    """The newest config of each of these units that has one."""
+    """The newest config of each of these units that has one, without its bytes."""
     columns, unit = schema.unit_order.c, schema.unit.c
     found: dict[str, Given] = {}
     names = sorted(unit_ids)
     for begin in range(0, len(names), IN_MAX):
         statement = (
-            orders()
+            outlines()
             .where(
                 columns.kind == int(OrderKind.SET_CONFIG),
                 columns.state != OrderState.WITHDRAWN.value,
@@ -214,7 +226,10 @@ async def send(
     sent: list[Given] = []
     for order_id in order_ids:
         order = await by_id(connection, order_id)
-        if order is None or order.state is OrderState.WITHDRAWN:
+        is_config = order is not None and order.kind == OrderKind.SET_CONFIG
+        if order is None or not (order.is_open or is_config):
+            continue
+        if order.state is OrderState.WITHDRAWN:
             continue
         changes: dict[str, Any] = {"sent_ms": now_ms, "sent_n": order.sent_n + 1}
         if order.envelope is None:
@@ -301,10 +316,12 @@ async def _give_config(
         return NotGiven(code="bad_config", hint=f"{faults[0].key}: {faults[0].hint}")
     newest = (await newest_configs(connection, [wish.unit_id])).get(wish.unit_id)
     if newest is not None and newest.state is not OrderState.REFUSED:
-        before = data_of(newest)[1]
+        whole = await by_id(connection, newest.order_id)
+        assert whole is not None
+        before = data_of(whole)[1]
         assert isinstance(before, bytes)
         if remote.says_the_same(before, text):
-            return Unchanged(order=newest)
+            return Unchanged(order=whole)
     counters = await counters_of(connection, unit_no)
     version = making.next_version(counters[1])
     if version is None:

@@ -6,7 +6,7 @@ Law: an order is signed and committed as sent before it goes out, and no unlock 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from collector.desk import Given, making
+from collector.desk import Given, OrderState, making
 from collector.detect.rules import Order, Rulebook
 from collector.store import GapCloseRow, orders
 from collector.store.database import Store
@@ -16,6 +16,7 @@ from collector.tick import Outgoing
 from collector.tick.answering import Signing, order_out, sealed
 from wire.orders import OrderKind
 
+SENDS_MAX = 32  # of one turn: each costs some 2 ms of an alert's second; acts go before configs
 LOOK_MS = 1_000  # so often the desk looks for what people have given
 KNOWN_MS = (
     70 * 86_400_000
@@ -35,7 +36,7 @@ class Desk:
         self._unlocks: dict[bytes, Unlock] = {}
         self._since_ms: int | None = None  # orders that were over by then are not known
         self._boots: dict[str, tuple[bytes, int]] = {}
-        self._book: tuple[Rulebook, int, Rulebook] | None = None
+        self._book: tuple[Rulebook, Rulebook] | None = None  # without the orders, with them
         self.act_no = 0  # the newest change that the detectors know
         self.logged_no: int | None = None  # what the log of ticks says of that
         self.closes: tuple[GapCloseRow, ...] = ()  # supervisors' acts for the next tick
@@ -64,7 +65,9 @@ class Desk:
                 given, withdrawn = await orders.unlocks(
                     connection, above=self.act_no, upto=newest, since_ms=self._since_ms
                 )
-                learn(self._unlocks, given, withdrawn)
+                if given or withdrawn:
+                    learn(self._unlocks, given, withdrawn)
+                    self._book = None
                 self.act_no = newest
             self.closes = await orders.gaps_to_close(connection)
         self._looked_ms = now_ms
@@ -73,10 +76,9 @@ class Desk:
         """`rulebook` with the unlock orders that are known now."""
         if not self._unlocks:
             return rulebook
-        if self._book is None or self._book[0] is not rulebook or self._book[1] != self.act_no:
-            book = with_orders(rulebook, self._unlocks.values())
-            self._book = (rulebook, self.act_no, book)
-        return self._book[2]
+        if self._book is None or self._book[0] is not rulebook:
+            self._book = (rulebook, with_orders(rulebook, self._unlocks.values()))
+        return self._book[1]
 
     async def send(
         self, greeted: Greeted, is_online: Callable[[str], bool], now_ms: int
@@ -86,37 +88,56 @@ class Desk:
             return []
         async with self._store.read() as connection:
             waiting = await orders.open_orders(connection)
-            booted = {unit: boot for unit, boot in greeted.items() if self._boots.get(unit) != boot}
             configs = await orders.newest_configs(connection, greeted) if greeted else {}
-        is_over = any(now_ms > order.not_after_ms for order in waiting)
         due = [
-            order.order_id
+            order
             for order in waiting
             if making.is_due(
                 order, now_ms, greeted=order.unit_id in greeted, is_online=is_online(order.unit_id)
             )
         ]
-        due += [
-            order.order_id
-            for unit, order in configs.items()
-            if making.config_is_due(order, now_ms, is_new_boot=unit in booted)
-        ]
-        self._remember(booted)
-        if not due and not is_over:
+        due += self._configs_due(configs, greeted, now_ms)
+        due = sorted(due, key=lambda order: order.kind == OrderKind.SET_CONFIG)[:SENDS_MAX]
+        self._remember(greeted, configs, due)
+        if not due and all(now_ms <= order.not_after_ms for order in waiting):
             return []
-        if any(_must_be_known(order) for order in waiting):
+        if any(order.kind == OrderKind.UNLOCK and order.sent_ms is None for order in due):
             await self.look(now_ms, at_once=True)
         async with self._store.write() as connection:
             await expire_open(connection, now_ms)
             sent = await orders.send(
-                connection, due, lambda payload: sealed(payload, self._key), now_ms
+                connection,
+                [order.order_id for order in due],
+                lambda payload: sealed(payload, self._key),
+                now_ms,
             )
         return [order_out(order) for order in sent]
 
-    def _remember(self, booted: Greeted) -> None:
-        if len(self._boots) + len(booted) > BOOTS_MAX:
+    def _configs_due(
+        self, configs: Mapping[str, Given], greeted: Greeted, now_ms: int
+    ) -> Iterable[Given]:
+        """Configs that are said again to units that greet: an open one that was sent, or one that the unit has answered."""
+        for unit, order in configs.items():
+            if order.state is OrderState.SENT:
+                if making.is_due(order, now_ms, greeted=True, is_online=True):
+                    yield order
+            elif making.config_is_due(order, now_ms, is_new_boot=self._is_new(unit, greeted)):
+                yield order
+
+    def _is_new(self, unit: str, greeted: Greeted) -> bool:
+        return self._boots.get(unit) != greeted[unit]
+
+    def _remember(
+        self, greeted: Greeted, configs: Mapping[str, Given], due: Iterable[Given]
+    ) -> None:
+        """Who has greeted since its start and lacks nothing. Whose config found no room in this turn greets again."""
+        ids = {order.order_id for order in due}
+        if len(self._boots) + len(greeted) > BOOTS_MAX:
             self._boots.clear()  # then their configs are said once more
-        self._boots.update(booted)
+        for unit, boot in greeted.items():
+            config = configs.get(unit)
+            if config is None or config.is_open or config.order_id in ids:
+                self._boots[unit] = boot
 
 
 def learn(
@@ -153,7 +174,3 @@ def _order(rulebook: Rulebook, unlock: Unlock) -> Order:
         known_ms=unlock.issued_ms,
         withdrawn_ms=unlock.withdrawn_ms,
     )
-
-
-def _must_be_known(order: Given) -> bool:
-    return order.sent_ms is None and order.kind == OrderKind.UNLOCK

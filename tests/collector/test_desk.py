@@ -216,6 +216,7 @@ def test_a_counter_rises_whatever_the_clock_does(clock: list[int]) -> None:
 def given_order(kind: int = OrderKind.UNLOCK, *, sent: bool = False, **changes: object) -> Given:
     plain = Given(
         order_id=bytes(16),
+        unit_no=1,
         unit_id="uz-01",
         kind=kind,
         counter=7,

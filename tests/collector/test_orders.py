@@ -18,6 +18,7 @@ from collector.store.database import Store
 from collector.store.order_words import STRAYS_MAX
 from collector.store.orders import Unchanged
 from collector.tick import TickResult
+from collector.tick.ordering import SENDS_MAX
 from collector.tick.replay import replay
 from tests.collector.detect.worlds import book_of, place, square
 from tests.collector.fleet import (
@@ -499,6 +500,21 @@ async def test_orders_without_an_end_are_bounded(desk: Desk) -> None:
     refused = await desk.try_give(OrderKind.REPORT_NOW, data=(0, b""), zone=None)
     assert isinstance(refused, NotGiven)
     assert refused.code == "too_many"
+
+
+async def test_what_finds_no_room_in_a_turn_goes_out_in_the_next_and_configs_last(
+    desk: Desk,
+) -> None:
+    for name in ("uz-02", "uz-03"):
+        await desk.enrol(FleetUnit(unit_id=name, clock_ms=desk.now_ms))
+    await desk.config(SLOW)
+    for name in ("uz-01", "uz-02", "uz-03"):
+        for number in range(12):
+            data = (0, bytes([number]) * 16)
+            await desk.give(OrderKind.REPORT_NOW, unit_id=name, data=data, zone=None)
+    turns = [sent_in(await desk.wait(1)) for _ in range(3)]
+    assert [len(turn) for turn in turns] == [SENDS_MAX, 37 - SENDS_MAX, 0]
+    assert turns[1][-1].kind == OrderKind.SET_CONFIG
 
 
 # settings by air
