@@ -42,20 +42,26 @@ class Renewal:
         moment = self._moment()
         if moment.quality < Quality.NTP:
             return
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            *("--now-ms", str(moment.utc_ms)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                *("--now-ms", str(moment.utc_ms)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:  # no memory for a second program just now: tomorrow again
+            warn("not_renewed", why=str(error))
+            return
         try:
             async with asyncio.timeout(RENEW_S_MAX):
                 _, talk = await process.communicate()
         except TimeoutError:
-            process.kill()
             warn("not_renewed", why="no end in 180 s")
             return
+        finally:
+            if process.returncode is None:
+                process.kill()
         words = talk.decode(errors="replace").strip()[-300:]
         if process.returncode == 0:
             say("certificate", detail=words)

@@ -94,7 +94,12 @@ class Keeper:
         if life.trial:
             if state.trial != life.trial:  # the store was lost meanwhile: its memory is ours
                 begun = versions.begin(state, life.trial, sha_of(life.version_text.encode()))
-                await self._remember(begun)
+                try:
+                    await self._remember(begun)
+                except OutboxError as error:  # then the centre says the version again
+                    warn("config_not_tried", version=life.trial, error=str(error))
+                    self._leave(first_life(life.local_text))
+                    return
             say("config_on_probation", version=life.trial)
             return
         if state.trial and state.trial_sha == sha_of(self._files.current()):

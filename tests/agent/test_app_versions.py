@@ -412,3 +412,19 @@ def _mutated(rng: Random, text: bytes) -> bytes:
         if not data:
             return b"x"
     return bytes(data[:8_192])
+
+
+async def test_a_probation_that_the_memory_cannot_note_is_given_up_and_the_unit_goes_on(
+    tmp_path: Path,
+) -> None:
+    async with rig_in(tmp_path) as rig:
+        local = first_life(rig.local)
+        life = Life(
+            local_text=rig.local,
+            version_text=GOOD.decode(),
+            config=with_version(rig.local, GOOD.decode()),
+            trial=1,
+        )
+        await rig.outbox.abandon()  # whatever is asked of it is refused from here on
+        await rig.live(life)
+        assert rig.next == local
