@@ -33,11 +33,8 @@ from bench.tap import Tap
 UNIT, SEAL_ID = "bench-1", "8000620011"
 READY_S_MAX = 120.0  # the first half minute of a new store stays on the unit
 SETTLE_S = 15.0  # memory has found its size, the seal's first reports are through
-CUT_FROM, CUT_SHARE, CUT_S_MAX = (
-    0.45,
-    0.2,
-    600.0,
-)  # of the steady time without link; an hour: 10 min
+CUT_FROM, CUT_SHARE = 0.3, 0.4  # of the steady time without link
+CUT_S_MAX = 600.0  # of an hour: ten minutes
 DRAIN_S_MAX = 180.0
 PAUSE_S, ARM_AFTER_S = 2.2, 0.8  # more than 30 urgent records in a minute would be held back
 ROPES = 20

@@ -37,7 +37,7 @@ def records(agent: Agent) -> int:
     return int(str(agent.status().get("records", 0)))
 
 
-def test_a_receiver_that_vanishes_is_missed_and_heard_when_it_is_back(
+def test_e13_a_receiver_that_vanishes_is_missed_and_heard_when_it_is_back(
     agent: Agent, gps: Pty
 ) -> None:
     agent.start()
@@ -51,7 +51,7 @@ def test_a_receiver_that_vanishes_is_missed_and_heard_when_it_is_back(
     assert agent.term()[0] == 0
 
 
-def test_noise_is_told_and_good_sentences_end_it(agent: Agent, gps: Pty) -> None:
+def test_e13_noise_is_told_and_good_sentences_end_it(agent: Agent, gps: Pty) -> None:
     gps.plug_in()
     agent.start()
     gps.talk(lambda: os.urandom(60))
@@ -63,7 +63,7 @@ def test_noise_is_told_and_good_sentences_end_it(agent: Agent, gps: Pty) -> None
     assert records(agent) > before
 
 
-def test_a_mute_receiver_is_told_from_a_missing_one(agent: Agent, gps: Pty) -> None:
+def test_e13_a_mute_receiver_is_told_from_a_missing_one(agent: Agent, gps: Pty) -> None:
     gps.plug_in()
     agent.start()
     in_state(agent, "mute")
@@ -71,7 +71,7 @@ def test_a_mute_receiver_is_told_from_a_missing_one(agent: Agent, gps: Pty) -> N
     in_state(agent, "fix")
 
 
-def test_the_right_rate_is_found_and_remembered(agent: Agent, gps: Pty) -> None:
+def test_e13_the_right_rate_is_found_and_remembered(agent: Agent, gps: Pty) -> None:
     gps.plug_in()
     words = nmea_words()
 
@@ -95,7 +95,9 @@ def test_the_right_rate_is_found_and_remembered(agent: Agent, gps: Pty) -> None:
     assert links[0]["counters"].get("rates_tried", 0) == 0
 
 
-def test_a_port_that_another_program_holds_is_busy_until_it_lets_go(agent: Agent, gps: Pty) -> None:
+def test_e13_a_port_that_another_program_holds_is_busy_until_it_lets_go(
+    agent: Agent, gps: Pty
+) -> None:
     gps.plug_in()
     holder = os.open(gps.name, os.O_RDWR | os.O_NOCTTY)
     fcntl.flock(holder, fcntl.LOCK_EX)
@@ -109,7 +111,7 @@ def test_a_port_that_another_program_holds_is_busy_until_it_lets_go(agent: Agent
     in_state(agent, "fix")
 
 
-def test_an_open_port_keeps_other_programs_out(agent: Agent, gps: Pty) -> None:
+def test_e13_an_open_port_keeps_other_programs_out(agent: Agent, gps: Pty) -> None:
     gps.plug_in()
     gps.talk(nmea_words())
     agent.start()
@@ -123,7 +125,7 @@ def test_an_open_port_keeps_other_programs_out(agent: Agent, gps: Pty) -> None:
     os.close(other)
 
 
-def test_a_flood_is_bounded_and_does_not_hurt(agent: Agent, gps: Pty) -> None:
+def test_e30_a_flood_is_bounded_and_does_not_hurt(agent: Agent, gps: Pty) -> None:
     gps.plug_in()
     agent.start()
     gps.talk(lambda: os.urandom(4_000), 0.004)  # a megabyte a second
