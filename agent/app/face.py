@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NONCE_HEX_DIGITS = 32
 HELLO_EVERY_MS = 1_000  # one new signature a second, else the last
 ORDER_EVERY_MS = 1_000
-ROWS_MAX = 32  # in one answer: at most half of what a client reads
+ROWS_MAX = 16  # in one answer: of the longest batches, 0.7 of the MiB that a client reads
 U32_S = 1 << 32
 
 Counters = Callable[[], Mapping[str, tuple[str, str, Mapping[str, int]]]]

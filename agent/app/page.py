@@ -36,7 +36,7 @@ _STYLE = (
     ":focus-visible{outline:2px solid var(--s);outline-offset:2px}"
     ".v{padding:16px;margin:8px 0;display:grid;border-radius:4px}.v>div{grid-area:1/1}"
     ".v p{margin:4px 0 0}.v ul{margin:8px 0 0;padding-left:22px}"
-    ".w{display:flex;align-items:center;gap:12px;font-size:34px;font-weight:700;line-height:1.1}"
+    ".w{display:flex;align-items:center;gap:12px;font-size:min(34px,8.4vw);font-weight:700;line-height:1.1}"
     "svg.i{width:52px;height:52px;flex:none;fill:none;stroke:currentColor;stroke-width:2.2;stroke-linecap:round;stroke-linejoin:round}"
     ".red{background:#b00020;color:#fff}.amber{background:#ffb000;color:#000}"
     ".grey{background:#5a5a5a;color:#fff}.green{background:#006b2d;color:#fff}"

@@ -20,6 +20,9 @@ from agent.recorder import PowerSource, Recorder
 
 VERSION = 1
 STORE_S_MAX = 1.0  # a store that hangs shall not hang the page
+LOOK_EVERY_MS = (
+    1_000  # a look at the oldest batches checks 64 signatures: a crowd shall not ask for more
+)
 JAMMED, SPOOFED = 3, 2  # GnssStatus: critical; indicated
 DEAD_LINKS = frozenset(("absent", "busy", "hunting", "noise", "mute"))
 
@@ -60,6 +63,7 @@ class View:
         self._ports = ports
         self._seal_ids = seal_ids
         self._space = space
+        self._known: tuple[int, Known] | None = None
         self._acting = acting
         self._versions = versions
 
@@ -110,7 +114,12 @@ class View:
         }
 
     async def known(self, moment: Moment) -> Known:
-        """What the verdict rests on."""
+        """What the verdict rests on; as it was looked at last if that was in this second, however many ask."""
+        if self._known is None or moment.mono_ms - self._known[0] >= LOOK_EVERY_MS:
+            self._known = (moment.mono_ms, await self._look(moment))
+        return self._known[1]
+
+    async def _look(self, moment: Moment) -> Known:
         store, oldest_s = await self._oldest(moment)
         sky = self._way.seen.sky
         interfered = sky is not None and (

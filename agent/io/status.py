@@ -21,7 +21,9 @@ HEAD_BYTES_MAX = 4_096
 CONNECTIONS_MAX = 8  # at each door: who crowds the cab's Wi-Fi does not lock out the command line
 REQUEST_S_MAX = 5.0
 ORDER_BYTES_MAX = 12_374  # payload and envelope (WIRE section 2)
-ANSWER_BYTES_MAX = 1_048_576  # what a client reads; 64 rows of the outbox have 16 KiB at most each
+ANSWER_BYTES_MAX = (
+    1_048_576  # what a client reads: 16 rows of the outbox, 32 KiB each at most, in base64
+)
 SOCKET_MODE = 0o660
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -147,7 +149,9 @@ class StatusServer:
                 async with asyncio.timeout(REQUEST_S_MAX):
                     _write(writer, await self._respond(reader, local=local))
                     await writer.drain()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        except TimeoutError:
+            writer.transport.abort()  # what it does not read is not kept for it
+        except (OSError, asyncio.IncompleteReadError):
             pass  # the peer's affair
         finally:
             self._open[local] -= 1
@@ -215,7 +219,10 @@ def ask(path: Path, target: str, timeout_s: float = REQUEST_S_MAX) -> dict[str, 
     head, _, body = data.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200 "):
         raise StatusError(f"{path}: {head[:60].decode('latin-1')}")
-    answer = json.loads(body)
+    try:
+        answer = json.loads(body)
+    except ValueError as error:
+        raise StatusError(f"{path}: half an answer; ask again") from error
     assert isinstance(answer, dict)
     return answer
 

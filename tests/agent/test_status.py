@@ -192,6 +192,17 @@ async def test_e30_eight_half_requests_fill_the_address_and_leave_the_socket(rig
         writer.close()
 
 
+async def test_half_an_answer_is_no_answer(tmp_path: Path) -> None:
+    async def half(request: Request) -> Answer | None:
+        return Answer(body=b'{"unit": "uz-')
+
+    server = StatusServer(half, path=tmp_path / "s.sock")
+    await server.start()
+    with pytest.raises(StatusError, match="half an answer"):
+        await asyncio.to_thread(ask, tmp_path / "s.sock", "/status.json")
+    await server.close()
+
+
 async def test_nobody_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StatusError, match="is the agent running"):
         await asyncio.to_thread(ask, tmp_path / "none.sock", "/status.json")
