@@ -54,6 +54,7 @@ class _Seal:
     protocol: str
     known: SealBit = _NO_BITS
     true: SealBit = _NO_BITS
+    levels: SealBit = _NO_BITS  # true ones; what a frame does not say of a level is as it was
     battery_percent: int | None = None
     told_ms: int | None = None  # when it was recorded last
     reported: bool = False  # in this start
@@ -84,7 +85,7 @@ class Seals:
     @property
     def locked(self) -> bool:
         """Whether one of them says that it is locked."""
-        return any(seal.true & SealBit.LOCKED for seal in self._seals.values())
+        return any(seal.levels & SealBit.LOCKED for seal in self._seals.values())
 
     def now(self) -> tuple[SealState, ...]:
         """Each seal as it stands, the one heard of last at the end."""
@@ -168,6 +169,7 @@ class Seals:
                 before,
                 known=before.known | known,
                 true=(before.true & ~known) | true,
+                levels=_levels_after(before, known, true),
                 told_ms=moment.mono_ms,
             ),
         )
@@ -222,6 +224,7 @@ class Seals:
             protocol=text(fact.protocol),
             known=known,
             true=true,
+            levels=_levels_after(before, known, true),
             battery_percent=number(fact.battery_percent),
             told_ms=told_ms,
             reported=True,
@@ -264,9 +267,14 @@ def _jumped_back(before: _Seal, fact: SealReport) -> bool:
     return (fact.serial - before.serial) % SERIALS > SERIALS // 2
 
 
+def _levels_after(before: _Seal, known: SealBit, true: SealBit) -> SealBit:
+    """Some locks say a level only when it changes, and a sub-device says nothing of its lock."""
+    return (before.levels & ~known) | (true & _LEVELS)
+
+
 def _is_worse(before: _Seal, known: SealBit, true: SealBit) -> bool:
     """A level falls, or an alarm rises."""
-    fell = before.true & known & ~true & _LEVELS
+    fell = before.levels & known & ~true
     rose = true & ~before.true & _ALARMS
     return bool(fell | rose)
 

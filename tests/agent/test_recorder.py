@@ -211,6 +211,20 @@ def test_lock_and_cut_are_told_as_the_seal_itself() -> None:
     assert (cut.urgent, events([cut])[0].data[3]) == (True, SealBit.ROPE_CUT)
 
 
+def test_a_level_that_a_report_does_not_say_is_as_it_was() -> None:
+    """JT808 locks and eSeals say `locked` only when it changes, and a sub-device says nothing of its lock."""
+    one = recorder()
+    sealed, urgent = [], []
+    for second, locked in enumerate((True, None, False)):
+        kept = one.take(
+            report(locked=locked, rope_in=None, rope_cut=None), at(second * 1_000), "seal"
+        )
+        sealed.append(one.sealed)
+        urgent += [record.urgent for record in kept]
+    assert sealed == [True, True, False]
+    assert urgent == [False, False, True]
+
+
 def test_what_is_no_evidence_is_no_record() -> None:
     one = recorder()
     for fact in (
