@@ -197,6 +197,7 @@ class FactWay:
             "timekeeper": self._timekeeper.next_deadline(),
             "recorder": self._recorder.next_deadline(),
             "sealer": self._sealer.next_deadline(),
+            "orders": self._orders.next_deadline(),
         }
 
     async def stop(self, cause: int) -> None:

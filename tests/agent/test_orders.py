@@ -473,6 +473,14 @@ async def test_a_one_time_password_is_kept_in_memory_and_opens(tmp_path: Path) -
         assert act.startswith(b"(P52,3,")
 
 
+async def test_the_password_of_a_foreign_seal_is_nobodys_here(tmp_path: Path) -> None:
+    async with on_the_road(tmp_path) as truck:
+        told = SealSecret(at_ms=0, seal_id="7591225008", secret=b"113271", ack=b"(P52,2,113271)")
+        await truck._hear("seal", told)
+        assert truck.orders.counters["secrets_dropped"] == 1
+        assert b"(P52,2,113271)" not in truck.wire.heard
+
+
 async def test_passwords_are_in_no_record_no_log_and_no_repr(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -132,6 +132,22 @@ async def test_while_the_password_changes_no_order_opens(tmp_path: Path) -> None
         assert await truck.results() == [(1, OrderResult.BUSY, "first contact")]
 
 
+async def test_no_step_is_said_while_an_order_is_under_way(tmp_path: Path) -> None:
+    keep = Keep(password=FACTORY_PASSWORD, done=frozenset({"password"}))
+    seal_file.save(tmp_path / "seals", SEAL, keep)
+    seal = from_the_factory()
+    async with on_the_road(tmp_path, seal=seal, secrets={}, first_contact=True, warm_s=0) as truck:
+        truck.wire.open = False
+        await truck.run(5)
+        await truck.give(words())
+        truck.wire.open = True
+        await truck.run(50)
+        assert b"P59" not in b"".join(truck.wire.heard)
+        await truck.run(50)
+        assert [one[1] for one in await truck.results()] == [OrderResult.SEAL_SILENT]
+        assert b"P59" in b"".join(truck.wire.heard)
+
+
 async def test_a_file_that_others_can_read_stops_the_contact_and_the_opening(
     tmp_path: Path,
 ) -> None:
