@@ -12,13 +12,38 @@ __all__ = [
     "LATCHED",
     "LIFE",
     "LIFE_LATCHED",
+    "OUTCOMES",
+    "Act",
     "Event",
+    "Moved",
+    "NotMoved",
     "Opening",
+    "Stand",
     "State",
+    "decide",
     "is_active",
     "move",
     "opening_of",
+    "run_out",
 ]
+
+HOUR_MS = 3_600_000
+SHELVE_MS_MAX = {"P2": HOUR_MS, "P3": 4 * HOUR_MS}  # P1 is never shelved
+PROPOSED_MS = HOUR_MS // 2  # so long a proposal to close waits for the second person
+REST_MS_MAX = (
+    30 * 24 * HOUR_MS
+)  # suppressed or out of service: longer than a month it is forgotten, not resting
+REASON_CHARS_MAX = 500
+
+# What an alert turned out to be (DETECTION section 9, Case): they label precision and risk
+OUTCOMES = (
+    "TRUE_VIOLATION",
+    "INCIDENT_BEYOND_CONTROL",
+    "AUTHORISED_ACTION",
+    "TECHNICAL",
+    "FALSE",
+    "TEST",
+)
 
 
 class State(Enum):
@@ -158,3 +183,142 @@ def opening_of(finding: Finding, worst_before: str | None) -> Opening:
 def is_active(state: State) -> bool:
     """True while the cause holds as far as the detectors know."""
     return state not in (State.CLEARED_UNACKED, State.CLOSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """An alert, as far as an act must know it."""
+
+    code: str
+    priority: str
+    state: State
+    cleared: bool
+    withdrawn: bool  # the chain knows better than the early copy that raised it
+    count: int  # its revision: how often it was told
+    until_ms: int | None = None  # when a rest or a proposal is over
+    proposed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What a person does to an alert."""
+
+    event: Event
+    by: str
+    is_supervisor: bool = False
+    reason: str = ""
+    outcome: str = ""
+    until_ms: int | None = None
+    seen: int | None = None  # the revision on the person's screen; None: the one that is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Where the alert stands after the act."""
+
+    state: State
+    until_ms: int | None = None
+    proposed_by: str | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotMoved:
+    """Why not, and what would be possible."""
+
+    code: str
+    hint: str
+
+
+def decide(stand: Stand, act: Act, now_ms: int) -> Moved | NotMoved:
+    """Whether a person may do this now, and what it comes to (DETECTION section 9).
+
+    Nobody acts on a revision that he has not seen. One person closes an alert that was withdrawn; two close a latched one.
+    """
+    if len(act.reason) > REASON_CHARS_MAX:
+        return NotMoved(code="long_reason", hint=f"at most {REASON_CHARS_MAX} characters")
+    if act.seen is not None and act.seen < stand.count:
+        return NotMoved(code="not_seen", hint=f"it was told again: look at revision {stand.count}")
+    if stand.withdrawn and act.event in (Event.ACK, Event.RESET) and is_active(stand.state):
+        return Moved(state=State.CLOSED, outcome="TECHNICAL")
+    after = move(stand.code, stand.state, act.event, cleared=stand.cleared)
+    if after is None:
+        return _no_move(stand, act.event)
+    match act.event:
+        case Event.SHELVE:
+            return _shelved(stand, act, after, now_ms)
+        case Event.SUPPRESS | Event.TAKE_OUT:
+            return _rests(stand, act, after, now_ms)
+        case Event.RESET:
+            return _proposed(act, after, now_ms)
+        case Event.SECOND:
+            return _seconded(stand, act, after)
+        case Event.ACK if after is State.CLOSED and act.outcome and act.outcome not in OUTCOMES:
+            return _no_outcome()
+        case _:
+            return Moved(state=after, outcome=act.outcome or None)
+
+
+def run_out(stand: Stand, now_ms: int) -> Moved | None:
+    """What a rest or a proposal comes to whose time is over; None if it is not, or there is none."""
+    if stand.until_ms is None or now_ms < stand.until_ms:
+        return None
+    after = move(stand.code, stand.state, Event.END, cleared=stand.cleared)
+    return None if after is None else Moved(state=after)
+
+
+def _no_move(stand: Stand, event: Event) -> NotMoved:
+    row = LIFE[stand.state] | (LIFE_LATCHED.get(stand.state, {}) if stand.code in LATCHED else {})
+    theirs = sorted(one.value for one in row if one not in (Event.AGAIN, Event.WORSE, Event.CLEAR))
+    possible = ", ".join(theirs) or "nothing more"
+    return NotMoved(
+        code="no_move",
+        hint=f"an alert that is {stand.state.value} takes no {event.value}; possible: {possible}",
+    )
+
+
+def _no_outcome() -> NotMoved:
+    return NotMoved(code="no_outcome", hint=f"--outcome is one of {', '.join(OUTCOMES)}")
+
+
+def _shelved(stand: Stand, act: Act, after: State, now_ms: int) -> Moved | NotMoved:
+    most_ms = SHELVE_MS_MAX.get(stand.priority)
+    if most_ms is None:
+        return NotMoved(code="never_shelved", hint=f"a {stand.priority} is not shelved: act on it")
+    if not act.reason.strip():
+        return NotMoved(code="no_reason", hint="say why: --reason")
+    until_ms = now_ms + most_ms if act.until_ms is None else act.until_ms
+    if not now_ms < until_ms <= now_ms + most_ms:
+        return NotMoved(
+            code="bad_until",
+            hint=f"a {stand.priority} is shelved for {most_ms // HOUR_MS} h at most",
+        )
+    return Moved(state=after, until_ms=until_ms)
+
+
+def _rests(stand: Stand, act: Act, after: State, now_ms: int) -> Moved | NotMoved:
+    if not act.reason.strip():
+        return NotMoved(code="no_reason", hint="say why: --reason")
+    if stand.priority == "P1" and not act.is_supervisor:
+        return NotMoved(code="not_allowed", hint="a P1 is taken out by a supervisor")
+    if act.until_ms is None or not now_ms < act.until_ms <= now_ms + REST_MS_MAX:
+        return NotMoved(code="bad_until", hint="say until when, 30 days ahead at most: --until")
+    return Moved(state=after, until_ms=act.until_ms)
+
+
+def _proposed(act: Act, after: State, now_ms: int) -> Moved | NotMoved:
+    if act.outcome not in OUTCOMES:
+        return _no_outcome()
+    if not act.reason.strip():
+        return NotMoved(code="no_reason", hint="say why it may close: --reason")
+    return Moved(
+        state=after, until_ms=now_ms + PROPOSED_MS, proposed_by=act.by, outcome=act.outcome
+    )
+
+
+def _seconded(stand: Stand, act: Act, after: State) -> Moved | NotMoved:
+    if act.by == stand.proposed_by:
+        return NotMoved(code="same_person", hint="another person confirms what you have proposed")
+    if not act.is_supervisor:
+        return NotMoved(code="not_allowed", hint="a supervisor confirms")
+    return Moved(state=after)

@@ -9,6 +9,7 @@ import typer
 
 from plomba import (
     alert,
+    alert_act,
     bench,
     collector,
     detect,
@@ -65,6 +66,19 @@ unit_enrol.mount(_unit)
 _alert = _group("alert", "What is wrong.")
 _alert.command("list")(alert.list_alerts)
 _alert.command("watch")(alert.watch)
+for _name, _act in (
+    ("ack", alert_act.ack),
+    ("take", alert_act.take),
+    ("shelve", alert_act.shelve),
+    ("unshelve", alert_act.unshelve),
+    ("reset", alert_act.reset),
+    ("second", alert_act.second),
+    ("suppress", alert_act.suppress),
+    ("take-out", alert_act.take_out),
+    ("history", alert_act.history),
+    ("load", alert_act.load),
+):
+    _alert.command(_name)(_act)
 
 _zone = _group("zone", "Zones as GeoJSON.")
 _zone.command("import")(zone.import_zones)

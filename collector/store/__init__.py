@@ -158,6 +158,7 @@ class TickWrite:
     """Everything of one transaction."""
 
     now_ms: int
+    time_passed: bool = False  # so rests of alerts may be over
     rules_version: int
     intake: tuple[tuple[str, tuple[object, ...]], ...]  # unit_id ("" for all) and the entry
     units: tuple[UnitWrite, ...]

@@ -15,6 +15,7 @@ from collector.alerts import State, move, opening_of
 from collector.detect import Finding, Level, Phase
 from collector.ingest import Arrival
 from collector.store import TickWrite, UnitWrite, schema
+from collector.store.alert_acts import run_out_all
 from collector.store.dialect import insert, upsert
 from collector.store.loads import IN_MAX
 from collector.store.order_words import settle
@@ -53,6 +54,8 @@ async def write_tick(connection: AsyncConnection, tick: TickWrite, at: At) -> Co
     at("findings")
     settled = [(id_, word) for unit_id, id_, word in tick.settled if unit_id not in lost]
     feed = await _write_alerts(connection, fresh, settled, tick.now_ms, tick_no)
+    if tick.time_passed:
+        feed |= set(await run_out_all(connection, tick.now_ms, tick_no))
     at("alerts")
     await _write_quarantine(connection, tick)
     await _count(connection, {**tick.counters, **counted})
@@ -278,15 +281,41 @@ async def _write_alerts(
     for some in _parts(ids):
         found = await connection.execute(select(schema.alert).where(columns.id.in_(some)))
         rows.update({row.id: dict(row._mapping) for row in found})  # noqa: SLF001 - the public name of a row as a mapping
+    acts: Rows = []
     for finding in raised:
-        rows[finding.id] = _moved(rows.get(finding.id), finding, now_ms)
+        before = rows.get(finding.id)
+        rows[finding.id] = after = _moved(before, finding, now_ms)
+        acts.append(_act_row(finding.id, _event_of(before, finding), after["state"], now_ms))
     for id_, word in settled:
         if id_ in rows:
             rows[id_] = {**rows[id_], "settled": word, "changed_ms": now_ms}
+            acts.append(_act_row(id_, word, rows[id_]["state"], now_ms))
+    if acts:
+        await connection.execute(schema.alert_act.insert(), acts)
     changed = [{**row, "tick_no": tick_no} for id_, row in rows.items()]
     if changed:
         await connection.execute(upsert(connection.dialect.name, schema.alert), changed)
     return set(rows)
+
+
+def _event_of(row: dict[str, Any] | None, finding: Finding) -> str:
+    """What a finding was to its alert, as its history names it."""
+    if row is None:
+        return "raise"
+    return opening_of(finding, row["priority"]).event.value
+
+
+def _act_row(id_: bytes, act: str, state: str, at_ms: int) -> dict[str, Any]:
+    return {
+        "alert_id": id_,
+        "at_ms": at_ms,
+        "act": act,
+        "state": state,
+        "who": "",
+        "why": "",
+        "outcome": None,
+        "until_ms": None,
+    }
 
 
 def _moved(row: dict[str, Any] | None, finding: Finding, now_ms: int) -> dict[str, Any]:
@@ -307,11 +336,18 @@ def _moved(row: dict[str, Any] | None, finding: Finding, now_ms: int) -> dict[st
             "begun_ms": finding.received_ms if finding.received_ms is not None else now_ms,
             "changed_ms": now_ms,
             "last_n": finding.n,
+            "owner": None,
+            "until_ms": None,
+            "proposed_by": None,
+            "outcome": None,
         }
     state = State(row["state"])
     after = move(finding.code, state, opening.event, cleared=row["cleared"])
+    rests = after in (None, state)
     return {
         **row,
+        "until_ms": row["until_ms"] if rests else None,
+        "proposed_by": row["proposed_by"] if rests else None,
         "state": (after or state).value,
         "cleared": cleared,
         "priority": min(row["priority"], finding.priority.value),

@@ -320,8 +320,29 @@ alert = Table(  # where an alert's life stands (DETECTION section 9); its findin
     _big("changed_ms"),
     _big("last_n"),
     _big("tick_no"),
+    _text("owner", nullable=True),  # whose hands it is in
+    _big("until_ms", nullable=True),  # when a rest or a proposal is over
+    _text("proposed_by", nullable=True),
+    _text("outcome", nullable=True),
     Index("alert_by_tick", "tick_no"),
     Index("alert_by_unit", "unit", "at_ms"),
+    Index("alert_by_until", "until_ms"),
+)
+
+alert_act = Table(  # every move of an alert: by whom ("" is a detector or time), when and why
+    "alert_act",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _bytes("alert_id"),
+    _big("at_ms"),
+    _text("act"),
+    _text("state"),  # after it
+    _text("who"),
+    _text("why"),
+    _text("outcome", nullable=True),
+    _big("until_ms", nullable=True),
+    Index("alert_act_by_alert", "alert_id"),
+    Index("alert_act_by_time", "at_ms"),
 )
 
 quarantine = Table(

@@ -309,6 +309,7 @@ class Ticker:
         findings = [*work.findings, *detected.findings]
         tick = TickWrite(
             now_ms=work.now_ms,
+            time_passed=time_passed,
             rules_version=self.rulebook.versions[-1].version,
             intake=tuple(detected.intake),
             units=tuple(writes),

@@ -1,0 +1,198 @@
+"""What people do to alerts, and what time does: each move a row with who, when and why (DETECTION section 9).
+
+Law: what may be done is decided in `collector.alerts`; here it is asked and written in one transaction.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from collector.alarm_load import Moved as LoadMove
+from collector.alerts import Act, Moved, NotMoved, Stand, State, decide, run_out
+from collector.store import schema
+
+OWN = "take"  # an act that moves nothing: somebody has it in hand
+RUN_OUT_MAX = 1_000  # of one tick: a shift that ends with more resting alerts is spread over two
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acted:
+    """An alert after an act."""
+
+    id: bytes
+    code: str
+    unit: str
+    state: State
+    owner: str | None
+    until_ms: int | None
+
+
+async def find(connection: AsyncConnection, prefix: str) -> list[bytes]:
+    """Ids of alerts that begin with these hex digits, two at most: one is meant, more are too many."""
+    alert = schema.alert.c
+    low = bytes.fromhex(prefix.ljust(32, "0"))
+    high = bytes.fromhex(prefix.ljust(32, "f"))
+    found = await connection.execute(
+        select(alert.id).where(alert.id >= low, alert.id <= high).order_by(alert.id).limit(2)
+    )
+    return [row.id for row in found]
+
+
+async def act(
+    connection: AsyncConnection, id_: bytes, done: Act, now_ms: int
+) -> Acted | NotMoved | None:
+    """Carry out what a person does; None if there is no such alert."""
+    row = await _row(connection, id_)
+    if row is None:
+        return None
+    moved = decide(_stand(row), done, now_ms)
+    if isinstance(moved, NotMoved):
+        return moved
+    await _write(connection, row, moved, now_ms)
+    await note(
+        connection,
+        id_,
+        done.event.value,
+        moved.state.value,
+        now_ms,
+        who=done.by,
+        why=done.reason,
+        outcome=moved.outcome,
+        until_ms=moved.until_ms,
+    )
+    return _acted(row, moved.state, row.owner, moved.until_ms)
+
+
+async def take(connection: AsyncConnection, id_: bytes, by: str, now_ms: int) -> Acted | None:
+    """Whose hands it is in; seen, owned and outcome are three facts."""
+    row = await _row(connection, id_)
+    if row is None:
+        return None
+    alert = schema.alert
+    await connection.execute(
+        update(alert).where(alert.c.id == id_).values(owner=by, changed_ms=now_ms)
+    )
+    await note(connection, id_, OWN, row.state, now_ms, who=by)
+    return _acted(row, State(row.state), by, row.until_ms)
+
+
+async def run_out_all(connection: AsyncConnection, now_ms: int, tick_no: int) -> list[bytes]:
+    """End rests and proposals whose time is over."""
+    alert = schema.alert
+    due = await connection.execute(
+        select(alert)
+        .where(alert.c.until_ms <= now_ms)
+        .order_by(alert.c.until_ms)
+        .limit(RUN_OUT_MAX)
+    )
+    ended: list[bytes] = []
+    for row in due.all():
+        moved = run_out(_stand(row), now_ms)
+        if moved is None:
+            continue
+        await _write(connection, row, moved, now_ms)
+        await connection.execute(update(alert).where(alert.c.id == row.id).values(tick_no=tick_no))
+        await note(connection, row.id, "end", moved.state.value, now_ms, why="time is over")
+        ended.append(row.id)
+    return ended
+
+
+async def acts_of(connection: AsyncConnection, id_: bytes) -> list[Row[Any]]:
+    """All that was done to an alert, in order."""
+    acts = schema.alert_act
+    found = await connection.execute(
+        select(acts).where(acts.c.alert_id == id_).order_by(acts.c.number)
+    )
+    return list(found)
+
+
+async def note(
+    connection: AsyncConnection,
+    id_: bytes,
+    what: str,
+    state: str,
+    at_ms: int,
+    *,
+    who: str = "",
+    why: str = "",
+    outcome: str | None = None,
+    until_ms: int | None = None,
+) -> None:
+    """A row of the alert's history; `who` is "" for detectors and time."""
+    await connection.execute(
+        schema.alert_act.insert().values(
+            alert_id=id_,
+            at_ms=at_ms,
+            act=what,
+            state=state,
+            who=who,
+            why=why,
+            outcome=outcome,
+            until_ms=until_ms,
+        )
+    )
+
+
+async def _row(connection: AsyncConnection, id_: bytes) -> Row[Any] | None:
+    found = await connection.execute(select(schema.alert).where(schema.alert.c.id == id_))
+    return found.one_or_none()
+
+
+def _stand(row: Row[Any]) -> Stand:
+    return Stand(
+        code=row.code,
+        priority=row.priority,
+        state=State(row.state),
+        cleared=row.cleared,
+        withdrawn=row.settled == "withdrawn",
+        count=row._mapping["count"],  # noqa: SLF001 - the public name of a row as a mapping; a row has a method `count`
+        until_ms=row.until_ms,
+        proposed_by=row.proposed_by,
+    )
+
+
+async def _write(connection: AsyncConnection, row: Row[Any], moved: Moved, now_ms: int) -> None:
+    alert = schema.alert
+    await connection.execute(
+        update(alert)
+        .where(alert.c.id == row.id)
+        .values(
+            state=moved.state.value,
+            until_ms=moved.until_ms,
+            proposed_by=moved.proposed_by,
+            outcome=moved.outcome or row.outcome,
+            changed_ms=now_ms,
+        )
+    )
+
+
+def _acted(row: Row[Any], state: State, owner: str | None, until_ms: int | None) -> Acted:
+    return Acted(
+        id=row.id, code=row.code, unit=row.unit, state=state, owner=owner, until_ms=until_ms
+    )
+
+
+async def moves_since(connection: AsyncConnection, since_ms: int) -> list[LoadMove]:
+    """The history of alerts from then on, and of those that were open then, in order of time."""
+    acts, alert = schema.alert_act, schema.alert
+    found = await connection.execute(
+        select(acts, alert.c.code, alert.c.unit, alert.c.priority)
+        .join(alert, alert.c.id == acts.c.alert_id)
+        .where((acts.c.at_ms >= since_ms) | (alert.c.state != State.CLOSED.value))
+        .order_by(acts.c.number)
+    )
+    return [
+        LoadMove(
+            alert=row.alert_id,
+            code=row.code,
+            unit=row.unit,
+            priority=row.priority,
+            at_ms=row.at_ms,
+            act=row.act,
+            state=row.state,
+            outcome=row.outcome,
+        )
+        for row in found
+    ]

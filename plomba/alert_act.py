@@ -1,0 +1,330 @@
+"""`plomba alert ack`, `take`, `shelve` ...: what a person does about an alert, kept with who, when and why (DETECTION section 9).
+
+Law: a command asks `collector.alerts`; what it refuses is said with what would be possible.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from plomba import exits
+from plomba.centre import (
+    DATA,
+    DataOption,
+    JsonOption,
+    Row,
+    actor,
+    fail,
+    say_json,
+    say_table,
+    write_store,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collector.alerts import Event, NotMoved
+    from collector.store.alert_acts import Acted
+    from collector.store.database import Store
+
+ID_DIGITS_MIN = 6
+SUPERVISORS = "plomba-supervisor"  # a group of the operating system, until there are accounts
+USAGE_CODES = frozenset({"no_reason", "no_outcome", "bad_until", "long_reason"})
+DENIED_CODES = frozenset({"not_allowed", "same_person", "never_shelved"})
+UNITS_S = {"min": 60, "h": 3_600, "d": 86_400}
+
+IdArgument = Annotated[
+    str, typer.Argument(help="Its id, or its first 6 digits or more.", show_default=False)
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the alert.")]
+OutcomeOption = Annotated[
+    str, typer.Option("--outcome", help="What it turned out to be, e.g. TRUE_VIOLATION, FALSE.")
+]
+ForOption = Annotated[str, typer.Option("--for", help="How long: 30min, 4h, 2d.")]
+SeenOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seen", help="The number of times that you have seen: refused if it was told again."
+    ),
+]
+
+
+def ack(
+    alert: IdArgument,
+    reason: ReasonOption = "",
+    outcome: OutcomeOption = "",
+    seen: SeenOption = None,
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
+    """Acknowledge: I have seen it. One that is over is closed by this."""
+    from collector.alerts import Event
+
+    _do(alert, Event.ACK, data_dir, as_json=as_json, reason=reason, outcome=outcome, seen=seen)
+
+
+def shelve(
+    alert: IdArgument,
+    reason: ReasonOption = "",
+    for_: ForOption = "",
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
+    """Put aside with a reason: a P2 for an hour, a P3 for four at most, a P1 never. It comes back by itself."""
+    from collector.alerts import Event
+
+    _do(alert, Event.SHELVE, data_dir, as_json=as_json, reason=reason, for_=for_)
+
+
+def unshelve(
+    alert: IdArgument,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
+    """Bring back what is shelved, suppressed or out of service, or refuse a proposal to close."""
+    from collector.alerts import Event
+
+    _do(alert, Event.END, data_dir, as_json=as_json, reason=reason)
+
+
+def reset(
+    alert: IdArgument,
+    outcome: OutcomeOption = "",
+    reason: ReasonOption = "",
+    seen: SeenOption = None,
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
+    """Propose to close a latched alert, with its outcome: another person confirms within half an hour."""
+    from collector.alerts import Event
+
+    _do(alert, Event.RESET, data_dir, as_json=as_json, reason=reason, outcome=outcome, seen=seen)
+
+
+def second(
+    alert: IdArgument,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
+    """Confirm that a latched alert closes. Another person than the one who proposed it, a supervisor."""
+    from collector.alerts import Event
+
+    _do(alert, Event.SECOND, data_dir, as_json=as_json, reason=reason)
+
+
+def suppress(
+    alert: IdArgument,
+    reason: ReasonOption = "",
+    for_: ForOption = "",
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
+    """Keep it from sounding for a time, e.g. during a test. What happens is recorded all the same."""
+    from collector.alerts import Event
+
+    _do(alert, Event.SUPPRESS, data_dir, as_json=as_json, reason=reason, for_=for_)
+
+
+def take_out(
+    alert: IdArgument,
+    reason: ReasonOption = "",
+    for_: ForOption = "",
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
+    """Take it out of service until a date. For a P1 a supervisor does."""
+    from collector.alerts import Event
+
+    _do(alert, Event.TAKE_OUT, data_dir, as_json=as_json, reason=reason, for_=for_)
+
+
+def take(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
+    """Take it in hand: everybody sees who has it."""
+
+    async def write(store: "Store", now_ms: int) -> "Acted | int | None":
+        from collector.store import alert_acts
+
+        async with store.write() as connection:
+            found = await alert_acts.find(connection, _digits(alert))
+            if len(found) != 1:
+                return len(found)
+            return await alert_acts.take(connection, found[0], actor(), now_ms)
+
+    _say(alert, write_store(data_dir, write), as_json=as_json)
+
+
+def history(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
+    """Show all that was done to an alert: by whom, when and why."""
+
+    async def read(store: "Store", now_ms: int) -> "list[Row] | int":
+        from collector.store import alert_acts
+
+        del now_ms
+        async with store.read() as connection:
+            found = await alert_acts.find(connection, _digits(alert))
+            if len(found) != 1:
+                return len(found)
+            return [
+                {
+                    "at": _stamp(row.at_ms),
+                    "act": row.act,
+                    "state": row.state,
+                    "by": row.who,
+                    "why": row.why,
+                    "outcome": row.outcome,
+                    "until": None if row.until_ms is None else _stamp(row.until_ms),
+                }
+                for row in await alert_acts.acts_of(connection, found[0])
+            ]
+
+    rows = write_store(data_dir, read)
+    if isinstance(rows, int):
+        _none_or_many(alert, rows)
+        return
+    if as_json:
+        say_json(rows)
+        return
+    say_table(
+        ("at", "act", "state", "by", "why", "outcome", "until"),
+        (
+            [row[name] for name in ("at", "act", "state", "by", "why", "outcome", "until")]
+            for row in rows
+        ),
+    )
+
+
+def load(
+    since: Annotated[str, typer.Option("--since", help="How far back: 30min, 12h, 7d.")] = "7d",
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
+    """How heavy the alarms lie on the desk: rates, floods, chatter, stale ones, time to acknowledge, precision."""
+    from dataclasses import asdict
+
+    from collector.alarm_load import Load, load_of
+
+    back_ms = _span_ms(since)
+
+    async def read(store: "Store", now_ms: int) -> Load:
+        from collector.store import alert_acts
+
+        async with store.read() as connection:
+            moves = await alert_acts.moves_since(connection, now_ms - back_ms)
+        return load_of(moves, begin_ms=now_ms - back_ms, end_ms=now_ms)
+
+    found = asdict(write_store(data_dir, read))
+    if as_json:
+        say_json([{"since": since, **found}])
+        return
+    from plomba.bench import lines_of
+
+    for line in lines_of(found):
+        typer.echo(line)
+
+
+def _do(
+    digits: str,
+    event: "Event",
+    data_dir: "Path",
+    *,
+    as_json: bool,
+    reason: str = "",
+    outcome: str = "",
+    for_: str = "",
+    seen: int | None = None,
+) -> None:
+    from collector.alerts import Act, NotMoved
+
+    span_ms = _span_ms(for_) if for_ else None
+    by, is_supervisor = actor(), _is_supervisor()
+
+    async def write(store: "Store", now_ms: int) -> "Acted | NotMoved | int | None":
+        from collector.store import alert_acts
+
+        async with store.write() as connection:
+            found = await alert_acts.find(connection, _digits(digits))
+            if len(found) != 1:
+                return len(found)
+            done = Act(
+                event=event,
+                by=by,
+                is_supervisor=is_supervisor,
+                reason=reason,
+                outcome=outcome,
+                until_ms=None if span_ms is None else now_ms + span_ms,
+                seen=seen,
+            )
+            return await alert_acts.act(connection, found[0], done, now_ms)
+
+    done = write_store(data_dir, write)
+    if isinstance(done, NotMoved):
+        code = exits.FAILED
+        if done.code in USAGE_CODES:
+            code = exits.USAGE
+        elif done.code in DENIED_CODES:
+            code = exits.NOT_ALLOWED
+        fail(code, f"nothing is changed, {done.code}: {done.hint}")
+    _say(digits, done, as_json=as_json)
+
+
+def _say(digits: str, done: "Acted | int | None", *, as_json: bool) -> None:
+    if done is None or isinstance(done, int):
+        _none_or_many(digits, done or 0)
+        return
+    row: Row = {
+        "id": done.id.hex(),
+        "code": done.code,
+        "unit": done.unit,
+        "state": done.state.value,
+        "owner": done.owner,
+        "until": None if done.until_ms is None else _stamp(done.until_ms),
+    }
+    if as_json:
+        say_json([row])
+        return
+    until = "" if row["until"] is None else f" until {row['until']}"
+    owner = "" if done.owner is None else f", in hand of {done.owner}"
+    typer.echo(f"{done.code} of {done.unit or 'a journey'} is {done.state.value}{until}{owner}")
+
+
+def _none_or_many(digits: str, found: int) -> None:
+    if found:
+        fail(exits.USAGE, f"several alerts begin with {digits}: give more digits")
+    fail(
+        exits.NOT_FOUND, f"no alert begins with {digits}: plomba alert list --json shows their ids"
+    )
+
+
+def _digits(text: str) -> str:
+    digits = text.lower()
+    if not ID_DIGITS_MIN <= len(digits) <= 32 or not set(digits) <= set("0123456789abcdef"):
+        fail(exits.USAGE, f"{text!r} is no id of an alert: 6 to 32 hex digits")
+    return digits
+
+
+def _span_ms(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,6})(min|h|d)", text)
+    if match is None:
+        fail(exits.USAGE, f"{text!r} is no span of time: 30min, 4h, 2d")
+    return int(match[1]) * UNITS_S[match[2]] * 1_000
+
+
+def _stamp(t_ms: int) -> str:
+    return f"{datetime.fromtimestamp(t_ms // 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _is_supervisor() -> bool:
+    """Root, and who is in the group `plomba-supervisor`."""
+    import grp
+    import os
+
+    if os.getuid() == 0:
+        return True
+    try:
+        return grp.getgrnam(SUPERVISORS).gr_gid in os.getgroups()
+    except KeyError:
+        return False
