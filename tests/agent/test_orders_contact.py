@@ -15,6 +15,7 @@ from agent.io.secret_file import SecretFileError
 from agent.orders import Contact, Keep
 from agent.orders.contact import FACTORY_PASSWORD
 from devices import SealAnswer
+from devices.jt701 import ChangePassword
 from firmware_sim.eseal import Jt701d
 from tests.agent.orders_rig import (
     BEGIN_MS,
@@ -202,6 +203,32 @@ async def test_a_lock_with_another_password_is_left_alone_after_four_tries(tmp_p
         assert sum(b"(P44" in data for data in truck.wire.heard) == 4
         assert seal._settings.password == "someone"
         assert len(seal._settings.open_channels) == 5  # a lock that we cannot open keeps its ways
+
+
+def test_an_answer_to_the_start_before_misleads_for_one_turn_only() -> None:
+    contact = Contact(
+        SEAL, Keep(next_password="nextpw"), first_password="oldpw1", fresh=lambda: "never"
+    )
+
+    def say() -> object:
+        turn = contact.speak(0)
+        assert turn is not None
+        return turn.say
+
+    def hear(*, ok: bool) -> Keep | None:
+        turn = contact.hear(SealAnswer(at_ms=0, seal_id=SEAL, command="P44", ok=ok), 0)
+        return None if turn is None else turn.keep
+
+    question = ChangePassword(new="nextpw", old="nextpw")
+    assert say() == question
+    assert hear(ok=False) is None  # it was about another password
+    assert say() == ChangePassword(new="nextpw", old="oldpw1")
+    assert hear(ok=False) is None
+    assert say() == question
+    keep = hear(ok=True)
+    assert keep is not None
+    assert (keep.password, keep.next_password) == ("nextpw", None)
+    assert keep.done == {"password"}
 
 
 # any crash, any lost answer
