@@ -30,6 +30,7 @@ from collector.io.broker import Broker, BrokerError
 from collector.io.gateway_store import GatewayStoreError
 from collector.io.jetstream import StreamSettings
 from collector.io.key import KeyFileError
+from collector.io.seal_gateway import GatewayError
 from collector.store import StoreError
 from collector.store.database import Store
 from collector.tick.answering import Signing
@@ -63,7 +64,7 @@ def start(config: Config) -> None:
         asyncio.run(_run(config))
     except* (
         *(BrokerError, folder.FolderError, KeyFileError),
-        *(StoreError, GatewayStoreError, StartError),
+        *(StoreError, GatewayError, GatewayStoreError, StartError),
     ) as group:
         raise StartError(str(_first(group))) from group
 
@@ -115,6 +116,7 @@ async def _serve(
     gateway = gateway_of(config, keys, intake)
     if gateway is not None:
         await gateway.start()
+        await gateway.listen()
     api = _Api(
         uvicorn.Config(
             build_api(reads, build=live.build),

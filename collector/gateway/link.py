@@ -91,6 +91,11 @@ class Link:
         if self._reader is not None:
             self._reader.forget(fact)
 
+    def totals(self) -> Counter[str]:
+        """What was counted on this connection, refused frames by their reason."""
+        read = self._reader.counters if self._reader is not None else Counter[str]()
+        return self.counters + read
+
     def _sniff(self, data: bytes) -> bytes:
         """The bytes from the first that begins a frame on."""
         for place in range(len(data)):

@@ -102,7 +102,7 @@ class Seal:
         """What comes of `data`; what is to be answered at once is answered."""
         heard = self.line.link.feed(data, self.now_ms)
         self.writer.write(heard.reply)
-        return self.gateway._take(self.line, heard)
+        return self.gateway.take(self.line, heard)
 
     @property
     def answers(self) -> bytes:
@@ -158,7 +158,7 @@ class GatewayWorld:
 
     async def deliver(self, gateway: SealGateway) -> None:
         """Until nothing waits."""
-        while await gateway._window():
+        while await gateway.delivery.deliver():
             pass
 
     def codes(self) -> list[str]:

@@ -432,6 +432,14 @@ def test_frames_at_a_seal_s_pace_never_end_it() -> None:
         assert one.feed(frame(second % 256, unix_ms=now_ms), now_ms).end is None
 
 
+def test_what_was_refused_is_counted_under_its_reason() -> None:
+    one = link()
+    one.feed(frame(1) + b"$" + b"\xff" * 61 + frame(2), NOW_MS)
+    totals = one.totals()
+    assert (totals["SealReport"], totals["frames"]) == (2, 2)
+    assert totals["malformed"] >= 1
+
+
 def test_only_the_seals_that_are_named_may_speak() -> None:
     assert link(seals=frozenset({SEAL_ID})).feed(frame(1), NOW_MS).end is None
     stranger = link(seals=frozenset({"1"})).feed(frame(1), NOW_MS)

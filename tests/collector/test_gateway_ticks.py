@@ -67,7 +67,7 @@ async def test_nothing_is_acknowledged_before_the_commit(world: GatewayWorld) ->
     seal = Seal(gateway)
     seal.say(frame(1))
     assert seal.answers == b""
-    await gateway._flush()
+    await gateway.flush()
     assert seal.answers == b"(P69,0,1)"
     await world.deliver(gateway)
     assert await frames(world) == [frame(1)]
@@ -77,21 +77,20 @@ async def test_a_shelf_that_refuses_acknowledges_nothing_and_takes_the_repeat(
     world: GatewayWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = await begun(world)
-    assert gateway._store is not None
-    commit, refusals = gateway._store.commit, [OSError("no space"), None]
+    commit, refusals = gateway.keeper.store.commit, [OSError("no space"), None]
 
     def refuse_once(*arguments: object, **more: object) -> None:
         if (error := refusals.pop(0)) is not None:
             raise error
         commit(*arguments, **more)  # type: ignore[arg-type]  # handed on as they came
 
-    monkeypatch.setattr(gateway._store, "commit", refuse_once)
+    monkeypatch.setattr(gateway.keeper.store, "commit", refuse_once)
     seal = Seal(gateway)
     seal.say(frame(1))
-    await gateway._flush()
+    await gateway.flush()
     assert seal.answers == b""
     seal.say(frame(1))
-    await gateway._flush()
+    await gateway.flush()
     assert seal.answers == b"(P69,0,1)"
     await world.deliver(gateway)
     assert await frames(world) == [frame(1)]
@@ -108,15 +107,14 @@ async def test_a_repeat_by_another_line_is_not_acknowledged_by_a_commit_that_fai
     second.say(frame(1))
     behind = gateway._owed[len(owed) :]
     gateway._owed = owed
-    assert gateway._store is not None
     with monkeypatch.context() as broken:
-        broken.setattr(gateway._store, "commit", _refuse)
-        await gateway._flush()
+        broken.setattr(gateway.keeper.store, "commit", _refuse)
+        await gateway.flush()
     gateway._owed = behind
-    await gateway._flush()
+    await gateway.flush()
     assert (first.answers, second.answers) == (b"", b"")
     second.say(frame(1))
-    await gateway._flush()
+    await gateway.flush()
     assert second.answers == b"(P69,0,1)"
     await world.deliver(gateway)
     assert await frames(world) == [frame(1)]
@@ -131,11 +129,11 @@ async def test_a_frame_that_comes_again_after_a_kill_is_acknowledged_and_stored_
 ) -> None:
     gateway = await begun(world)
     Seal(gateway).say(frame(2, CUT, Kind.ALARM))
-    await gateway._flush()  # committed; the word is lost with the process
+    await gateway.flush()  # committed; the word is lost with the process
     again = await begun(world)
     seal = Seal(again)
     seal.say(frame(2, CUT, Kind.ALARM))
-    await again._flush()
+    await again.flush()
     assert seal.answers == b"(P69,0,2)"
     await world.deliver(again)
     assert await frames(world) == [frame(2, CUT, Kind.ALARM)]
@@ -151,12 +149,12 @@ async def test_a_seal_that_was_cut_while_the_centre_s_store_was_away_is_told_whe
     world.fails = True
     for serial in range(5):
         seal.say(frame(serial))
-        await gateway._flush()
+        await gateway.flush()
     seal.say(frame(9, CUT, Kind.ALARM))
-    await gateway._flush()
+    await gateway.flush()
     assert seal.answers.count(b"P69") == 6  # ours is stored: the seal may forget
     with pytest.raises(OSError, match="away"):
-        await gateway._window()
+        await gateway.delivery.deliver()
     world.fails = False
     await world.deliver(gateway)
     assert len(await frames(world)) == 6
@@ -170,10 +168,10 @@ async def test_an_alarm_behind_a_backlog_goes_ahead_of_it_and_is_told_once(
     seal = Seal(gateway)
     for serial in range(40):
         seal.say(frame(serial, unix_ms=NOW_MS + serial * 1000))
-        await gateway._flush()
+        await gateway.flush()
     seal.say(frame(99, CUT, Kind.ALARM))
-    await gateway._flush()
-    await gateway._window()
+    await gateway.flush()
+    await gateway.delivery.deliver()
     assert world.handed[0] == up(UNIT, Up.EARLY)
     assert "SEAL_OPEN_UNAUTHORISED" in world.codes()
     await world.deliver(gateway)
@@ -189,10 +187,10 @@ async def test_who_is_not_enrolled_loses_nothing_and_asks_with_one_batch(
     seal = Seal(gateway)
     for serial in range(20):
         seal.say(frame(serial))
-        await gateway._flush()
-    assert await gateway._try(gateway._window) is None
+        await gateway.flush()
+    assert await gateway.delivery.attempt(gateway.delivery.deliver) is None
     world.handed.clear()
-    assert await gateway._try(gateway._window) is None
+    assert await gateway.delivery.attempt(gateway.delivery.deliver) is None
     assert len(world.handed) == 1
     await world.enrol()
     await world.deliver(gateway)
@@ -207,13 +205,13 @@ async def test_a_centre_that_lost_its_store_is_given_everything_again(
     seal = Seal(gateway)
     for serial in range(20):
         seal.say(frame(serial))
-        await gateway._flush()
+        await gateway.flush()
     await world.deliver(gateway)
     before = await stored(world)
     async with await Store.open("sqlite://") as empty:
         world.connect(empty)
         await world.enrol()
-        await gateway._greetings()  # the answer: resend_from 0
+        await gateway.delivery.greet()  # the answer: resend_from 0
         await world.deliver(gateway)
         assert await stored(world) == before
         assert not {"LOG_INTEGRITY"} & set(world.codes())
@@ -225,24 +223,22 @@ async def test_a07_a_shelf_from_yesterday_s_backup_begins_a_new_chain_and_is_no_
     gateway = await begun(world)
     seal = Seal(gateway)
     seal.say(frame(1))
-    await gateway._flush()
+    await gateway.flush()
     await world.deliver(gateway)
-    assert gateway._store is not None
-    gateway._store.close()
+    gateway.keeper.store.close()
     shutil.copy(tmp_path / "gateway.db", tmp_path / "yesterday.db")
     gateway = await begun(world)
     seal = Seal(gateway)
     for serial in (2, 3):
         seal.say(frame(serial))
-        await gateway._flush()
+        await gateway.flush()
     await world.deliver(gateway)
-    assert gateway._store is not None
-    gateway._store.close()
+    gateway.keeper.store.close()
     shutil.copy(tmp_path / "yesterday.db", tmp_path / "gateway.db")
     restored = await begun(world)
     seal = Seal(restored)
     seal.say(frame(4))
-    await restored._flush()
+    await restored.flush()
     await world.deliver(restored)
     told = [event for event in await stored(world) if event.kind == EventKind.GENESIS]
     assert [event.data[0] for event in told] == [1, REASON_ROLLED_BACK]
@@ -273,9 +269,9 @@ async def test_an_order_to_the_gateway_is_refused_by_a_record_and_once(
     envelope = make_order(order, ORDER_KEY.kid, ORDER_KEY.sign)
     for _ in range(2):  # the collector says it again until it has the result
         assert gateway.hear(down(UNIT, Down.ORDER), envelope)
-        await gateway._obey()
+        await gateway.delivery.obey()
     assert not gateway.hear(down("uz-01", Down.ORDER), envelope)
-    await gateway._flush()
+    await gateway.flush()
     await world.deliver(gateway)
     results = [event for event in await stored(world) if event.kind == EventKind.ORDER_RESULT]
     assert [event.data[3] for event in results] == [4]
@@ -285,9 +281,8 @@ async def test_a37_a_forged_receipt_lets_nothing_go(world: GatewayWorld) -> None
     gateway = await begun(world)
     world.fails = True
     assert gateway.hear(down(UNIT, Down.RECEIPT), b"\xd2" * 90)
-    await gateway._obey()
-    assert gateway._store is not None
-    assert gateway._store.waiting_count() == 1
+    await gateway.delivery.obey()
+    assert gateway.keeper.store.waiting_count() == 1
     assert gateway.counters["receipt_BadEnvelope"] == 1
 
 
@@ -299,27 +294,27 @@ async def test_a_full_shelf_takes_no_more_and_the_seal_keeps_its_frames(
     world.fails = True
     seal = Seal(gateway)
     seal.say(frame(1))
-    await gateway._flush()
+    await gateway.flush()
     with pytest.raises(OSError, match="away"):
-        await gateway._window()  # looks at the room
+        await gateway.delivery.deliver()  # looks at the room
     seal.say(frame(2))
-    await gateway._flush()
+    await gateway.flush()
     assert seal.answers == b"(P69,0,1)"
     world.fails = False
     await world.deliver(gateway)
     seal.say(frame(2))
-    await gateway._flush()
+    await gateway.flush()
     assert seal.answers == b"(P69,0,2)"
 
 
 async def test_what_one_seal_says_of_another_s_place_is_no_track(world: GatewayWorld) -> None:
     gateway = await begun(world)
     Seal(gateway).say(frame(1))
-    await gateway._flush()
-    assert gateway._place_of([]) == "8000620011"
+    await gateway.flush()
+    assert gateway.place_of([]) == "8000620011"
     Seal(gateway).say(frame(1, seal_id="8000620012"))
-    await gateway._flush()
-    assert gateway._place_of([]) == ""
+    await gateway.flush()
+    assert gateway.place_of([]) == ""
 
 
 async def test_an_orderly_stop_is_the_last_record_and_the_next_start_knows(
@@ -339,7 +334,7 @@ async def test_an_orderly_stop_is_the_last_record_and_the_next_start_knows(
 async def test_the_centre_is_told_what_the_gateway_is_and_holds(world: GatewayWorld) -> None:
     gateway = await begun(world)
     await world.deliver(gateway)
-    await gateway._greetings()
+    await gateway.delivery.greet()
     assert world.handed[-1] == up(UNIT, Up.HELLO)
     assert IDENTITY.unit_id == UNIT
     await world.tick([Message(topic=up(UNIT, Up.HELLO), payload=b"x", received_ms=world.now_ms)])

@@ -292,6 +292,15 @@ def test_two_seals_at_once_are_kept_apart_and_their_places_are_no_track(centre: 
     )
 
 
+def test_an_address_that_is_taken_is_named(centre: Centre) -> None:
+    with socket.create_server(("127.0.0.1", centre.port)):
+        centre.site.start_collector(centre.config)
+        assert centre.site.collector is not None
+        assert centre.site.collector.wait(60) == 1
+    assert "gateway.listen" in centre.log()
+    assert "choose another address" in centre.log()
+
+
 def test_an_eseal_dials_in_on_the_same_port_and_is_told_apart(centre: Centre) -> None:
     centre.start()
     centre.enrol()
