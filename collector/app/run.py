@@ -211,7 +211,8 @@ def _listen(host: str, port: int, key: str = "api.port") -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise StartError(f"{key}: {host}:{port}: {error.strerror}; choose another") from error
+        way = "choose another --api-port" if key == "api.port" else "choose another"
+        raise StartError(f"{key}: {host}:{port}: {error.strerror}; {way}") from error
     return listener
 
 
