@@ -66,13 +66,13 @@ class Troubles:
 
     def begin(self, name: str, **fields: object) -> None:
         if name not in self._since_ms:
-            self._since_ms[name] = clock.system_ms()
+            self._since_ms[name] = clock.since_boot_ms()
             _LOGGER.warning(name, extra={"fields": fields})
 
     def end(self, name: str, **fields: object) -> None:
         since_ms = self._since_ms.pop(name, None)
         if since_ms is not None:
-            lasted_s = max(0, clock.system_ms() - since_ms) // 1000
+            lasted_s = (clock.since_boot_ms() - since_ms) // 1000
             say(f"{name}_over", lasted_s=lasted_s, **fields)
 
     def __contains__(self, name: str) -> bool:

@@ -32,6 +32,11 @@ class Clock:
         return mono_ms + self._offset_ms
 
 
+def since_boot_ms() -> int:
+    """Counts from boot, sleep included, and never steps: for spans of time that no core is asked about."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
 def boot_id() -> bytes:
     """The kernel's own 16 bytes, new at each start of the operating system; empty where there is no /proc."""
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from agent.app import log
 from agent.app.log import LINES_A_MINUTE_MAX, Troubles, say, tell_stacks, warn
+from agent.io import clock
 
 
 @pytest.fixture
@@ -90,3 +91,14 @@ def test_stacks_name_every_thread(lines: io.StringIO) -> None:
     told = {line["thread"]: line["frames"] for line in said(lines)}
     assert "wait" in str(told["serial[gps]"])
     assert "MainThread" in told
+
+
+def test_e11_a_system_clock_that_jumps_makes_no_trouble_longer(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubles = Troubles()
+    monkeypatch.setattr(clock, "system_ms", lambda: 0)
+    troubles.begin("broker_lost")
+    monkeypatch.setattr(clock, "system_ms", lambda: 4_000_000_000_000)
+    troubles.end("broker_lost")
+    assert said(lines)[-1]["lasted_s"] in {0, 1}
