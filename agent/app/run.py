@@ -33,9 +33,7 @@ from agent.config import Config, Link, faults_in
 from agent.io import clock, disk, memory
 from agent.io.chrony import Chrony
 from agent.io.clock import Clock
-from agent.io.gpsd import gpsd_source
 from agent.io.inbox import HeardFact, Inbox
-from agent.io.llrp import LlrpSettings, child_command, llrp_source
 from agent.io.serial_port import LineReader, SerialPort
 from agent.io.source import Source
 from agent.io.status import StatusServer
@@ -603,19 +601,8 @@ class Unit:
         return lines
 
     def _port(self, link: Link) -> Source:
-        rng = Random(secrets.randbits(64))  # noqa: S311  # it spreads dials, it guards nothing
-        if link.address is not None and link.port.protocol == "gpsd":
-            return gpsd_source(
-                link.port, link.address, clock=self._clock, inbox=self._inbox, rng=rng
-            )
         if link.address is not None:
-            host, port = link.address
-            reader = LlrpSettings(
-                host=host, port=port, antennas=link.antennas, power_cdbm=link.power_cdbm
-            )
-            return llrp_source(
-                link.port, child_command(reader), clock=self._clock, inbox=self._inbox, rng=rng
-            )
+            return self._foreign(link, link.address)
         return SerialPort(
             link.port,
             reader=self._reader(link),
@@ -623,6 +610,22 @@ class Unit:
             inbox=self._inbox,
             saved_baud=self._saved_baud(link.port.name),
             after_feed=self._tell_time if link.port.protocol == "jt701" else None,
+        )
+
+    def _foreign(self, link: Link, address: tuple[str, int]) -> Source:
+        """A program behind an address; its room is loaded by units that have one."""
+        from agent.io.gpsd import gpsd_source  # noqa: PLC0415  # see above
+        from agent.io.llrp import LlrpSettings, child_command, llrp_source  # noqa: PLC0415  # as above
+
+        rng = Random(secrets.randbits(64))  # noqa: S311  # it spreads dials, it guards nothing
+        if link.port.protocol == "gpsd":
+            return gpsd_source(link.port, address, clock=self._clock, inbox=self._inbox, rng=rng)
+        host, port = address
+        reader = LlrpSettings(
+            host=host, port=port, antennas=link.antennas, power_cdbm=link.power_cdbm
+        )
+        return llrp_source(
+            link.port, child_command(reader), clock=self._clock, inbox=self._inbox, rng=rng
         )
 
     def _reader(self, link: Link) -> LineReader:

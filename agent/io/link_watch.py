@@ -6,7 +6,7 @@ Law: knows no port and no clock; the thread that owns both tells it, and hands i
 from collections.abc import Sequence
 
 from agent.recorder import LinkState, PortState, Role, SealSilence
-from devices import Fact, Fix, GnssStatus, NoFix, Odd, ReaderAnswer, SealSecret, TagRead
+from devices import Fact, Fix, GnssStatus, NoFix, Odd, ReaderAnswer, SealAnswer, SealSecret, TagRead
 
 NOISE_MS = 5_000  # bytes and nothing valid; as long as BaudHunt gives a rate that was right
 MUTE_MS = 10_000  # a receiver speaks every second, a slow one every five
@@ -56,7 +56,7 @@ class LinkWatch:
             self._byte_ms = mono_ms
             self._noise_ms = mono_ms if self._noise_ms is None else self._noise_ms
         words: list[Word] = []
-        told = [fact for fact in facts if not isinstance(fact, Odd)]
+        told = [fact for fact in facts if not isinstance(fact, Odd) and not _is_silence(fact)]
         if valid or told:
             self._valid_ms, self._noise_ms, self._valid_here = mono_ms, None, True
         for fact in told:
@@ -126,6 +126,11 @@ class LinkWatch:
         self.state = state
         silent_ms = None if self._valid_ms is None else mono_ms - self._valid_ms
         return [PortState(name=self._name, role=self._role, state=state, silent_ms=silent_ms)]
+
+
+def _is_silence(fact: Fact) -> bool:
+    """An order without an answer is our own word, and no sign of life."""
+    return isinstance(fact, SealAnswer | ReaderAnswer) and fact.ok is None and not fact.values
 
 
 class _Seal:

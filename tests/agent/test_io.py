@@ -17,7 +17,7 @@ from agent.io.key import KeyFileError
 from agent.io.link_watch import LinkWatch
 from agent.io.mqtt import Tls, TlsFilesError, certificate_dates_ms, tls_context
 from agent.recorder import LinkState, PortState, Role, SealSilence
-from devices import Fact, NoFix, NoFixReason, Odd, SealAlive
+from devices import Fact, NoFix, NoFixReason, Odd, SealAlive, SealAnswer
 from wire.envelope import Aad, kid_of, open_envelope, seal, verify
 
 # keys
@@ -251,6 +251,22 @@ def test_a_lock_that_never_spoke_is_silent_after_two_minutes() -> None:
     assert play.at(120) is LinkState.SILENT
 
 
+def test_an_order_without_an_answer_is_no_sign_of_life() -> None:
+    link = Play(Role.SEAL)
+    silence = SealAnswer(at_ms=0, seal_id="1", command="P43", ok=None)
+    assert link.at(100, silence) is LinkState.OPENING
+    assert link.at(130, silence) is LinkState.SILENT
+    unread = SealAnswer(at_ms=0, seal_id="1", command="P43", ok=None, values=("7",))
+    assert link.at(131, unread) is LinkState.TALKING
+
+
+def test_an_rfid_module_that_sees_no_tag_talks() -> None:
+    link = Play(Role.RFID)
+    assert link.at(1, valid=1) is LinkState.TALKING
+    assert link.at(122) is LinkState.SILENT
+    assert link.at(123, valid=1) is LinkState.TALKING
+
+
 def test_an_odd_frame_is_no_sign_of_life() -> None:
     play = Play(Role.SEAL)
     odd = Odd(at_ms=0, protocol="jt701", reason="too_long", sample=b"")
@@ -289,6 +305,7 @@ def test_the_unit_starts_without_what_it_does_not_need() -> None:
         "email",
         "segno",
         "agent.app.page",
+        "agent.io.foreign",
         "cryptography.hazmat.primitives.serialization.ssh",
     )
     said = f"import sys, agent.app.run; print([m for m in {heavy} if m in sys.modules])"
