@@ -6,9 +6,7 @@ Law: nothing outside this file names an engine.
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import Connection, Table, event, inspect
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -53,11 +51,25 @@ def is_memory(url: str) -> bool:
 
 def migrate(connection: Connection) -> None:
     """Bring the tables to the newest step. StoreError if they are newer than this program."""
+    if _is_newest(connection):
+        return  # as nearly always: each command of an operator opens the store, and Alembic takes 0.3 s to load
+    from alembic import command  # noqa: PLC0415  # see above
+    from alembic.config import Config  # noqa: PLC0415  # see above
+
     config = Config()
     config.set_main_option("script_location", str(_STEPS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _is_newest(connection: Connection) -> bool:
+    """True if the tables stand at the last of the steps in `migrations/versions`, by their numbers."""
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    newest = max(path.name[1:5] for path in (_STEPS / "versions").glob("v[0-9]*.py"))
+    stands = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+    return stands == [newest]
 
 
 def insert(connection_dialect: str, table: Table) -> Any:  # noqa: ANN401 - two engines' inserts have no common type with on_conflict
