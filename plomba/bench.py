@@ -52,6 +52,21 @@ def outbox(
     _print(run(directory, batches), as_json=as_json)
 
 
+def outbox_damage(
+    truncations: Annotated[int, typer.Option(min=0, max=100_000, help="Files cut short.")] = 600,
+    sectors: Annotated[int, typer.Option(min=0, max=100_000, help="Sectors spoilt.")] = 600,
+    seed: Annotated[int, typer.Option(help="Of the damage.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """The outbox under damage: every loss told, none silent, collecting again in 5 s. Exit 6 if not."""
+    from bench.damage import run
+
+    figures = run(truncations, sectors, seed)
+    _print(figures, as_json=as_json)
+    if not figures["holds"]:
+        raise typer.Exit(exits.BAD)
+
+
 def ingest(
     units: Annotated[int, typer.Option(min=1, max=10_000, help="Units in the fleet.")] = 64,
     as_json: AsJson = False,

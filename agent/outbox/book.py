@@ -87,6 +87,9 @@ class Found:
     same_boot: bool  # the process was started again, the operating system was not
     clean: bool  # `stop` is the newest event, and the marker names its batch
     same_key: bool  # the newest batch was signed by the key in force
+    tip: Previous | None = (
+        None  # of a store that is lost, if the run directory still knows its newest batch
+    )
 
 
 def choose_chain(found: Found) -> Begin | None:
@@ -95,7 +98,8 @@ def choose_chain(found: Found) -> Begin | None:
     In doubt a new one: so a card that lies about fsync can never make an honest unit look like a forger.
     """
     if found.newest is None:
-        return Begin(reason=ChainReason.STORE_LOST if found.has_lived else ChainReason.ENROLLED)
+        reason = ChainReason.STORE_LOST if found.has_lived else ChainReason.ENROLLED
+        return Begin(reason=reason, previous=found.tip)
     if not (found.same_boot or found.clean):
         return Begin(reason=ChainReason.UNCLEAN_START, previous=found.newest)
     if not found.same_key:  # a chain lives and dies with its key

@@ -57,7 +57,12 @@ class Disk:
 
     def has_lived(self) -> bool:
         """Whether a store has ever been here: an enrolled unit's first is another thing than a lost one."""
-        return self.has_ballast() or bool(self.asides())
+        return self._asides_ever() >= 0 or self.has_ballast() or bool(self.asides())
+
+    def mark_lived(self) -> None:
+        """A store is here now: if it is ever gone, it is lost."""
+        if self._asides_ever() < 0:
+            self._count_asides(0)
 
     def free_bytes(self) -> int:
         """What the disk still has for us; OutboxDiskError if it does not answer."""
@@ -99,6 +104,23 @@ class Disk:
         assert self.run is not None, "asked before"
         return _free_bytes(self.run)
 
+    def note(self, tip: bytes) -> None:
+        """Keep that in the run directory, as long as the kernel runs; it costs no disk, and need not last."""
+        if self.run is None:
+            return
+        with suppress(OSError):
+            self.run.mkdir(parents=True, exist_ok=True)
+            part = self.run / "tip.new"
+            part.write_bytes(tip)
+            part.rename(self.run / "tip")
+
+    def noted(self) -> bytes:
+        """What was noted last; empty if nothing was."""
+        try:
+            return b"" if self.run is None else (self.run / "tip").read_bytes()
+        except OSError:
+            return b""
+
     # beside the store
 
     def set_strays_aside(self) -> bool:
@@ -110,25 +132,27 @@ class Disk:
 
     def set_aside(self) -> str:
         """Rename the store's files to `outbox.bad-<n>`; gives that name."""
-        number = max([self._asides_ever(), *self.asides()]) + 1
+        number = max([0, self._asides_ever(), *self.asides()]) + 1
         name = f"outbox.bad-{number}"
         for suffix in _SUFFIXES:
             path = self.directory / f"{STORE}{suffix}"
             if path.exists():
                 path.rename(self.directory / f"{name}{suffix}")
         self.sync()
-        with suppress(
-            OSError
-        ):  # it is counted so that a number never comes again; the names count too
-            os.pwrite(self._lock, f"{number}\n".encode(), 0)
+        self._count_asides(number)
         return name
 
+    def _count_asides(self, number: int) -> None:
+        with suppress(OSError):  # so that a number never comes again; the names count too
+            os.pwrite(self._lock, f"{number}\n".encode(), 0)
+
     def _asides_ever(self) -> int:
+        """How many files were set aside; -1: nothing has ever been here."""
         try:
             text = os.pread(self._lock, 16, 0).split(b"\n")[0]
         except OSError:
-            return 0
-        return int(text) if text.isdigit() else 0
+            return -1
+        return int(text) if text.isdigit() else -1
 
     def aside(self, number: int) -> Path:
         """The store that was set aside under that number."""

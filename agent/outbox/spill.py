@@ -10,9 +10,9 @@ from agent import Moment
 from agent.outbox.book import Book
 from agent.outbox.load import Loaded, confess, load
 from agent.outbox.rows import open_row
-from agent.outbox.store import DamagedError, Store, StoreFullError, number
+from agent.outbox.store import DamagedError, Store, number
 from agent.outbox.transaction import COLUMNS, Transaction, row_of
-from agent.outbox.words import OutboxDiskError, Trouble
+from agent.outbox.words import OutboxDiskError, OutboxError, Trouble
 from agent.sealer import Closing, OpenBatch
 from wire.canon import decode, encode
 
@@ -38,6 +38,7 @@ class Spill:
     head: bytes | None  # of the newest batch on the disk; None: the disk was never read
     retry_ms: int
     beside: Store | None  # the disk's, for reading, as long as it answers
+    why: str = ""  # it refused when it was tried last
 
 
 def spill_cell(spill: Spill) -> bytes:
@@ -104,7 +105,10 @@ async def go_back(writer: "Writer", moment: Moment) -> bool:
         spill.beside = None
     try:
         await _move(writer, spill)
-    except (OutboxDiskError, StoreFullError, OSError):
+    except (OutboxError, OSError) as error:
+        if str(error) != spill.why:  # told once
+            spill.why = str(error)
+            writer.tell(Trouble.SPILL, f"still: {error}")
         await _read_on(writer, spill)
         return False
     await reload(writer, moment)

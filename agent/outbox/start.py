@@ -34,6 +34,7 @@ from agent.outbox.spill import (
     tell,
 )
 from agent.outbox.store import DamagedError, Store, StoreFullError
+from agent.outbox.tip import Tip, is_shown, tip_of_cell
 from agent.outbox.transaction import Transaction
 from agent.outbox.word import look_home, stay
 from agent.outbox.words import (
@@ -42,6 +43,7 @@ from agent.outbox.words import (
     OutboxError,
     OutboxLockedError,
     OutboxSettings,
+    Previous,
     Trouble,
 )
 from agent.outbox.writer import Writer
@@ -64,6 +66,7 @@ class Opened:
     spill: Spill | None = None
     salvage: Salvage | None = None
     boot_no: int | None = None  # if a file that was set aside still says it
+    tip: Tip | None = None  # of the store that is lost
 
 
 async def start(
@@ -111,10 +114,11 @@ async def _start(
             writer.tell(Trouble.DAMAGED, opened.damage)
         if opened.refused is not None:
             writer.tell(Trouble.SPILL, opened.refused)
-        await _first_batch(writer, loaded, moment)
+        await _first_batch(writer, loaded, moment, opened.tip)
     except BaseException:
         await opened.store.close()
         raise
+    disk.mark_lived()
     writer.mend_ballast()
     return writer
 
@@ -214,7 +218,7 @@ async def _open_disk(
         try:
             store, loaded = await _open_sound(disk, settings, identity, boot, at, lived=lived)
         except DamagedError as error:
-            return await _after_damage(disk, settings, identity, str(error))
+            return await _after_damage(disk, settings, identity, boot, str(error))
         except (StoreFullError, OutboxDiskError):
             # A start on a full disk, or on one without inodes, is paid for by the ballast, then by what was set aside.
             if not disk.drop_ballast() and not (attempt and disk.drop_oldest_aside()):
@@ -236,6 +240,7 @@ async def _open_sound(
     at("start:opened")
     try:
         loaded = await load(store, identity, boot, lived=lived)
+        _see_the_tip(disk, loaded, boot)
     except BaseException:
         await store.close()
         raise
@@ -243,8 +248,15 @@ async def _open_sound(
     return store, loaded
 
 
+def _see_the_tip(disk: Disk, loaded: Loaded, boot: Boot) -> None:
+    """DamagedError if the file has lost what was committed in this start of the kernel: a torn WAL looks sound."""
+    tip = tip_of_cell(disk.noted(), boot.boot_id)
+    if tip is not None and not is_shown(tip, loaded.book):
+        raise DamagedError(f"batch {tip.chain.last_no}, noted in {disk.run}, is gone")
+
+
 async def _after_damage(
-    disk: Disk, settings: OutboxSettings, identity: Identity, why: str
+    disk: Disk, settings: OutboxSettings, identity: Identity, boot: Boot, why: str
 ) -> Opened:
     """A new store, far enough above the one that is set aside; that one is read as far as it can be."""
     if disk.lacks_inodes():
@@ -260,18 +272,31 @@ async def _after_damage(
         newest_pos, header = await peek(reader, identity)
         await reader.close()
     store = await Store.open(disk.store, settings.bytes_max)
-    base = max(number, (max(newest_pos, 0) >> STORE_STEP_BITS) + 1) << STORE_STEP_BITS
-    book = Book(newest_pos=base, chain_floor=number << CHAIN_STEP_BITS)
+    tip = tip_of_cell(disk.noted(), boot.boot_id)
+    newest_pos = max(newest_pos, 0 if tip is None else tip.pos)
+    base = max(number, (newest_pos >> STORE_STEP_BITS) + 1) << STORE_STEP_BITS
+    floor = max(number << CHAIN_STEP_BITS, 0 if tip is None else tip.chain.id)
+    book = Book(newest_pos=base, chain_floor=floor)
+    found = nothing(lived=True)
+    if tip is not None:
+        known = Previous(
+            chain_id=tip.chain.chain_id,
+            batch_no=tip.chain.last_no,
+            head=tip.chain.last_head,
+            seq=tip.chain.last_seq,
+        )
+        found = replace(found, tip=known, same_boot=True)
     return Opened(
         store=store,
-        loaded=Loaded(book=book, found=nothing(lived=True)),
+        loaded=Loaded(book=book, found=found),
         damage=f"{why}; kept as {name}",
+        tip=tip,
         salvage=Salvage(aside=number, pos=-1, floor_pos=base + 1, home_pos=HOME_POS_NONE),
-        boot_no=None if header is None else header.boot_no + 1,
+        boot_no=None if header is None else header.boot_no + (tip is None),
     )
 
 
-async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment) -> None:
+async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment, lost: Tip | None) -> None:
     """Genesis if new, `boot`, and what is missing: one transaction; more of what is missing in others."""
     begin = choose_chain(loaded.found)
     left = [loaded]
@@ -291,6 +316,8 @@ async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment) -> None:
             await tx.put(SALVAGE, cell_of(writer.salvage))
         if writer.spill is not None:
             await tx.put(SPILL, spill_cell(writer.spill))
+        if lost is not None and not tx.book.chains:
+            await tx.add_chain(lost.chain)  # its rows come back to it, or are told
         if fresh is not None:
             await writer.begin_chain(tx, fresh, moment, *said)
         else:

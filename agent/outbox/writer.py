@@ -30,8 +30,9 @@ from agent.outbox.spill import (
     go_back,
 )
 from agent.outbox.store import PAGE_BYTES, DamagedError, Store, StoreFullError
+from agent.outbox.tip import cell_of as cell_of_tip
 from agent.outbox.transaction import Transaction
-from agent.outbox.word import HOME, hold, look_home, new_chain_id
+from agent.outbox.word import HOME, hold, home_of, look_home, new_chain_id
 from agent.outbox.words import (
     At,
     AtHome,
@@ -52,6 +53,7 @@ from wire.records import EventKind, EventRecord
 COVERED_BATCHES_MAX = 64  # receipts carried out in groups: 7,000 bytes a commit instead of 10,900
 COVERED_MS_MAX = 600_000
 TRIES_MAX = 3  # of one job: damaged, then full, then done
+LAST_BYTES = 65_536  # less than a WAL needs to begin
 NEWS_MAX = 64  # the shell asks after every job
 
 _OF_THE_STORE = ("clean", HOME)  # what a new store must not inherit
@@ -148,6 +150,8 @@ class Writer:
                 await self.set_aside(moment, str(error))
             except StoreFullError as error:
                 await self._give_way(attempt, str(error))
+                if attempt and self._is_at_the_end():
+                    await begin_spill(self, moment, str(error))
             except OutboxDiskError as error:
                 await begin_spill(self, moment, str(error))
         raise self._full(weight)
@@ -184,12 +188,23 @@ class Writer:
                 del self.held[chain.chain_id]
         if not self.held:
             self.covered_since_ms = None
+        self._note_tip()
         self.used_bytes = used_bytes
         self.pressure = pressure_of(
             self.pressure,
             used_bytes=max(0, used_bytes - self.book.spare_bytes),
             bytes_max=self.bytes_max,
         )
+
+    def _note_tip(self) -> None:
+        """What waits for the word has never been: then nothing is known of what the disk must show."""
+        current = self.book.current if self.book.chains else None
+        home = home_of(self.book)
+        waits = home is not None and (self.moment is None or not home.is_over(self.moment.mono_ms))
+        if current is None or current.last_no < 0 or waits or self.salvage is not None:
+            self.disk.note(b"")
+        else:
+            self.disk.note(cell_of_tip(self.book, self.through(current), self.boot.boot_id))
 
     @property
     def bytes_max(self) -> int:
@@ -259,6 +274,11 @@ class Writer:
         if not self.disk.drop_ballast() and attempt:
             self.disk.drop_oldest_aside()
         await self.store.checkpoint()
+
+    def _is_at_the_end(self) -> bool:
+        """The disk, not the settings, has no byte more, and nothing is left to be given up: then not even DELETE works."""
+        can_go_round = self.spill is None and self.disk.run is not None
+        return can_go_round and self.disk.free_bytes() < LAST_BYTES
 
     def _full(self, weight: Weight) -> OutboxFullError:
         if weight < Weight.EVIDENCE:

@@ -8,6 +8,7 @@ import pytest
 from agent import Weight
 from agent.outbox import Outbox, Trouble
 from agent.outbox.disk import Disk
+from bench.damage import run as run_damage
 from tests.agent.facts import at
 from tests.agent.outbox_rig import (
     SMALL,
@@ -187,3 +188,15 @@ def test_two_aside_sets_are_kept_in_their_bytes_and_no_number_comes_twice(tmp_pa
     (tmp_path / "outbox.db").write_bytes(b"x")
     assert disk.set_aside() == "outbox.bad-5"
     disk.release()
+
+
+def test_e01_e04_e22_whatever_is_cut_or_spoilt_the_unit_collects_and_tells_every_loss() -> None:
+    """A small share of `plomba bench outbox-damage`, which does 600 and 600."""
+    figures = run_damage(truncations=12, sectors=12, seed=7, batches=80)
+    assert (figures["silent"], figures["wrong"]) == (0, 0)
+    for what in ("truncations", "sectors"):
+        tally = figures[what]
+        assert isinstance(tally, dict)
+        assert tally["cases"] == 12
+        assert tally["failed"] == []
+        assert tally["lost"] == tally["told"]

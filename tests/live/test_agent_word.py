@@ -23,6 +23,9 @@ def crash(agent: Agent) -> None:
 
 
 def forget_boot(folder: Path) -> None:
+    (folder.parent.parent / "run" / "tip").unlink(
+        missing_ok=True
+    )  # a tmpfs: it goes with the kernel
     (store,) = [path for path in folder.iterdir() if path.suffix in {".db", ".sqlite"}]
     with sqlite3.connect(store) as db:
         changed = db.execute("UPDATE memory SET value = ? WHERE name = 'boot_id'", (b"x" * 16,))
