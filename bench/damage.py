@@ -27,7 +27,7 @@ from wire.batch import Header, read_body, read_genesis, read_payload
 from wire.envelope import Aad, kid_of, open_envelope, verify
 from wire.records import EventKind, EventRecord
 
-BATCHES = 400
+BATCHES = 200
 SECTOR_BYTES = 512
 COLLECTING_S_MAX = 5.0  # from the start to a batch that is stored
 _SETTINGS = OutboxSettings(headroom_bytes=0, ballast_bytes=0)

@@ -221,7 +221,7 @@ class Line:
         mono_ms = self._moment().mono_ms
         match one:
             case Stored(batch=batch, generation=generation):
-                await self._synchronise()
+                await self._synchronise(below_pos=batch.pos)
                 if generation != self._outbox.generation:
                     return []  # void: `_synchronise` has told the uplink of its successor
                 return self.uplink.stored(batch, mono_ms)
@@ -406,11 +406,14 @@ class Line:
 
     # what the uplink must know of the outbox
 
-    async def _synchronise(self) -> None:
-        """Tell the uplink if the outbox is another than it knows."""
+    async def _synchronise(self, *, below_pos: int | None = None) -> None:
+        """Tell the uplink if the outbox is another than it knows, and of what the outbox has stored of itself."""
         known = (self._outbox.generation, self._shelf.home(), self._outbox.waits_behind)
         if known == self._known:
+            for batch in self._outbox.take_beside(below_pos):
+                await self._carry_out(self.uplink.stored(batch, self._moment().mono_ms))
             return
+        self._outbox.take_beside(below_pos)  # among the urgent ones that it is told of now
         self._known = known
         wishes = self.uplink.reload(
             lines=self._shelf.lines(),

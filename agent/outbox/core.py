@@ -349,6 +349,13 @@ class Outbox:
             counters=dict(writer.counters),
         )
 
+    def take_beside(self, below_pos: int | None = None) -> list[StoredBatch]:
+        """Batches that the outbox has stored of itself since it was asked last, in order; of those below that place."""
+        beside = self._writer.beside
+        taken = [one for one in beside if below_pos is None or one.pos < below_pos]
+        self._writer.beside = beside[len(taken) :]
+        return taken
+
     def take_news(self) -> list[News]:
         """What happened since it was asked last."""
         news, self._writer.news = self._writer.news, []

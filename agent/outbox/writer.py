@@ -53,6 +53,7 @@ from wire.records import EventKind, EventRecord
 COVERED_BATCHES_MAX = 64  # receipts carried out in groups: 7,000 bytes a commit instead of 10,900
 COVERED_MS_MAX = 600_000
 TRIES_MAX = 3  # of one job: damaged, then full, then done
+BESIDE_MAX = 64  # as the early lane holds; what falls out is found in its turn
 LAST_BYTES = 65_536  # less than a WAL needs to begin
 NEWS_MAX = 64  # the shell asks after every job
 
@@ -97,6 +98,9 @@ class Writer:
         self.proof_due: bytes | None = None
         self.proven = _proven_of(book)
         self.moment: Moment | None = None
+        self.beside: list[
+            StoredBatch
+        ] = []  # confessions, stored with other batches: the uplink is told of them too
         self.spill: Spill | None = None
         self.salvage: Salvage | None = None
 
@@ -132,6 +136,7 @@ class Writer:
         tx = await self.transact(moment, body, weight=batch.weight)
         if (self.seen_due, self.proof_due) == owed:  # else a newer one has come meanwhile
             self.seen_due = self.proof_due = None
+        self.beside.remove(tx.stored[-1])
         return tx.stored[-1]
 
     async def transact(
@@ -182,6 +187,7 @@ class Writer:
         """What follows from a COMMIT in memory."""
         for one in tx.news:
             self.tell(one.trouble, one.detail)
+        self.beside = [*self.beside, *tx.stored][-BESIDE_MAX:]
         for chain in self.book.chains.values():
             held = self.held.get(chain.chain_id)
             if held is not None and chain.through >= min(held.through, chain.last_no):

@@ -606,8 +606,11 @@ class Uplink:
             self.counters["too_long"] += 1
 
     def _pass_the_stuck(self, batch: StoredBatch) -> None:
-        """Behind a stuck batch no receipt can come: the collector parks. There alone a PUBACK moves the window."""
-        if any(
+        """Behind a stuck batch, or one that was dropped, no receipt can come: the collector parks until it hears why.
+
+        There alone a PUBACK moves the window: else it would never reach the confession.
+        """
+        if self._queue.is_behind_hole(batch) or any(
             stuck.batch.chain_id == batch.chain_id and stuck.batch.pos < batch.pos
             for stuck in self._poison.stuck.values()
         ):

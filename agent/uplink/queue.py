@@ -23,6 +23,10 @@ class Line:
     newest_no: int
     covered_no: int  # by a receipt; never goes back
     settled_no: int  # goes back when the collector asks again (a backup of yesterday)
+    taken_no: int = -1  # the last that was taken from the queue
+    behind_no: int | None = (
+        None  # from here on a hole lies before: dropped, and confessed further on
+    )
 
 
 class Queue:
@@ -132,7 +136,24 @@ class Queue:
         return self._ahead[0] if self._ahead else None
 
     def pop(self) -> StoredBatch:
-        return self._ahead.popleft()
+        batch = self._ahead.popleft()
+        line = self.lines.get(batch.chain_id)
+        if line is not None:
+            due_no = max(line.taken_no, line.settled_no) + 1
+            if batch.batch_no > due_no and line.behind_no is None:
+                line.behind_no = batch.batch_no
+            line.taken_no = batch.batch_no
+        return batch
+
+    def is_behind_hole(self, batch: StoredBatch) -> bool:
+        """Whether no receipt can come for it yet: the collector parks it until it hears the confession."""
+        line = self.lines.get(batch.chain_id)
+        if line is None or line.behind_no is None:
+            return False
+        if line.settled_no >= line.behind_no:
+            line.behind_no = None
+            return False
+        return batch.batch_no >= line.behind_no
 
     def next_in_line(self, rows: int) -> set[int]:
         """The positions that go in their turn at once, if `rows` may go."""
@@ -166,5 +187,7 @@ class Queue:
 
     def _forget_ahead(self) -> None:
         self._ahead.clear()
+        for line in self.lines.values():
+            line.taken_no, line.behind_no = -1, None
         self._last_pos, self._whole, self._asked, self._seek = -1, False, None, None
         self._spare = False

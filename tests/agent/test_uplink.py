@@ -634,6 +634,24 @@ def test_the_old_chain_is_sent_before_the_new_one() -> None:
     assert sent(stage.log) == list(range(10))
 
 
+def test_e33_behind_dropped_batches_a_puback_moves_the_window_until_a_receipt_comes() -> None:
+    """The collector parks what stands behind a hole; the confession that closes it stands at the end."""
+    stage = Stage([row(0), row(1), *(row(n) for n in range(40, 80))])
+    stage.connect()
+    assert sent(stage.log) == [0, 1]
+    stage.receipt(A, 1)
+    everything = [0, 1, *range(40, 80)]
+    assert sent(stage.log) == everything  # to the confession, without any receipt
+    stage.receipt(A, 79)
+    assert stage.covered[A] == 79
+
+
+def test_before_a_hole_only_receipts_move_the_window() -> None:
+    stage = Stage([row(n) for n in range(30)])
+    stage.connect()
+    assert sent(stage.log) == [0, 1]
+
+
 def test_a_new_chain_is_announced() -> None:
     stage = Stage([row(0)], covered={A: 0})
     stage.connect()
@@ -675,7 +693,7 @@ def test_what_is_not_held_any_more_is_told_by_a_hello() -> None:
     stage.connect()
     wishes = stage.do(stage.uplink.resend(1, A, 2, stage.now))
     assert hellos(wishes) == [A]
-    assert sent(wishes) == [5, 6]
+    assert sent(wishes) == [5, 6, 7, 8, 9]  # behind a hole a PUBACK moves the window
     stage.now += 2_000
     assert hellos(stage.do(stage.uplink.resend(1, A, 77, stage.now))) == [A]
 
