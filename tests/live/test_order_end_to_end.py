@@ -135,7 +135,8 @@ def begin(site: World, folder: Path) -> Desk:
     secret = folder / "seal.secret"
     secret.write_text(PASSWORD + "\n")
     secret.chmod(0o600)
-    more = f'[seals.{SEAL_ID}]\nsecret_file = "{secret}"\n[status]\nlisten = ""\naccept_orders = true\n'
+    # The site's own config ends in [status], which goes on here
+    more = f'accept_orders = true\n{QUICK}\n[seals.{SEAL_ID}]\nsecret_file = "{secret}"\n'
     scenario = folder / "scenario.toml"
     start = datetime.fromtimestamp(
         int(time.time()), UTC
@@ -143,7 +144,7 @@ def begin(site: World, folder: Path) -> Desk:
     scenario.write_text(SCENARIO.format(start=start.isoformat()))
     hardware = site.hardware = Simulator(scenario, folder / "hardware")
     unit = site.site.make_unit(
-        UNIT, gps=hardware.gps, seal=hardware.seal, seal_id=SEAL_ID, more=QUICK + more
+        UNIT, gps=hardware.gps, seal=hardware.seal, seal_id=SEAL_ID, more=more
     )
     site.site.start_unit(unit)
     desk = Desk(site, unit)
