@@ -5,9 +5,11 @@ Law: nothing is sent, acted on or acknowledged to a device before it is committe
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from wire.envelope import Signer
-from wire.records import Record
+if TYPE_CHECKING:  # names of types alone: `--help` shall not wait for cryptography
+    from wire.envelope import Signer
+    from wire.records import Record
 
 __all__ = ["Boot", "Identity", "Kept", "Moment", "Quality", "StoredBatch", "Weight"]
 
@@ -48,7 +50,7 @@ class Identity:
     unit_id: str
     public_key: bytes  # 32 bytes, raw
     kid: bytes
-    sign: Signer = field(repr=False)
+    sign: "Signer" = field(repr=False)
     former_keys: tuple[
         bytes, ...
     ] = ()  # public keys before a `rotate`: rows they signed still wait
@@ -68,7 +70,7 @@ class Boot:
 class Kept:
     """A record that the recorder wants in the chain."""
 
-    record: Record
+    record: "Record"
     urgent: bool = False
     weight: Weight = Weight.ROUTINE
 

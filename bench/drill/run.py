@@ -148,15 +148,17 @@ class _Drill:
             hear=self._wire.hear,
             seed=self._plan.seed + number,
         )
-        has_points = any(one.group == "points" for one in self._faults)
         unit = self._site.make_unit(
             unit_id,
             gps=truck.gps,
             seal=truck.seal,
             seal_id=truck.seal_id,
             broker_port=relay.port,
-            more=f"spare_bytes = {SPARE_BYTES}\n" if has_points else "",
         )
+        if any(one.group == "points" for one in self._faults):
+            text = unit.config.read_text(encoding="utf-8")
+            spare = f"[outbox]\nspare_bytes = {SPARE_BYTES}\n"
+            unit.config.write_text(text.replace("[outbox]\n", spare), encoding="utf-8")
         clock = None
         if any(one.group == "clock" for one in self._faults):
             clock = self._folder / f"clock-{number}"

@@ -1,6 +1,8 @@
 """The command line of the unit: exits, words on the right channel, and what the program says of its version."""
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -157,3 +159,10 @@ def test_a_kill_point_counts_only_its_own_name() -> None:
     for name in ("ack", "store:begin", "publish", "store:begin"):
         kill(name)
     assert kill.left == 1
+
+
+def test_help_waits_for_nothing_that_only_a_running_unit_needs() -> None:
+    words = "import sys; from agent.__main__ import _parser; _parser().format_help(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    heavy = {"asyncio", "cryptography", "msgspec", "paho", "serial", "sqlite3", "ssl"}
+    assert not heavy & set(done.stdout.split())
