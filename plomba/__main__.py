@@ -107,6 +107,7 @@ _bench.command("agent")(bench.agent)
 _bench.command("drill")(bench.drill)
 _bench.command("fuzz")(bench.fuzz)
 _bench.command("storm")(bench.storm)
+_bench.command("accuracy")(bench.accuracy)
 
 
 def main() -> None:

@@ -289,3 +289,30 @@ def lines_of(value: object, depth: int = 0) -> list[str]:
         else:
             lines.append(f"{pad}{key}: {inner}")
     return lines
+
+
+def accuracy(
+    traces: Annotated[
+        Path, typer.Argument(help="The folder of traces: kubicka/, fcd_hof/ and the others.")
+    ],
+    parked_days: Annotated[int, typer.Option(min=1, max=100, help="Days on a border.")] = 2,
+    write: Annotated[
+        Path | None, typer.Option(help="Write the page there, as docs/ACCURACY.md.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How near the detectors come to the truth of real tracks, beside the rules of peers on the same rows.
+
+    Takes some minutes. Exit 3 if there are no such traces.
+    """
+    from bench.accuracy.figures import run
+    from bench.accuracy.page import page
+
+    if not (traces / "kubicka").is_dir():
+        typer.echo(f"{traces}: no folder kubicka in it", err=True)
+        raise typer.Exit(exits.NOT_FOUND)
+    report = run(traces, parked_days=parked_days, say=lambda text: typer.echo(text, err=True))
+    if write is not None:
+        write.write_text(page(report), encoding="utf-8")
+    if as_json or write is None:
+        _print(report, as_json=as_json)

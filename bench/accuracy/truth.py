@@ -1,4 +1,7 @@
-"""How near the detectors come to the truth of real tracks (DETECTION section 11): figures, no assertions."""
+"""Real tracks, their truth, and how what was found is compared with it (DETECTION section 11).
+
+Law: judges what it is given, whoever found it: ours and the peers' are counted by the same hand.
+"""
 
 import csv
 import gzip
