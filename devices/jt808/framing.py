@@ -70,8 +70,10 @@ class Framer:
             one, size = verdict
             if isinstance(one, Frame):
                 yield one
-                is_shared = held[start : start + 1] == MARK
-                at += size - is_shared
+                at += size
+                # A mark behind the mark begins the next frame: then this one is an end and nothing else.
+                is_shared = held[start : start + 1] == MARK and held[at : at + 1] != MARK
+                at -= is_shared
                 continue
             if start >= quiet_until and not is_shared:
                 if one is None:
@@ -107,7 +109,7 @@ class Framer:
             return _refuse(Reason.MALFORMED, data)
         if len(content) > CONTENT_BYTES_MAX:
             return _refuse(Reason.TOO_LONG, data)
-        frame = decode(content, self._utc_offset_min)
+        frame = decode(content, self._utc_offset_min, held[start : end + 1])
         if isinstance(frame, Reason):
             return _refuse(frame, data)
         return frame, end + 1 - start

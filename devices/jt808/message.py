@@ -53,8 +53,8 @@ def wrap(content: bytes) -> bytes:
     return MARK + content.replace(b"\x7d", b"\x7d\x01").replace(b"\x7e", b"\x7d\x02") + MARK
 
 
-def decode(content: bytes, utc_offset_min: int) -> Frame | Reason:
-    """What a frame says whose escaping is undone: id to XOR."""
+def decode(content: bytes, utc_offset_min: int, raw: bytes) -> Frame | Reason:
+    """What a frame says whose escaping is undone: id to XOR; `raw` is how it came."""
     if len(content) < 5:
         return Reason.MALFORMED
     message = content[0] << 8 | content[1]
@@ -77,7 +77,7 @@ def decode(content: bytes, utc_offset_min: int) -> Frame | Reason:
             return read
         report = read
     return Frame(
-        raw=wrap(_without_password(content, start + _PLACE_55XX.size, message)),
+        raw=_without_password(raw, content, start + _PLACE_55XX.size, message),
         kind=_kind(message, report),
         seal_id=seal_id,
         message=f"{message:04X}",
@@ -178,14 +178,15 @@ def _read_55xx(body: bytes, start: int, message: int) -> Report | Reason:
     )
 
 
-def _without_password(content: bytes, tlvs_at: int, message: int) -> bytes:
-    """`content` with stars for what was typed at the lock; evidence is read by many."""
+def _without_password(raw: bytes, content: bytes, tlvs_at: int, message: int) -> bytes:
+    """`raw` with stars for what was typed at the lock; evidence is read by many."""
     if message not in _SHORT_SERIALS:
-        return content
+        return raw
+    masked = content
     for name, at, value in tlvs_of(content[:-1], tlvs_at):
         if name == PASSWORD and len(value) == PASSWORD_BYTES:
-            content = content[: at + 1] + _STARS + content[at + 1 + len(_STARS) :]
-    return content
+            masked = masked[: at + 1] + _STARS + masked[at + 1 + len(_STARS) :]
+    return raw if masked is content else wrap(masked)
 
 
 def _time(digits: str, order: str) -> tuple[int | None, bool]:
