@@ -33,8 +33,9 @@ check: $(READY) ## everything a commit must pass
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q
 
+# Real things take real time: a dump of the stacks after a minute would be no news.
 live: $(READY) ## tests with real brokers, ptys and gpsd (.ci/run installs what they need)
-	$(BIN)/python -m pytest -m live $(ARGS)
+	$(BIN)/python -m pytest -m live -o faulthandler_timeout=300 $(ARGS)
 
 bench: $(READY) ## the numbers, as ratios against a baseline in the same run
 	$(BIN)/plomba bench wire
