@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from bench.machine import machine
-from collector.detect.engine import FRESH, Tick, UnitState, every_row, pack, run as run_tick
+from collector.detect.engine import FRESH, Tick, UnitState, every_row
+from collector.detect.engine.blob import pack
+from collector.detect.engine.run import run as run_tick
 from collector.detect.geo import Shapes
 from collector.detect.geo.geojson import read_zones
 from collector.detect.geo.line import place_at

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bench.detect import BEGIN_MS, BORDER_FILE, BORDERS, Sealed, World, make_world, sealed_ticks
 from bench.machine import machine
-from collector.detect.engine import Result, Tick, UnitState, run as run_engine
+from collector.detect.engine import Result, Tick, UnitState
+from collector.detect.engine.run import run as run_engine
 from collector.detect.rules import Rulebook, Rules
 from collector.detect.track import read_body
 from collector.store import TickWrite

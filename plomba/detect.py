@@ -232,7 +232,7 @@ def _thresholds(path: Path | None) -> "Thresholds | None":
 
 
 def _read_state(path: Path | None) -> "tuple[dict[str, UnitState], dict[str, int]]":
-    from collector.detect.engine import unpack
+    from collector.detect.engine.blob import unpack
 
     if path is None or not path.is_file():
         return {}, {}
@@ -248,7 +248,7 @@ def _read_state(path: Path | None) -> "tuple[dict[str, UnitState], dict[str, int
 def _write_state(
     path: Path | None, states: "dict[str, UnitState]", next_seq: dict[str, int]
 ) -> None:
-    from collector.detect.engine import pack
+    from collector.detect.engine.blob import pack
 
     if path is None:
         return

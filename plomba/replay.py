@@ -19,8 +19,8 @@ from collector.detect.engine import (
     TimePassed,
     UnitState,
     marked_rows,
-    run,
 )
+from collector.detect.engine.run import run
 from collector.detect.geo import Shapes
 from collector.detect.rules import Journey, Order, Rulebook, Thresholds, build, epochs
 from collector.detect.tags import epc_of

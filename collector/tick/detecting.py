@@ -16,9 +16,9 @@ from collector.detect.engine import (
     Tick,
     TimePassed,
     UnitState,
-    judge,
-    pack,
 )
+from collector.detect.engine.blob import pack
+from collector.detect.engine.early import judge
 from collector.detect.rules import Rulebook
 from collector.detect.track import Batch
 from collector.ingest import Closed, Forked, Parked, Settled, Slot

@@ -5,7 +5,8 @@ Law: what is held is what is committed. A tick that fails, or loses the fence, f
 
 from dataclasses import fields, replace
 
-from collector.detect.engine import FRESH, UnitState, unpack
+from collector.detect.engine import FRESH, UnitState
+from collector.detect.engine.blob import unpack
 from collector.detect.track import COURSE, FLAGS, LAT_E7, LON_E7, SPEED, T_MS, UNKNOWN
 from collector.ingest.chains import UnitChains
 from collector.ingest.pace import GapWatch

@@ -11,15 +11,8 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.detect import Finding
-from collector.detect.engine import (
-    ChainHole,
-    EarlyCopy,
-    Heard,
-    Item,
-    TimePassed,
-    UnitState,
-    run as run_engine,
-)
+from collector.detect.engine import ChainHole, EarlyCopy, Heard, Item, TimePassed, UnitState
+from collector.detect.engine.run import run as run_engine
 from collector.detect.rules import Rulebook
 from collector.detect.track import Batch
 from collector.store import StoreError, orders, schema

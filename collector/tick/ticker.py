@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from collector.detect.engine import FRESH, UnitState, run as run_engine
+from collector.detect.engine import FRESH, UnitState
+from collector.detect.engine.run import run as run_engine
 from collector.detect.rules import Rulebook, Rules
 from collector.ingest.hello import places_of
 from collector.ingest.pace import RECEIPT_AGAIN_MS, Bucket, draw, resend_due_ms

@@ -14,7 +14,9 @@ from hypothesis import given, settings, strategies as st
 from sqlalchemy import Row, Table, select
 
 from collector.detect import Finding, Phase
-from collector.detect.engine import Frame, Result, Tick, UnitState, pack, run
+from collector.detect.engine import Frame, Result, Tick, UnitState
+from collector.detect.engine.blob import pack
+from collector.detect.engine.run import run
 from collector.detect.rules import Rulebook
 from collector.detect.track import Batch
 from collector.ingest.pace import BURST_MAX

@@ -1,7 +1,9 @@
 """An early copy is judged alone, with the batch's own fixes, and says what the chain will say (DETECTION section 2, Early)."""
 
 from collector.detect import Finding, Phase
-from collector.detect.engine import EarlyCopy, Tick, judge, run
+from collector.detect.engine import EarlyCopy, Tick
+from collector.detect.engine.early import judge
+from collector.detect.engine.run import run
 from collector.detect.rules import Journey, Rulebook, Rules
 from collector.detect.track import Batch, block_of
 from wire.columns import Columns, Event

@@ -8,15 +8,8 @@ from random import Random
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from collector.detect.engine import (
-    FRESH,
-    ChainHole,
-    Item,
-    UnitState,
-    every_row,
-    pack,
-    unpack,
-)
+from collector.detect.engine import FRESH, ChainHole, Item, UnitState, every_row
+from collector.detect.engine.blob import pack, unpack
 from collector.detect.rules import Journey
 from tests.collector.detect.worlds import (
     BEGIN_MS,

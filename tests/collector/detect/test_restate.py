@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from collector.detect import Finding, SettledAs, interference, seals, stamp
-from collector.detect.engine import ChainHole, EarlyCopy, Item, Tick, every_row, pack, run, unpack
+from collector.detect.engine import ChainHole, EarlyCopy, Item, Tick, every_row
+from collector.detect.engine.blob import pack, unpack
+from collector.detect.engine.run import run
 from collector.detect.restate import CODE, Start, Statement, moved, restated, statement_of
 from collector.detect.track import FLAGS, T_MS, Batch
 from tests.collector.detect.worlds import (

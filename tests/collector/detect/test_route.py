@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from collector.detect import Finding
-from collector.detect.engine import FRESH, Tick, every_row, pack, run, unpack
+from collector.detect.engine import FRESH, Tick, every_row
+from collector.detect.engine.blob import pack, unpack
+from collector.detect.engine.run import run
 from collector.detect.geo.line import (
     points_between,
     project,

@@ -7,7 +7,9 @@ from typing import TypedDict
 import pytest
 
 from collector.detect import Finding, Priority, SettledAs
-from collector.detect.engine import EarlyCopy, every_row, judge, pack, unpack
+from collector.detect.engine import EarlyCopy, every_row
+from collector.detect.engine.blob import pack, unpack
+from collector.detect.engine.early import judge
 from collector.detect.rules import Journey, Order, Rulebook
 from collector.detect.seals import Life, read_access, read_report
 from tests.collector.detect.worlds import (

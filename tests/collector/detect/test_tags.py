@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from collector.detect.engine import every_row, pack, unpack
+from collector.detect.engine import every_row
+from collector.detect.engine.blob import pack, unpack
 from collector.detect.rules import Rulebook
 from tests.collector.detect.worlds import At, Run, Unit, blobs, book_of, event, play, seal, told
 from wire.columns import Event

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from collector.detect import Finding, Phase
-from collector.detect.engine import ChainHole, UnitState, pack, unpack
+from collector.detect.engine import ChainHole, UnitState
+from collector.detect.engine.blob import pack, unpack
 from collector.detect.rules import Rulebook, build
 from collector.detect.zones import Side
 from tests.collector.detect.worlds import (

@@ -17,9 +17,9 @@ from collector.detect.engine import (
     TimePassed,
     UnitState,
     marked_rows,
-    pack,
-    run,
 )
+from collector.detect.engine.blob import pack
+from collector.detect.engine.run import run
 from collector.detect.geo import Shapes
 from collector.detect.geo.geojson import read_zones
 from collector.detect.geo.measure import scale

@@ -1,0 +1,55 @@
+"""What of a unit's state the screens look at: when a time runs out, what is too fast, which rules were in force.
+
+Law: nothing here is kept; it is asked of the state as it is now.
+"""
+
+import numpy as np
+
+from collector.detect import interference, motion, seals, speed, zones
+from collector.detect.engine import NEVER_MS, UnitState
+from collector.detect.geo import IntArray
+from collector.detect.rules import Rulebook, Rules
+
+
+def limit_cm_s(rules: Rules, zoned: zones.State) -> int:
+    """What is too fast where the unit is."""
+    if not rules.slow or not zoned.visits:
+        return speed.limit_cm_s(rules.thresholds, ())
+    slow = zones.inside(zoned) & rules.slow
+    return speed.limit_cm_s(rules.thresholds, [rules.zones[name] for name in slow])
+
+
+def dues_of(rules: Rules, known: list[UnitState]) -> IntArray:
+    """When the first time of each unit runs out that a fix would prove."""
+    return np.array([due_of(rules, state) for state in known], np.int64)
+
+
+def due_of(rules: Rules, state: UnitState) -> int:
+    moved, zoned, sealed = state.motion, state.zones, state.seals
+    due_ms = state.stops.due_ms
+    if moved.mode is motion.Mode.STANDING and not moved.stopped:
+        due_ms = min(due_ms, motion.due_ms(rules.thresholds, moved) or NEVER_MS)
+    if zoned.visits:
+        due_ms = min(due_ms, zones.due_ms(rules, zoned) or NEVER_MS)
+    if state.sky.runs:
+        due_ms = min(due_ms, interference.due_ms(state.sky) or NEVER_MS)
+    if sealed.seals:
+        due_ms = min(due_ms, seals.due_ms(rules, sealed) or NEVER_MS)
+    return due_ms
+
+
+def named(book: Rulebook, version: tuple[int, int] | None) -> Rules | None:
+    """The rules of a frame's version, if they are still in the book."""
+    return next((old for old in book.versions if (old.version, old.valid_from_ms) == version), None)
+
+
+def basis_of(book: Rulebook, state: UnitState) -> tuple[object, ...]:
+    """What of a state the screens have looked at, but for the progress."""
+    standing = state.motion.mode is motion.Mode.STANDING
+    rules = named(book, state.frame.version) or book.versions[0]
+    return (
+        state.motion.anchor if standing else None,
+        due_of(rules, state),
+        limit_cm_s(rules, state.zones),
+        state.speed.running,
+    )

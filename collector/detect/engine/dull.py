@@ -1,0 +1,110 @@
+"""A unit of which every row of the tick is dull, as most are.
+
+Law: the state that a `Walk` would come to, only sooner; where that is not plain, None.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from collector.detect import (
+    gnss,
+    interference,
+    motion,
+    route,
+    seals,
+    silence,
+    speed,
+    zones,
+)
+from collector.detect.engine import (
+    MARKS_MAX,
+    SEQ_BITS,
+    BitArray,
+    ChainHole,
+    Frame,
+    Heard,
+    Piece,
+    States,
+    UnitState,
+)
+from collector.detect.engine.columns import Columns
+from collector.detect.engine.places import place_of
+from collector.detect.geo.lines import MARK_M
+
+
+def passed_by(
+    columns: Columns,
+    bits: BitArray,
+    number: int,
+    states: States,
+    pieces: Sequence[Piece],
+) -> UnitState | None:
+    """The state of a unit of which every row is dull, as most are: what a `Walk` would come to, sooner."""
+    unit, start, end = columns.track.units[number], columns.starts[number], columns.ends[number]
+    state = states.get(unit)
+    if state is None or start == end or columns.all_rows[number] or bits[start:end].any():
+        return None
+    frame, line = state.frame, columns.routes[number]
+    if frame.start is not None:
+        return None
+    last_seq, heard_ms = 0, state.watch.heard_ms
+    for piece in pieces:
+        if isinstance(piece, Heard):
+            if piece.received_ms - heard_ms >= silence.HEARD_STEP_MS:
+                heard_ms = piece.received_ms
+            continue
+        if isinstance(piece, ChainHole) or piece.events or piece.early_ms is not None:
+            return None
+        if piece.chain != frame.chains[-1]:
+            return None
+        last_seq = piece.first_seq + piece.count - 1
+        heard_ms = max(heard_ms, piece.received_ms or 0)
+    if (
+        frame.broken
+        or state.watch.lost is not None
+        or state.watch.back is not None
+        or not (
+            gnss.quiet(state.gate)
+            and motion.quiet(state.motion)
+            and zones.quiet(state.zones, standing=motion.standing(state.motion))
+            and route.quiet(state.route)
+            and speed.quiet(state.speed)
+            and interference.quiet(state.sky)
+            and seals.quiet(state.seals)
+        )
+    ):
+        return None
+    if (line is None) is not (state.route.route is None):
+        return None
+    if line is not None and (state.route.route, state.route.mark) != (line.id, line.mark):
+        return None
+    top_m, marks = frame.top_m, frame.marks
+    if columns.progress is not None and route.followed(state.route):
+        after_m = columns.progress.top_after_m
+        top_m = int(after_m[end - 1])
+        for mark in range(frame.top_m // MARK_M + 1, top_m // MARK_M + 1):
+            row = start + int(after_m[start:end].searchsorted(mark * MARK_M))
+            marks = (*marks, (mark, int(columns.track.t_ms[row])))[-MARKS_MAX:]
+    cells = columns.lasts[number]
+    coded = (frame.chains_before + len(frame.chains) - 1) << SEQ_BITS | cells[0]
+    return UnitState(
+        frame=Frame(
+            chains=frame.chains,
+            chains_before=frame.chains_before,
+            prev=place_of(cells, coded),
+            version=frame.version,
+            top_m=top_m,
+            marks=marks,
+            journey=frame.journey,
+        ),
+        gate=state.gate,
+        motion=state.motion,
+        zones=state.zones,
+        route=state.route,
+        stops=state.stops,
+        speed=state.speed,
+        seals=state.seals,
+        sky=state.sky,
+        tags=state.tags,
+        watch=replace(state.watch, heard_ms=heard_ms, seq=coded - cells[0] + last_seq),
+    )

@@ -1,0 +1,76 @@
+"""The tick itself: facts of many units in intake order in, findings and states out.
+
+Law: pure. Each unit is walked alone; cutting its chain into ticks in another way changes nothing.
+"""
+
+from collector.detect import Finding, Settled, Signal, restate
+from collector.detect.engine import (
+    FRESH,
+    ChainHole,
+    EarlyCopy,
+    Heard,
+    Piece,
+    Result,
+    Screening,
+    States,
+    Tick,
+    TimePassed,
+    UnitState,
+    marked_rows,
+)
+from collector.detect.engine.columns import columns_of
+from collector.detect.engine.dull import passed_by
+from collector.detect.engine.early import judge
+from collector.detect.engine.walk import Walk
+from collector.detect.engine.watch import watch
+from collector.detect.rules import Rulebook
+from collector.detect.track import Batch, decode
+
+
+def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = marked_rows) -> Result:
+    """What the tick's facts mean. Pure; `states` lacks units never heard of."""
+    assert rules.versions, "a rulebook without a version judges nothing"
+    pieces: dict[str, list[Piece]] = {}
+    early: list[Finding] = []
+    for item in tick.items:
+        match item:
+            case Batch():
+                pieces.setdefault(item.unit, []).append(restate.restated(item))
+            case ChainHole() | Heard():
+                pieces.setdefault(item.unit, []).append(item)
+            case EarlyCopy():
+                early += judge(rules, item.batch)
+            case TimePassed():
+                pass  # the watch comes behind all rows
+    track = decode(piece for some in pieces.values() for piece in some if isinstance(piece, Batch))
+    columns = columns_of(rules, states, track)
+    bits = screen(columns.mask)
+    after: dict[str, UnitState] = {}
+    findings: list[Finding] = early
+    settled: list[Settled] = []
+    signals: list[Signal] = []
+    stepped = 0
+    number_of = {unit: number for number, unit in enumerate(track.units)}
+    for unit, some in pieces.items():
+        number = number_of.get(unit)
+        passed = None if number is None else passed_by(columns, bits, number, states, some)
+        if passed is not None:
+            after[unit] = passed
+            continue
+        walk = Walk(rules, columns, bits, screen, unit, number, states.get(unit, FRESH))
+        walk.go(some)
+        after[unit] = walk.state()
+        findings += walk.findings
+        settled += walk.settled
+        signals += walk.signals
+        stepped += walk.stepped
+    findings += watch(rules, states, after, tick)
+    return Result(
+        states=after,
+        findings=tuple(findings),
+        settled=tuple(settled),
+        signals=tuple(signals),
+        next_due_ms=None,
+        rows=len(track),
+        stepped=stepped,
+    )
