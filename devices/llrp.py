@@ -44,10 +44,11 @@ class LlrpReader:
         """Nothing waits."""
         return []
 
-    def restart(self) -> None:
-        """Another child speaks now: half a line of the old one is none."""
+    def close(self, now_ms: int) -> list[Fact]:  # noqa: ARG002  # the shape of every reader
+        """The child has ended: half a line of it is none."""
         self._held.clear()
         self._is_skipping = False
+        return []
 
     def next_deadline(self) -> int | None:
         """None: nothing waits."""

@@ -152,20 +152,30 @@ class ForeignSource:
                 self._fail(error.strerror or str(error))
                 continue
             self.counters["opened"] += 1
+            quiet = self.counters["quiet"]
             try:
                 why = self._listen(opened)
             except OSError as error:
                 why = error.strerror or str(error)
             finally:
                 opened.close()
+            self._end_hearing()
             if not self._stop.is_set():
                 self.counters["falls"] += 1
-                self._fail(why)
+                self._fail(why, is_quiet=self.counters["quiet"] > quiet)
 
-    def _fail(self, why: str) -> None:
-        """It is not there, or left us. A silent one is MUTE already, and stays so until it speaks."""
+    def _end_hearing(self) -> None:
+        """What was told so far stands; half a line is none."""
+        close = getattr(self._reader, "close", None)
+        if close is not None:
+            mono_ms = self._clock.mono_ms()
+            for fact in close(self._clock.now_of(mono_ms)):
+                self._put(fact, mono_ms)
+
+    def _fail(self, why: str, *, is_quiet: bool = False) -> None:
+        """It is not there, or left us. A silent one is MUTE already, and stays so until it speaks or is gone."""
         self.detail = why
-        if self._watch.state is not LinkState.MUTE:
+        if not (is_quiet and self._watch.state is LinkState.MUTE):
             self._hand_over(self._watch.closed(LinkState.ABSENT, self._clock.mono_ms()))
         self._failures += 1
         self.turned_mono_ms = None  # a pause, longer than any step
@@ -173,9 +183,6 @@ class ForeignSource:
 
     def _listen(self, opened: Opened) -> str:
         """Until it ends, is silent too long, or the unit stops; the reason."""
-        restart = getattr(self._reader, "restart", None)
-        if restart is not None:
-            restart()
         heard_ms = self._clock.mono_ms()
         if self._is_up_when_open:
             self._come_up(heard_ms)

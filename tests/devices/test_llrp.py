@@ -107,7 +107,7 @@ def test_a_line_that_means_nothing_has_its_reason_and_the_next_is_read(
 def test_half_a_line_of_a_dead_child_is_none() -> None:
     reader = make()
     reader.feed(TAG[:20], NOW_MS)
-    reader.restart()
+    assert reader.close(NOW_MS) == []
     assert len(reader.feed(TAG, NOW_MS)) == 1
     assert reader.counters["malformed"] == 0
 

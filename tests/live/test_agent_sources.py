@@ -209,7 +209,9 @@ def test_a_gpsd_without_a_receiver_is_mute_and_says_so_once() -> None:
                 client.settimeout(20)
                 assert client.recv(100) == b""  # it is left after ten seconds without a word
         assert source.view().state == "mute"
-    assert heard.states() == [LinkState.OPENING, LinkState.MUTE]
+        server.close()
+        until(lambda: source.view().state == "absent", 30, "it is gone")
+    assert heard.states() == [LinkState.OPENING, LinkState.MUTE, LinkState.ABSENT]
 
 
 # -- LLRP
