@@ -211,7 +211,9 @@ class Uplink:
             (stuck.batch.chain_id, stuck.batch.batch_no) == (chain_id, batch_no)
             for stuck in self._poison.stuck.values()
         )
-        if batch_no > line.newest_no or stuck or self._stays(chain_id):
+        # Asked for what was dropped while the rest is on its way: from the start again it would never reach the confession.
+        gone = self._queue.is_in_hole(line, batch_no) and self._queue.front() is not None
+        if batch_no > line.newest_no or stuck or gone or self._stays(chain_id):
             self._say_hello(line, mono_ms)
         else:
             self._flights.clear()
@@ -414,7 +416,8 @@ class Uplink:
     def _answered(self, mono_ms: int) -> None:
         self._move(Turn.ANSWERED)
         self._stalls, self._hello_out = 0, False
-        self._awaited_ms = mono_ms if self._flights else None
+        owed = any(not self._queue.is_behind_hole(batch) for batch in self._flights.values())
+        self._awaited_ms = mono_ms if owed else None
 
     # what goes out
 
@@ -522,7 +525,8 @@ class Uplink:
             self._map_pos = max(batch.pos, self._map_pos or 0)
         else:
             self._flights[batch.pos] = batch
-            self._await(mono_ms)
+            if not self._queue.is_behind_hole(batch):
+                self._await(mono_ms)
         self.counters[f"sent_{lane.value}"] += 1
         ticket = self._out(batch, lane, mono_ms)
         self._wishes.append(

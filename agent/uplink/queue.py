@@ -145,6 +145,10 @@ class Queue:
             line.taken_no = batch.batch_no
         return batch
 
+    def is_in_hole(self, line: Line, batch_no: int) -> bool:
+        """Whether that batch was passed over on the way: it is not held any more."""
+        return line.behind_no is not None and line.settled_no < batch_no < line.behind_no
+
     def is_behind_hole(self, batch: StoredBatch) -> bool:
         """Whether no receipt can come for it yet: the collector parks it until it hears the confession."""
         line = self.lines.get(batch.chain_id)

@@ -646,6 +646,21 @@ def test_e33_behind_dropped_batches_a_puback_moves_the_window_until_a_receipt_co
     assert stage.covered[A] == 79
 
 
+def test_e33_asking_for_what_was_dropped_does_not_begin_the_backlog_again() -> None:
+    """3,000 batches take longer than the collector's minute: begun again each time, the last one would never go."""
+    stage = Stage([row(0), *(row(n) for n in range(40, 3_040))])
+    stage.connect()
+    stage.receipt(A, 0)
+    stage.until(stage.now + 60_000)
+    wishes = stage.do(stage.uplink.resend(stage.link, A, 1, stage.now))
+    assert hellos(wishes) == [A]
+    stage.receipt(A, 0)  # a hello is answered; what is parked is not
+    stage.until(stage.now + 60_000)
+    assert sent(stage.log) == [0, *range(40, 3_040)]
+    wishes = stage.do(stage.uplink.resend(stage.link, A, 1, stage.now))
+    assert sent(wishes)[:2] == [40, 41]  # all has gone once: something was lost on the way
+
+
 def test_before_a_hole_only_receipts_move_the_window() -> None:
     stage = Stage([row(n) for n in range(30)])
     stage.connect()

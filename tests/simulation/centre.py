@@ -74,11 +74,22 @@ class Centre:
         place = (linked.header.chain_id, linked.header.batch_no)
         self.heard_ms.setdefault(place, now_ms)
         self._envelopes.setdefault(place, payload)
+        before = {chain_id: chain.stored_no for chain_id, chain in self.chains.chains.items()}
         judged = self.chains.take(arrival_of(linked, sheet, is_early=what is Up.EARLY))
         self.verdicts[judged.verdict.value] += 1
         assert judged.verdict is not Verdict.REJECTED
         self._apply(judged.steps)
-        return self._receipts(place[0], now_ms)
+        grown = [
+            chain_id
+            for chain_id, chain in self.chains.chains.items()
+            if chain.stored_no != before.get(chain_id, -1)
+        ]
+        known = self.chains.chains.get(place[0])
+        if known is not None and place[1] <= known.through and place[0] not in grown:
+            grown.append(place[0])  # a duplicate of what is settled: the unit has missed a receipt
+        return [
+            said for chain_id in grown for said in self._receipts(chain_id, now_ms)
+        ]  # parked: none
 
     def _hello(self, payload: bytes, now_ms: int) -> list[tuple[str, bytes]]:
         sound = judge_hello(payload, up(UNIT, Up.HELLO), _key_of)
