@@ -163,11 +163,19 @@ class Hands:
         crew.armed = (fault.name, point, time.monotonic() + reserved_s)
         crew.back_at = None
         self._site.start_unit(crew.unit, "--kill-at", f"{point}:{calls}")
-        process = crew.unit.process
         if point.startswith("close:"):
-            self._later(TERM_AFTER_S, lambda: _terminate(process))
+            self._later(TERM_AFTER_S, lambda: self._terminate(crew))
         self._later(reserved_s, lambda: self._give_up(crew, fault))
         return True
+
+    def _terminate(self, crew: Crew) -> None:
+        """As soon as it is up: before that it knows no way out that could be interrupted."""
+        if crew.armed is None or not crew.is_running or crew.unit.process is None:
+            return
+        if self._site.status_of(crew.unit) is None:
+            self._later(TERM_AFTER_S, lambda: self._terminate(crew))
+        else:
+            crew.unit.process.terminate()
 
     def _give_up(self, crew: Crew, fault: Fault) -> None:
         """It never came to its point: another one, later, may."""
@@ -450,8 +458,3 @@ def _continue(pid: int) -> None:
         os.kill(pid, signal.SIGCONT)
     except ProcessLookupError:
         return
-
-
-def _terminate(process: "subprocess.Popen[bytes] | None") -> None:
-    if process is not None and process.poll() is None:
-        process.terminate()
