@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.drill.faults import FAKETIME, Fault, points
+from bench.drill.faults import FAKETIME, Fault, usual_points
 from bench.drill.issuer import Truck
 from bench.mosquitto import Mosquitto
 from bench.relay import CALM, Relay
@@ -130,8 +130,7 @@ class Hands:
             case "agent":
                 done = self._kill_agent(self._rng.choice(self._crews))
             case "agent at a named point":
-                often = [one for one in points() if not one.startswith((*RARE, "close:"))]
-                return self._arm(fault, self._rng.choice(often))
+                return self._arm(fault, self._rng.choice(usual_points()))
             case "collector":
                 done = kill(self._site.collector)
                 if done:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.drill.faults import GROUPS, NOT_TRIED, chosen, points, skipped, table
+from bench.drill.faults import GROUPS, NOT_TRIED, chosen, points, skipped, table, usual_points
 
 AGENT = Path(__file__).resolve().parents[2] / "agent"
 
@@ -27,6 +27,11 @@ def test_every_named_point_of_the_agent_is_tried_or_has_its_reason() -> None:
     )
     for name in said:
         assert name in points() or name.startswith(tuple(NOT_TRIED)), name
+
+
+def test_a_short_drill_kills_only_where_a_unit_comes_by_within_seconds() -> None:
+    assert {"ack", "publish", "store:inserted", "start:opened"} <= set(usual_points())
+    assert not {"store:covered", "delete:before", "close:marked"} & set(usual_points())
 
 
 def test_the_chosen_groups_and_no_others() -> None:
