@@ -5,13 +5,14 @@ The outbox may hold 70 days; the unit's memory may not. So the queue holds the n
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent import StoredBatch
 from agent.uplink.words import ChainLine, Fetch, Seek
 
 AHEAD_ROWS_MAX = 128  # twice the widest window
 AHEAD_ROWS_MIN = 64  # below it more are fetched, so that the lane never waits for the disk
+HOLES_MAX = 4_096  # as many batches as the collector parks
 CHAINS_MAX = 16  # as the outbox remembers (EDGE section 4)
 
 
@@ -24,9 +25,7 @@ class Line:
     covered_no: int  # by a receipt; never goes back
     settled_no: int  # goes back when the collector asks again (a backup of yesterday)
     taken_no: int = -1  # the last that was taken from the queue
-    behind_no: int | None = (
-        None  # from here on a hole lies before: dropped, and confessed further on
-    )
+    behind: deque[int] = field(default_factory=deque)  # first numbers behind holes: dropped
 
 
 class Queue:
@@ -140,24 +139,23 @@ class Queue:
         line = self.lines.get(batch.chain_id)
         if line is not None:
             due_no = max(line.taken_no, line.settled_no) + 1
-            if batch.batch_no > due_no and line.behind_no is None:
-                line.behind_no = batch.batch_no
+            if batch.batch_no > due_no and len(line.behind) < HOLES_MAX:
+                line.behind.append(batch.batch_no)
             line.taken_no = batch.batch_no
         return batch
 
     def is_in_hole(self, line: Line, batch_no: int) -> bool:
-        """Whether that batch was passed over on the way: it is not held any more."""
-        return line.behind_no is not None and line.settled_no < batch_no < line.behind_no
+        """Whether that batch was passed over on the way: it is not held any more, or it went already."""
+        return bool(line.behind) and line.settled_no < batch_no <= line.taken_no
 
     def is_behind_hole(self, batch: StoredBatch) -> bool:
         """Whether no receipt can come for it yet: the collector parks it until it hears the confession."""
         line = self.lines.get(batch.chain_id)
-        if line is None or line.behind_no is None:
+        if line is None:
             return False
-        if line.settled_no >= line.behind_no:
-            line.behind_no = None
-            return False
-        return batch.batch_no >= line.behind_no
+        while line.behind and line.behind[0] <= line.settled_no:
+            line.behind.popleft()
+        return bool(line.behind) and batch.batch_no >= line.behind[0]
 
     def next_in_line(self, rows: int) -> set[int]:
         """The positions that go in their turn at once, if `rows` may go."""
@@ -192,6 +190,7 @@ class Queue:
     def _forget_ahead(self) -> None:
         self._ahead.clear()
         for line in self.lines.values():
-            line.taken_no, line.behind_no = -1, None
+            line.taken_no = -1
+            line.behind.clear()
         self._last_pos, self._whole, self._asked, self._seek = -1, False, None, None
         self._spare = False

@@ -661,6 +661,20 @@ def test_e33_asking_for_what_was_dropped_does_not_begin_the_backlog_again() -> N
     assert sent(wishes)[:2] == [40, 41]  # all has gone once: something was lost on the way
 
 
+def test_e33_a_second_hole_counts_when_the_first_is_settled() -> None:
+    stage = Stage([row(0), row(20), *(row(n) for n in range(40, 3_040))])
+    stage.connect()
+    stage.receipt(A, 0)
+    stage.until(stage.now + 10_000)
+    stage.receipt(A, 20)  # the first confession has come, the second has not
+    gone = len(sent(stage.log))
+    wishes = stage.do(stage.uplink.resend(stage.link, A, 21, stage.now))
+    stage.receipt(A, 20)
+    stage.until(stage.now + 2_000)
+    assert hellos(wishes) == [A]
+    assert sent(stage.log)[gone] > sent(stage.log)[gone - 1]  # on from where it stood
+
+
 def test_before_a_hole_only_receipts_move_the_window() -> None:
     stage = Stage([row(n) for n in range(30)])
     stage.connect()
