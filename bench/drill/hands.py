@@ -29,6 +29,7 @@ RARE = ("store:covered", "delete:")
 CALLS_MAX = 20  # EDGE section 12: the k-th call, k = 1 to 20
 RESTART_S = (0.0, 0.6)  # how long a killed agent stays away
 RESTART_FALLEN_S = 2.0  # RestartSec of its systemd unit
+COLLECTOR_START_S_MAX = 15.0
 TERM_AFTER_S = 3.0  # points on the way out are reached by a TERM
 BACKUP_EVERY_S = 4.0
 FILLER = "filler"
@@ -69,6 +70,8 @@ class Hands:
         self.fired: Counter[str] = Counter()
         self.points: Counter[str] = Counter()
         self.missed: list[Fault] = []  # lasted and met nobody: to be tried again
+        self.collector_exits = 0  # by itself, because its broker was killed while it started
+        self._broker_killed_at = -COLLECTOR_START_S_MAX
         self.agent_exits = 0  # by themselves, on a disk that was in trouble
         self.keeps_backups = False
         self._site = site
@@ -118,10 +121,13 @@ class Hands:
             self._back_up()
 
     def calm(self) -> None:
-        """No fault is in force any more."""
+        """No fault is in force any more, and nobody is on the way to one."""
         undo, self._undo = self._undo, []
         for _, act in undo:
             act()
+        for crew in self._crews:
+            if crew.armed is not None and kill(crew.unit.process):
+                crew.armed, crew.back_at = None, time.monotonic()
 
     # kill -9
 
@@ -182,6 +188,7 @@ class Hands:
             self.missed.append(fault)
 
     def _kill_broker(self, *, wipe: bool) -> bool:
+        self._broker_killed_at = time.monotonic()
         if self._mosquitto is not None:
             done = kill(self._mosquitto.process)
             if wipe:
@@ -302,6 +309,11 @@ class Hands:
     def _look_after_collector(self) -> None:
         collector = self._site.collector
         if collector is not None and collector.poll() is not None:
+            if time.monotonic() - self._broker_killed_at < COLLECTOR_START_S_MAX:
+                # Its broker was killed while it was being born: it gives up, and systemd starts it anew.
+                self.collector_exits += 1
+                self._site.start_collector(self._site.config)
+                return
             raise SiteError(
                 f"the collector ended by itself, exit {collector.returncode}:\n{tail(self._site.collector_log)}"
             )

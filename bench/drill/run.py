@@ -176,7 +176,7 @@ class _Drill:
             self._hands.tick()
             for fault in self._hands.missed:
                 self._put_back(fault)
-                times += [now] * (fault in self._todo)
+                times.append(now)
             self._hands.missed.clear()
             if times and now >= times[0]:
                 fault = self._next()
@@ -227,6 +227,7 @@ class _Drill:
         before = [len(crew.truck.ledger.owed) for crew in self._crews]
         begin = time.monotonic()
         while time.monotonic() - begin < 4 * LIVENESS_S_MAX:
+            self._hands.tick()
             now = [len(crew.truck.ledger.owed) for crew in self._crews]
             if all(later > earlier for later, earlier in zip(now, before, strict=True)):
                 break
@@ -298,6 +299,7 @@ class _Drill:
             "skipped": self._skipped,
             "named_points": dict(self._hands.points),
             "points_not_tried": NOT_TRIED if "points" in self._plan.faults else {},
+            "collector_exits_at_its_start": self._hands.collector_exits,
             "agent_exits_on_a_bad_disk": self._hands.agent_exits,
             "owed_a_minute": round(judgement.owed / self._stormed_s * 60),
             "duplicates_on_the_wire": self._wire.duplicates,
