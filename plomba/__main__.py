@@ -10,6 +10,7 @@ import typer
 from plomba import (
     alert,
     alert_act,
+    alert_show,
     bench,
     collector,
     detect,
@@ -76,6 +77,8 @@ for _name, _act in (
     ("suppress", alert_act.suppress),
     ("take-out", alert_act.take_out),
     ("history", alert_act.history),
+    ("show", alert_show.show),
+    ("catalogue", alert_show.catalogue),
     ("load", alert_act.load),
 ):
     _alert.command(_name)(_act)

@@ -17,8 +17,9 @@ from plomba.centre import (
     say_table,
     watch_table,
 )
+from plomba.language import LangOption, language_of
 
-COLUMNS = ("", "code", "unit", "at", "state", "times", "late", "where", "value")
+COLUMNS = ("", "code", "name", "unit", "at", "state", "times", "late", "where", "value")
 
 ViewOption = Annotated[str, typer.Option("--view", help="active, or all with the closed ones.")]
 UnitOption = Annotated[str, typer.Option("--unit", help="Only of this unit.")]
@@ -29,12 +30,13 @@ def list_alerts(
     view: ViewOption = "active",
     unit: UnitOption = "",
     limit: LimitOption = 200,
+    lang: LangOption = "",
     as_json: JsonOption = False,
     data_dir: DataOption = DATA,
     api: ApiOption = "",
 ) -> None:
     """List alerts, the newest first."""
-    rows = _rows(Centre(data_dir, api), view, unit, limit)
+    rows = _rows(Centre(data_dir, api), view, unit, limit, language_of(lang))
     if as_json:
         say_json(rows)
     else:
@@ -45,24 +47,29 @@ def watch(
     view: ViewOption = "active",
     unit: UnitOption = "",
     limit: LimitOption = 40,
+    lang: LangOption = "",
     as_json: JsonOption = False,
     data_dir: DataOption = DATA,
     api: ApiOption = "",
 ) -> None:
     """Show alerts as they come and change, until Ctrl-C. With --json: a line for each that is new or changed."""
+    language = language_of(lang)
     centre = Centre(data_dir, api)
     if not as_json:
-        watch_table(COLUMNS, lambda: map(_cells, _rows(centre, view, unit, limit)))
+        watch_table(COLUMNS, lambda: map(_cells, _rows(centre, view, unit, limit, language)))
         return
     seen: dict[object, Row] = {}
     for _ in each_second():
-        rows = _rows(centre, view, unit, limit)
+        rows = _rows(centre, view, unit, limit, language)
         say_json(row for row in reversed(rows) if seen.get(row["id"]) != row)
         seen = {row["id"]: row for row in rows}
 
 
-def _rows(centre: Centre, view: str, unit: str, limit: int) -> list[Row]:
-    return centre.pages("/alerts", "alerts", rows_max=limit, view=view, unit=unit)
+def _rows(centre: Centre, view: str, unit: str, limit: int, language: str) -> list[Row]:
+    from collector.texts.alerts import name
+
+    rows = centre.pages("/alerts", "alerts", rows_max=limit, view=view, unit=unit)
+    return [{**row, "name": name(str(row["code"]), language)} for row in rows]
 
 
 def _cells(row: Row) -> tuple[object, ...]:
@@ -70,6 +77,7 @@ def _cells(row: Row) -> tuple[object, ...]:
     return (
         row["priority"],
         row["code"],
+        row["name"],
         row["unit"],
         f"{row['at']} restated" if row["said_at"] else row["at"],
         row["state"],

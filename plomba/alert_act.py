@@ -5,7 +5,7 @@ Law: a command asks `collector.alerts`; what it refuses is said with what would 
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,9 +21,13 @@ from plomba.centre import (
     say_table,
     write_store,
 )
+from plomba.language import LangOption, language_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from sqlalchemy import Row as SqlRow
 
     from collector.alerts import Event, NotMoved
     from collector.store.alert_acts import Acted
@@ -149,7 +153,7 @@ def take(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOption = 
         from collector.store import alert_acts
 
         async with store.write() as connection:
-            found = await alert_acts.find(connection, _digits(alert))
+            found = await alert_acts.find(connection, digits_of(alert))
             if len(found) != 1:
                 return len(found)
             return await alert_acts.take(connection, found[0], actor(), now_ms)
@@ -157,41 +161,67 @@ def take(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOption = 
     _say(alert, write_store(data_dir, write), as_json=as_json)
 
 
-def history(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
+def history(
+    alert: IdArgument,
+    lang: LangOption = "",
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
     """Show all that was done to an alert: by whom, when and why."""
+    from collector.texts.alerts import name
 
-    async def read(store: "Store", now_ms: int) -> "list[Row] | int":
+    language = language_of(lang)
+
+    async def read(store: "Store", now_ms: int) -> "tuple[str, str, list[Row]] | int":
         from collector.store import alert_acts
 
         del now_ms
         async with store.read() as connection:
-            found = await alert_acts.find(connection, _digits(alert))
+            found = await alert_acts.find(connection, digits_of(alert))
             if len(found) != 1:
                 return len(found)
-            return [
-                {
-                    "at": _stamp(row.at_ms),
-                    "act": row.act,
-                    "state": row.state,
-                    "by": row.who,
-                    "why": row.why,
-                    "outcome": row.outcome,
-                    "until": None if row.until_ms is None else _stamp(row.until_ms),
-                }
-                for row in await alert_acts.acts_of(connection, found[0])
-            ]
+            told = await alert_acts.told(connection, found[0])
+            return told.alert.code, told.alert.unit, history_rows(told.acts)
 
-    rows = write_store(data_dir, read)
-    if isinstance(rows, int):
-        _none_or_many(alert, rows)
+    found = write_store(data_dir, read)
+    if isinstance(found, int):
+        none_or_many(alert, found)
         return
+    code, unit, rows = found
     if as_json:
-        say_json(rows)
+        say_json({**row, "code": code, "name": name(code, language)} for row in rows)
         return
+    typer.echo(f"{name(code, language)} ({code}), {unit or '-'}")
+    say_history(rows, language)
+
+
+def history_rows(acts: "Sequence[SqlRow[Any]]") -> list[Row]:
+    """The history of an alert, as JSON has it."""
+    return [
+        {
+            "at": stamp(row.at_ms),
+            "act": row.act,
+            "state": row.state,
+            "by": row.who,
+            "why": row.why,
+            "outcome": row.outcome,
+            "until": None if row.until_ms is None else stamp(row.until_ms),
+        }
+        for row in acts
+    ]
+
+
+def say_history(rows: "Sequence[Row]", language: str) -> None:
+    from collector.texts.catalogue import text
+
+    names = ("at", "act", "state", "by", "why", "outcome", "until")
     say_table(
-        ("at", "act", "state", "by", "why", "outcome", "until"),
+        names,
         (
-            [row[name] for name in ("at", "act", "state", "by", "why", "outcome", "until")]
+            [
+                text(f"state.{row[name]}", language) if name == "state" else row[name]
+                for name in names
+            ]
             for row in rows
         ),
     )
@@ -246,7 +276,7 @@ def _do(
         from collector.store import alert_acts
 
         async with store.write() as connection:
-            found = await alert_acts.find(connection, _digits(digits))
+            found = await alert_acts.find(connection, digits_of(digits))
             if len(found) != 1:
                 return len(found)
             done = Act(
@@ -273,7 +303,7 @@ def _do(
 
 def _say(digits: str, done: "Acted | int | None", *, as_json: bool) -> None:
     if done is None or isinstance(done, int):
-        _none_or_many(digits, done or 0)
+        none_or_many(digits, done or 0)
         return
     row: Row = {
         "id": done.id.hex(),
@@ -281,7 +311,7 @@ def _say(digits: str, done: "Acted | int | None", *, as_json: bool) -> None:
         "unit": done.unit,
         "state": done.state.value,
         "owner": done.owner,
-        "until": None if done.until_ms is None else _stamp(done.until_ms),
+        "until": None if done.until_ms is None else stamp(done.until_ms),
     }
     if as_json:
         say_json([row])
@@ -291,7 +321,7 @@ def _say(digits: str, done: "Acted | int | None", *, as_json: bool) -> None:
     typer.echo(f"{done.code} of {done.unit or 'a journey'} is {done.state.value}{until}{owner}")
 
 
-def _none_or_many(digits: str, found: int) -> None:
+def none_or_many(digits: str, found: int) -> None:
     if found:
         fail(exits.USAGE, f"several alerts begin with {digits}: give more digits")
     fail(
@@ -299,7 +329,7 @@ def _none_or_many(digits: str, found: int) -> None:
     )
 
 
-def _digits(text: str) -> str:
+def digits_of(text: str) -> str:
     digits = text.lower()
     if not ID_DIGITS_MIN <= len(digits) <= 32 or not set(digits) <= set("0123456789abcdef"):
         fail(exits.USAGE, f"{text!r} is no id of an alert: 6 to 32 hex digits")
@@ -313,7 +343,7 @@ def _span_ms(text: str) -> int:
     return int(match[1]) * UNITS_S[match[2]] * 1_000
 
 
-def _stamp(t_ms: int) -> str:
+def stamp(t_ms: int) -> str:
     return f"{datetime.fromtimestamp(t_ms // 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 

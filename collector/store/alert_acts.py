@@ -108,6 +108,26 @@ async def acts_of(connection: AsyncConnection, id_: bytes) -> list[Row[Any]]:
     return list(found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An alert with all that was found and done."""
+
+    alert: Row[Any]
+    findings: list[Row[Any]]
+    acts: list[Row[Any]]
+
+
+async def told(connection: AsyncConnection, id_: bytes) -> Told:
+    """All of an alert that `find` has found."""
+    row = await _row(connection, id_)
+    assert row is not None, "nothing ever deletes an alert"
+    finding = schema.finding
+    findings = await connection.execute(
+        select(finding).where(finding.c.id == id_).order_by(finding.c.n)
+    )
+    return Told(alert=row, findings=list(findings), acts=await acts_of(connection, id_))
+
+
 async def note(
     connection: AsyncConnection,
     id_: bytes,
