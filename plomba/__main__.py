@@ -20,6 +20,8 @@ from plomba import (
     doctor,
     order,
     route,
+    rule,
+    rule_try,
     unit,
     unit_config,
     unit_enrol,
@@ -87,6 +89,12 @@ _zone = _group("zone", "Zones as GeoJSON.")
 _zone.command("import")(zone.import_zones)
 _route = _group("route", "Prescribed routes as GeoJSON.")
 _route.command("import")(route.import_routes)
+
+_rule = _group("rule", "Versions of the rules; thresholds; drafts tried on what is stored.")
+_rule.command("try")(rule_try.try_rules)
+_rule.command("list")(rule.list_rules)
+_rule.command("show")(rule.show)
+_rule.command("import")(rule.import_rules)
 
 _detect = _group("detect", "What the detectors find on recorded tracks.")
 _detect.command("replay")(detect.replay)

@@ -3,7 +3,6 @@
 Law: a command asks `collector.alerts`; what it refuses is said with what would be possible.
 """
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +18,7 @@ from plomba.centre import (
     fail,
     say_json,
     say_table,
+    span_ms,
     write_store,
 )
 from plomba.language import LangOption, language_of
@@ -37,7 +37,6 @@ ID_DIGITS_MIN = 6
 SUPERVISORS = "plomba-supervisor"  # a group of the operating system, until there are accounts
 USAGE_CODES = frozenset({"no_reason", "no_outcome", "bad_until", "long_reason"})
 DENIED_CODES = frozenset({"not_allowed", "same_person", "never_shelved"})
-UNITS_S = {"min": 60, "h": 3_600, "d": 86_400}
 
 IdArgument = Annotated[
     str, typer.Argument(help="Its id, or its first 6 digits or more.", show_default=False)
@@ -237,7 +236,7 @@ def load(
 
     from collector.alarm_load import Load, load_of
 
-    back_ms = _span_ms(since)
+    back_ms = span_ms(since)
 
     async def read(store: "Store", now_ms: int) -> Load:
         from collector.store import alert_acts
@@ -269,7 +268,7 @@ def _do(
 ) -> None:
     from collector.alerts import Act, NotMoved
 
-    span_ms = _span_ms(for_) if for_ else None
+    rest_ms = span_ms(for_) if for_ else None
     by, is_supervisor = actor(), _is_supervisor()
 
     async def write(store: "Store", now_ms: int) -> "Acted | NotMoved | int | None":
@@ -285,7 +284,7 @@ def _do(
                 is_supervisor=is_supervisor,
                 reason=reason,
                 outcome=outcome,
-                until_ms=None if span_ms is None else now_ms + span_ms,
+                until_ms=None if rest_ms is None else now_ms + rest_ms,
                 seen=seen,
             )
             return await alert_acts.act(connection, found[0], done, now_ms)
@@ -334,13 +333,6 @@ def digits_of(text: str) -> str:
     if not ID_DIGITS_MIN <= len(digits) <= 32 or not set(digits) <= set("0123456789abcdef"):
         fail(exits.USAGE, f"{text!r} is no id of an alert: 6 to 32 hex digits")
     return digits
-
-
-def _span_ms(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,6})(min|h|d)", text)
-    if match is None:
-        fail(exits.USAGE, f"{text!r} is no span of time: 30min, 4h, 2d")
-    return int(match[1]) * UNITS_S[match[2]] * 1_000
 
 
 def stamp(t_ms: int) -> str:

@@ -1,9 +1,11 @@
 """How the operator's commands reach the collector: reading asks its API over loopback, writing goes to its store.
 
-Law: reading never opens the database of a running collector, and nothing here decides what is true.
+Law: reading never opens the database of a running collector but for what no API gives (the log of ticks, the versions of the rules),
+and nothing here decides what is true.
 """
 
 import json
+import re
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +28,7 @@ T = TypeVar("T")
 ANSWER_BYTES_MAX = 16 << 20  # 5,000 points of a track are 1 MiB
 ANSWER_S_MAX = 10
 WATCH_S = 1.0
+SPAN_S = {"min": 60, "h": 3_600, "d": 86_400}
 DATA = Path("plomba-data")
 
 Row = dict[str, object]
@@ -118,6 +121,21 @@ def write_store(data_dir: Path, write: "Callable[[Store, int], Awaitable[T]]") -
         return asyncio.run(act())
     except (FolderError, StoreError) as error:
         fail(exits.FAILED, str(error))
+
+
+def read_store(data_dir: Path, read: "Callable[[Store, int], Awaitable[T]]") -> T:
+    """What `read(store, now_ms)` gives; ends the command with 3 where no collector has ever stored anything."""
+    if not (data_dir / "collector.db").is_file():
+        fail(exits.NOT_FOUND, f"{data_dir}: no collector has stored anything here (see --data)")
+    return write_store(data_dir, read)
+
+
+def span_ms(text: str) -> int:
+    """`30min`, `12h`, `7d` in milliseconds; ends the command with 2 for anything else."""
+    match = re.fullmatch(r"(\d{1,6})(min|h|d)", text)
+    if match is None:
+        fail(exits.USAGE, f"{text!r} is no span of time: 30min, 4h, 2d")
+    return int(match[1]) * SPAN_S[match[2]] * 1_000
 
 
 def actor() -> str:

@@ -87,7 +87,7 @@ async def _replace(
     shapes = read_zones(source, known_zones=frozenset(zones))
     if isinstance(shapes, tuple):
         return shapes
-    mine = json.dumps(_only(source, lines=noun == "routes"), ensure_ascii=False)
+    mine = json.dumps(only(source, lines=noun == "routes"), ensure_ascii=False)
     version = await store.import_rules(
         zones=mine if noun == "zones" else (newest.zones if newest else EMPTY),
         routes=mine if noun == "routes" else (newest.routes if newest else EMPTY),
@@ -123,7 +123,7 @@ def _features(source: object) -> list[object]:
     return features if isinstance(features, list) else []
 
 
-def _only(source: object, *, lines: bool) -> dict[str, object]:
+def only(source: object, *, lines: bool) -> dict[str, object]:
     """The features of `source` that are lines, or those that are not."""
     features = [
         feature

@@ -83,7 +83,7 @@ def rules_of(row: RulesRow) -> tuple[Rules, ...]:
     shapes = read_zones(
         {"type": "FeatureCollection", "features": features},
         known_zones=frozenset(
-            _named(features)
+            named_zones(features)
         ),  # zones may be replaced under a route that names them
     )
     # The import has read these texts already; a fault now means that this program is older than the one that wrote them.
@@ -95,6 +95,13 @@ def rules_of(row: RulesRow) -> tuple[Rules, ...]:
         thresholds=thresholds_from(tomllib.loads(row.thresholds)),
     )
     return epochs(rules)
+
+
+def drafted(row: RulesRow, journeys: Iterable[JourneyRow]) -> Rulebook:
+    """The rulebook in which one version, stored or not, has always held: what a trial judges by."""
+    versions = rules_of(row)
+    routes = {line.id: line for rules in versions for line in rules.routes.values()}
+    return Rulebook(versions=versions, journeys=Journeys(journeys, routes.values()))
 
 
 def in_succession(versions: Iterable[tuple[Rules, ...]]) -> tuple[Rules, ...]:
@@ -110,8 +117,13 @@ def in_succession(versions: Iterable[tuple[Rules, ...]]) -> tuple[Rules, ...]:
 
 
 async def keep_thresholds(store: Store, file: Path | None, now_ms: int) -> None:
-    """Make the thresholds of `file` a new version of the rules if they differ from the newest; StartError for a bad file."""
-    text = "" if file is None else _read(file)
+    """Make the thresholds of `file` a new version of the rules if they differ from the newest; StartError for a bad file.
+
+    Without a file those that were imported stay in force.
+    """
+    if file is None:
+        return
+    text = _read(file)
     rows = await store.rules()
     before = rows[-1].thresholds if rows else ""
     if _table(text) == _table(before):
@@ -122,7 +134,7 @@ async def keep_thresholds(store: Store, file: Path | None, now_ms: int) -> None:
         thresholds=text,
         now_ms=now_ms,
     )
-    log.info("thresholds of %s are version %d of the rules", file or "the program", version)
+    log.info("thresholds of %s are version %d of the rules", file, version)
 
 
 def _read(file: Path) -> str:
@@ -145,7 +157,8 @@ def _features(text: str) -> list[dict[str, object]]:
     return features
 
 
-def _named(features: list[dict[str, object]]) -> Iterable[str]:
+def named_zones(features: list[dict[str, object]]) -> Iterable[str]:
+    """The zones that routes among them name."""
     for feature in features:
         properties = feature.get("properties")
         if not isinstance(properties, dict):

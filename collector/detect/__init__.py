@@ -10,6 +10,7 @@ from enum import Enum
 from wire.canon import encode
 
 __all__ = [
+    "EAEU_SITUATIONS",
     "PRIORITIES",
     "U_CM_MAX",
     "Finding",
@@ -76,6 +77,25 @@ PRIORITIES: dict[str, Priority] = {  # DETECTION section 8: a code of this table
     "BATTERY_LOW": Priority.P3,
     "DEVICE_FAULT": Priority.P3,
     "CLOCK_DRIFT": Priority.P3,
+}
+
+EAEU_SITUATIONS: dict[str, str] = {  # DETECTION section 7.7: the union's situation that a code is
+    "SEAL_OPEN_UNAUTHORISED": "01",
+    "SEAL_CASING_TAMPER": "02",
+    "LEGAL_ROUTE_DEVIATION": "03",
+    "FORBIDDEN_ZONE": "03",
+    "DEVICE_FAULT": "04",
+    "GNSS_INTERFERENCE": "04",
+    "CLOCK_DRIFT": "04",
+    "BATTERY_LOW": "05",
+    "CONTACT_LOST": "06",
+    "SEAL_LOST": "06",
+    "SEAL_ID_MISMATCH": "07",
+    "SEAL_ACCESS_REFUSED": "07",
+    "DOOR_OPEN_UNAUTHORISED": "07",
+    "RFID_CARGO_MISMATCH": "07",
+    "UNIT_SEPARATED": "07",
+    "LOG_INTEGRITY": "07",
 }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 import shapely
 
+from collector.detect import EAEU_SITUATIONS, Finding
 from collector.detect.geo import IntArray, RouteLine, Shapes, Zone
 from collector.detect.geo.index import ZoneIndex, build_index
 from collector.detect.geo.line import project_all
@@ -16,6 +17,10 @@ from collector.detect.geo.lines import RouteTable, build_table
 
 # states of a journey in which what the unit does is watched
 IN_TRANSIT = frozenset({"in_transit", "transit", "on_the_road", "sealed"})
+
+
+EAEU_LEGAL_M = 50_000  # situation 03: a route may be held closer, no farther
+EAEU_BATTERY_PERCENT = 15  # situation 05
 
 
 class RulesError(Exception):
@@ -95,6 +100,8 @@ class Thresholds:
     battery_low_percent: int = 15
     battery_very_low_percent: int = 5
     battery_ok_percent: int = 20
+    # the profile of the Eurasian Economic Union: every alert names its situation (DETECTION section 7.7)
+    eaeu: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,6 +358,8 @@ def _valid(shape: Zone | RouteLine, t_ms: int) -> bool:
 def _prepared(rules: Rules) -> Rules:
     zones = tuple(rules.zones.values())
     routes = tuple(_with_checkpoints(line, rules.zones) for line in rules.routes.values())
+    if rules.thresholds.eaeu:
+        routes = tuple(replace(line, legal_m=min(line.legal_m, EAEU_LEGAL_M)) for line in routes)
     index = build_index(zones)
     of_kind: dict[str, list[Zone]] = {}
     for zone in zones:
@@ -371,16 +380,45 @@ def _prepared(rules: Rules) -> Rules:
     )
 
 
+def situated(book: Rulebook, finding: Finding) -> Finding:
+    """The finding, naming its situation where the profile of the union was in force."""
+    situation = EAEU_SITUATIONS.get(finding.code)
+    if situation is None or not book.at(finding.confirmed_ms).thresholds.eaeu:
+        return finding
+    return replace(finding, data={**finding.data, "eaeu": situation})
+
+
 def thresholds_from(table: Mapping[str, object]) -> Thresholds:
-    """The thresholds that rules.toml's flat table names, the defaults for the rest; RulesError names a bad key."""
-    known = {entry.name: entry for entry in fields(Thresholds)}
-    default = Thresholds()
+    """The thresholds that rules.toml's flat table names, the defaults for the rest; RulesError names a bad key.
+
+    `[profile] eaeu = true` sets what the union prescribes; what is said otherwise beside it is refused.
+    """
+    known = {entry.name: entry for entry in fields(Thresholds) if entry.name != "eaeu"}
+    default = Thresholds(eaeu=_is_eaeu(table.get("profile", {})))
     changes: dict[str, object] = {}
     for key, value in table.items():
+        if key == "profile":
+            continue
         if key not in known:
             raise RulesError(key=key, hint=f"is no threshold; known: {', '.join(sorted(known))}")
         changes[key] = _threshold(key, value, getattr(default, key))
+    low = changes.get("battery_low_percent", EAEU_BATTERY_PERCENT)
+    if default.eaeu and low != EAEU_BATTERY_PERCENT:
+        hint = f"{EAEU_BATTERY_PERCENT} under profile.eaeu, is {low}: leave it out"
+        raise RulesError(key="battery_low_percent", hint=hint)
     return replace(default, **changes)  # type: ignore[arg-type]  # _threshold gave each its default's type
+
+
+def _is_eaeu(profile: object) -> bool:
+    if not isinstance(profile, Mapping):
+        raise RulesError(key="profile", hint="a table: [profile] eaeu = true")
+    for key in profile:
+        if key != "eaeu":
+            raise RulesError(key=f"profile.{key}", hint="is no profile; known: eaeu")
+    eaeu = profile.get("eaeu", False)
+    if not isinstance(eaeu, bool):
+        raise RulesError(key="profile.eaeu", hint=f"true or false, is {eaeu!r}")
+    return eaeu
 
 
 def _threshold(key: str, value: object, default: object) -> object:

@@ -29,6 +29,7 @@ from collector.store.order_rows import (
     write_counters,
     write_move,
 )
+from wire import LIM
 from wire.orders import Order, OrderKind
 
 GIVE = "give"  # the first act of an order; the others are events of its life
@@ -273,9 +274,10 @@ async def gaps_to_close(connection: AsyncConnection) -> tuple[GapCloseRow, ...]:
     )
 
 
-async def newest_act(connection: AsyncConnection) -> int:
-    """The number of the newest change of any order; 0 before the first."""
-    newest = await connection.execute(select(func.max(schema.order_act.c.number)))
+async def newest_act(connection: AsyncConnection, *, upto_ms: int = LIM) -> int:
+    """The number of the newest change of any order up to that time; 0 before the first."""
+    act = schema.order_act.c
+    newest = await connection.execute(select(func.max(act.number)).where(act.at_ms <= upto_ms))
     return newest.scalar_one() or 0
 
 

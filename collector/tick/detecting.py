@@ -19,7 +19,7 @@ from collector.detect.engine import (
 )
 from collector.detect.engine.blob import pack
 from collector.detect.engine.early import judge
-from collector.detect.rules import Rulebook
+from collector.detect.rules import Rulebook, situated
 from collector.detect.track import Batch
 from collector.ingest import Closed, Forked, Parked, Settled, Slot
 from collector.tick import oddities
@@ -101,7 +101,12 @@ def detect(
     return detected
 
 
-def _pack(detected: Detected, before: Mapping[str, UnitState], items: Sequence[Item]) -> None:
+def _pack(
+    rulebook: Rulebook,
+    detected: Detected,
+    before: Mapping[str, UnitState],
+    items: Sequence[Item],
+) -> None:
     """Spell the states. One that cannot be spelt is not kept: the unit goes on from the one before, and shows it."""
     for unit_id, state in list(detected.states.items()):
         if state is before.get(unit_id):
@@ -119,7 +124,7 @@ def _pack(detected: Detected, before: Mapping[str, UnitState], items: Sequence[I
                 None,
             )
             if last is not None:
-                detected.findings += _set_aside(last)
+                detected.findings += _set_aside(rulebook, last)
 
 
 def run_items(
@@ -130,7 +135,7 @@ def run_items(
         detected = _of(engine(rulebook, states, Tick(items=tuple(items))))
     except FAILURES:
         detected = _one_by_one(rulebook, engine, states, items)
-    _pack(detected, states, items)
+    _pack(rulebook, detected, states, items)
     return detected
 
 
@@ -144,7 +149,7 @@ def _one_by_one(
         try:
             part = _of(engine(rulebook, known, Tick(items=(item,))))
         except FAILURES:
-            whole.findings += _set_aside(item)
+            whole.findings += _set_aside(rulebook, item)
             continue
         after.update(part.states)
         whole.findings += part.findings
@@ -153,11 +158,12 @@ def _one_by_one(
     return whole
 
 
-def _set_aside(item: Item) -> list[Finding]:
+def _set_aside(rulebook: Rulebook, item: Item) -> list[Finding]:
     assert isinstance(item, Batch | EarlyCopy), f"the engine cannot take a {type(item).__name__}"
     batch = item if isinstance(item, Batch) else item.batch
     received_ms = batch.received_ms if batch.received_ms is not None else batch.sealed_ms
-    return [oddities.of_undecidable(batch.unit, batch.chain, batch.first_seq, received_ms)]
+    finding = oddities.of_undecidable(batch.unit, batch.chain, batch.first_seq, received_ms)
+    return [situated(rulebook, finding)]
 
 
 def _add(
@@ -217,7 +223,7 @@ def judge_forked(rulebook: Rulebook, batch: Batch) -> list[Finding]:
     try:
         found = judge(rulebook, batch)
     except FAILURES:
-        return _set_aside(EarlyCopy(batch=batch))
+        return _set_aside(rulebook, EarlyCopy(batch=batch))
     return [replace(finding, data={**finding.data, "forked": 1}) for finding in found]
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.detect import Finding
@@ -35,6 +35,8 @@ from collector.tick.reading import batch_of, sheet_of
 from wire import Refused
 from wire.canon import decode
 
+BATCHES_A_LOOK = 256  # three parameters each: below the 999 of the oldest SQLite
+
 RulebookAt = Callable[[int], Rulebook]  # by the number of the version that was in force
 
 
@@ -45,20 +47,29 @@ class Replayed:
     tick_no: int
     now_ms: int
     findings: tuple[Finding, ...]
+    positions: int  # that the engine was given
+    units: frozenset[str]  # whose they were
 
 
 async def replay(
-    store: Store, rulebook_at: RulebookAt, *, engine: Engine = run_engine
+    store: Store, rulebook_at: RulebookAt, *, engine: Engine = run_engine, from_ms: int = 0
 ) -> AsyncIterator[Replayed]:
-    """All ticks in their order. What ingest itself found (oddities of chains) is no part of it: that is in the chains.
+    """All ticks from `from_ms` on, in their order. What ingest itself found (oddities of chains) is no part of it: that is in the chains.
 
-    Raises StoreError where the log names a batch that is not stored.
+    Where it begins in the middle of the log, nothing is known of the units but the orders of before. Raises StoreError where the
+    log names a batch that is not stored.
     """
     states: dict[str, UnitState] = {}
     unlocks: dict[bytes, Unlock] = {}
-    number = 0
+    number = -1
     while True:
         async with store.read() as connection:
+            if number < 0:
+                number = await _number_before(connection, from_ms)
+                if number:
+                    unlocks = await _unlocks(
+                        connection, await orders.newest_act(connection, upto_ms=from_ms), 0
+                    )
             row = await _next_tick(connection, number)
             if row is None:
                 return
@@ -70,17 +81,24 @@ async def replay(
             rulebook = with_orders(rulebook_at(row.rules_version), unlocks.values())
             items: list[Item] = []
             forked: list[Finding] = []
+            batches = await _batches(connection, entries)
             for entry in entries:
                 if entry[0] == IN_ORDERS:
                     continue
                 if entry[0] == IN_FORKED:
                     forked += judge_forked(rulebook, await _forked(connection, entry))
+                elif entry[0] == IN_BATCH:
+                    items.append(batches[entry[1], entry[2], entry[3]])
                 else:
                     items.append(await _item(connection, row.now_ms, entry))
         detected = run_items(rulebook, engine, _of(items, states), items)
         states.update(detected.states)
         yield Replayed(
-            tick_no=row.number, now_ms=row.now_ms, findings=(*forked, *detected.findings)
+            tick_no=row.number,
+            now_ms=row.now_ms,
+            findings=(*forked, *detected.findings),
+            positions=sum(batch.fixes.shape[1] for batch in batches.values()),
+            units=frozenset(batch.unit for batch in batches.values()),
         )
 
 
@@ -115,23 +133,40 @@ async def _unlocks(connection: AsyncConnection, act_no: int, since_ms: int) -> d
     return known
 
 
+async def _number_before(connection: AsyncConnection, from_ms: int) -> int:
+    """The number of the last tick before that time; 0 before the first."""
+    tick = schema.tick.c
+    before = await connection.execute(select(func.max(tick.number)).where(tick.now_ms < from_ms))
+    return before.scalar_one() or 0
+
+
 async def _next_tick(connection: AsyncConnection, after: int) -> Row[Any] | None:
     tick = schema.tick
     statement = select(tick).where(tick.c.number > after).order_by(tick.c.number).limit(1)
     return (await connection.execute(statement)).one_or_none()
 
 
+async def _batches(
+    connection: AsyncConnection, entries: list[list[Any]]
+) -> dict[tuple[int, int, int], Batch]:
+    """The settled batches of a tick, all in one look: one by one they cost more than the engine."""
+    named = [(entry[1], entry[2], entry[3]) for entry in entries if entry[0] == IN_BATCH]
+    batch = schema.batch.c
+    found: dict[tuple[int, int, int], Batch] = {}
+    for begin in range(0, len(named), BATCHES_A_LOOK):
+        place = tuple_(batch.unit_no, batch.chain, batch.batch_no)
+        wanted = select(schema.batch).where(place.in_(named[begin : begin + BATCHES_A_LOOK]))
+        for row in await connection.execute(wanted):
+            found[row.unit_no, row.chain, row.batch_no] = batch_of(
+                sheet_of(row.envelope), received_ms=row.rx_ms, early_ms=row.early_ms
+            )
+    if len(found) != len(named):
+        raise StoreError(_LACKS)
+    return found
+
+
 async def _item(connection: AsyncConnection, now_ms: int, entry: list[Any]) -> Item:
     match entry:
-        case [kind, unit_no, ordinal, batch_no] if kind == IN_BATCH:
-            batch = schema.batch.c
-            row = await _one(
-                connection,
-                select(batch.envelope, batch.rx_ms, batch.early_ms).where(
-                    batch.unit_no == unit_no, batch.chain == ordinal, batch.batch_no == batch_no
-                ),
-            )
-            return batch_of(sheet_of(row.envelope), received_ms=row.rx_ms, early_ms=row.early_ms)
         case [kind, unit_no, chain_id, batch_no, received_ms] if kind == IN_EARLY:
             envelope = await _early(connection, unit_no, chain_id, batch_no)
             return EarlyCopy(

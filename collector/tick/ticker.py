@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from collector.detect.engine import FRESH, UnitState
 from collector.detect.engine.run import run as run_engine
-from collector.detect.rules import Rulebook, Rules
+from collector.detect.rules import Rulebook, Rules, situated
 from collector.ingest.hello import places_of
 from collector.ingest.pace import RECEIPT_AGAIN_MS, Bucket, draw, resend_due_ms
 from collector.store import QuarantineRow, TickWrite, UnitWrite
@@ -307,7 +307,8 @@ class Ticker:
             write = held.written()
             if write is not None:
                 writes.append(write)
-        findings = [*work.findings, *detected.findings]
+        own = [situated(self.rulebook, finding) for finding in work.findings]
+        findings = [*own, *detected.findings]
         tick = TickWrite(
             now_ms=work.now_ms,
             time_passed=time_passed,

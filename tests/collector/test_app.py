@@ -291,7 +291,7 @@ async def test_thresholds_of_a_file_become_a_version_only_when_they_differ(
         await keep_thresholds(store, file, T0_MS)
     assert [row.thresholds for row in await store.rules()] == ["late_s = 7\n", "late_s = 8\n"]
     await keep_thresholds(store, None, T0_MS)
-    assert [row.thresholds for row in await store.rules()][-1] == ""
+    assert [row.thresholds for row in await store.rules()][-1] == "late_s = 8\n"
 
 
 async def test_a_rules_file_that_is_not_there_is_named(store: Store, tmp_path: Path) -> None:

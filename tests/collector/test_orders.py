@@ -777,6 +777,21 @@ async def test_a_replay_takes_the_same_orders_in_the_same_order(yard: Desk) -> N
     assert list(seen.values()) == stored
 
 
+async def test_a_replay_from_the_middle_knows_the_orders_of_before(yard: Desk) -> None:
+    order = await yard.give()
+    await yard.wait(3)
+    from_ms = yard.now_ms + 1
+    await yard.say(seal(CLOSED, yard.now_ms))
+    await opened(yard)
+    await opened(yard)
+    rulebook = watched()
+    later = [tick async for tick in replay(yard.store, lambda _version: rulebook, from_ms=from_ms)]
+    assert min(tick.now_ms for tick in later) >= from_ms
+    found = [found for tick in later for found in tick.findings]
+    by_order = [one for one in found if one.code == "SEAL_OPENED"]
+    assert [one.data["order"] for one in by_order] == [order.order_id.hex()]
+
+
 # gaps that a supervisor closes
 
 

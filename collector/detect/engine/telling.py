@@ -6,7 +6,7 @@ Law: an id follows from the evidence that the finding stands on, never from when
 import hashlib
 
 from collector.detect import PRIORITIES, Finding, Hit, Level, finding_key
-from collector.detect.rules import Rulebook
+from collector.detect.rules import Rulebook, situated
 
 
 def finding_of(
@@ -23,7 +23,7 @@ def finding_of(
     owner = "" if seq is None else unit
     key = finding_key(owner, chain, seq or 0, hit.code, hit.subject)
     late_ms = book.at(confirmed_ms).thresholds.late_s * 1_000
-    return Finding(
+    finding = Finding(
         id=hashlib.sha256(key).digest()[:16],
         n=hit.n,
         code=hit.code,
@@ -45,3 +45,4 @@ def finding_of(
         value=hit.value,
         data=hit.data,
     )
+    return situated(book, finding)
