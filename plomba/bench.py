@@ -77,6 +77,31 @@ def ingest(
     _print(run(units), as_json=as_json)
 
 
+def detect(
+    units: Annotated[int, typer.Option(min=10, max=10_000, help="Units, each on its route.")] = 512,
+    borders: Annotated[
+        Path | None, typer.Option(help="GeoJSON of five borders; else made ones as long.")
+    ] = None,
+    loads: Annotated[
+        str, typer.Option(help="A: 60 rows at 1 Hz, B: 60 at 10 s, C: 1 at 10 s.")
+    ] = "ABC",
+    as_json: AsJson = False,
+) -> None:
+    """Detection alone beside decoding alone and beside stepping every row: positions a second (DETECTION section 14).
+
+    Minutes for 512 units: routes of 2,000 vertices are made and prepared for each.
+    """
+    from bench.detect import LOADS, run
+
+    if borders is not None and not borders.is_file():
+        typer.echo(f"{borders}: no such file", err=True)
+        raise typer.Exit(exits.NOT_FOUND)
+    if not loads or not set(loads) <= set(LOADS):
+        typer.echo(f"--loads: letters of {', '.join(LOADS)}", err=True)
+        raise typer.Exit(exits.USAGE)
+    _print(run(borders, units, loads), as_json=as_json)
+
+
 def simulator(
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Plays of 50 minutes.")] = 5,
     as_json: AsJson = False,
