@@ -15,10 +15,16 @@ from collector.gateway.link import PROTOCOLS
 from collector.io import TickBounds
 from collector.io.broker import BrokerSettings
 from collector.io.mqtt import MqttSettings, endpoint
+from collector.io.notify import TargetSettings
 from collector.io.seal_gateway import GatewaySettings
+from collector.texts import LANGUAGES
+from collector.texts.alerts import CODES
 from wire.topics import is_unit_id
 
 CONFIG_BYTES_MAX = 65_536  # a person writes it; the sample has 2 KiB
+TARGETS_MAX = 32  # each has a task and a thread of its own while it sends
+ESCALATIONS_MAX = 8
+PRIORITIES = ("P1", "P2", "P3")
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -66,6 +72,13 @@ class DetectSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotifySettings:
+    """`[[notify.target]]`: who is told of alerts. Without one nobody is."""
+
+    target: tuple[TargetSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """`[log]`."""
 
@@ -85,6 +98,7 @@ class Config:
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     enrol: EnrolSettings = field(default_factory=EnrolSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @property
@@ -120,6 +134,11 @@ def parse(text: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(key="(file)", hint=f"is no TOML: {error}") from error
     _refuse_unknown(table, Config, "")
+    notify = table.get("notify")
+    targets = notify.get("target") if isinstance(notify, dict) else None
+    for number, target in enumerate(targets if isinstance(targets, list) else ()):
+        if isinstance(target, dict):
+            _refuse_unknown(target, TargetSettings, f"notify.target[{number}].")
     try:
         config = msgspec.convert(
             table, Config, strict=True, dec_hook=lambda kind, value: kind(value)
@@ -189,6 +208,7 @@ def _checked(config: Config) -> Config:
     if broker.embedded and broker.mqtt_port == config.api.port:
         raise ConfigError(key="api.port", hint=f"{config.api.port} is broker.mqtt_port already")
     _check_enrol(config)
+    _check_notify(config.notify.target)
     if config.store.url and not config.store.url.startswith("sqlite:///"):
         raise ConfigError(
             key="store.url",
@@ -245,6 +265,40 @@ def _check_enrol(config: Config) -> None:
         or len(enrol.centre) > 64
     ):
         raise ConfigError(key="enrol.centre", hint="a host in small letters, 64 characters at most")
+
+
+def _check_notify(targets: tuple[TargetSettings, ...]) -> None:
+    if len(targets) > TARGETS_MAX:
+        raise ConfigError(key="notify.target", hint=f"at most {TARGETS_MAX}, are {len(targets)}")
+    names = [target.name for target in targets]
+    for number, target in enumerate(targets):
+        key = f"notify.target[{number}]"
+        if not re.fullmatch(r"[a-z0-9-]{1,32}", target.name):
+            raise ConfigError(
+                key=f"{key}.name", hint=f"1 to 32 of a-z, 0-9 and hyphen; is {target.name!r}"
+            )
+        if target.name in names[:number]:
+            raise ConfigError(key=f"{key}.name", hint=f"{target.name} is taken by another target")
+        if target.min_priority not in PRIORITIES:
+            raise ConfigError(key=f"{key}.min_priority", hint=f"one of {', '.join(PRIORITIES)}")
+        if target.language not in LANGUAGES:
+            raise ConfigError(key=f"{key}.language", hint=f"one of {', '.join(LANGUAGES)}")
+        for code in target.codes:
+            if code not in CODES:
+                raise ConfigError(
+                    key=f"{key}.codes",
+                    hint=f"{code} is no code of an alert; plomba alert catalogue has all",
+                )
+        for unit in target.units:
+            if not is_unit_id(unit):
+                raise ConfigError(key=f"{key}.units", hint=f"{unit!r} is no unit_id")
+        if len(target.escalate_after_s) > ESCALATIONS_MAX or not all(
+            1 <= after_s <= 86_400 for after_s in target.escalate_after_s
+        ):
+            raise ConfigError(
+                key=f"{key}.escalate_after_s",
+                hint=f"at most {ESCALATIONS_MAX} times of 1 to 86400 s, e.g. [60, 300, 1800]",
+            )
 
 
 def _check_mqtt(mqtt: MqttSettings) -> None:

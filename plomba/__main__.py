@@ -10,6 +10,7 @@ import typer
 from plomba import (
     alert,
     alert_act,
+    alert_notify,
     alert_show,
     bench,
     collector,
@@ -81,6 +82,8 @@ for _name, _act in (
     ("history", alert_act.history),
     ("show", alert_show.show),
     ("catalogue", alert_show.catalogue),
+    ("messages", alert_notify.messages),
+    ("notify-test", alert_notify.notify_test),
     ("load", alert_act.load),
 ):
     _alert.command(_name)(_act)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plomba.alert_act import IdArgument, digits_of, history_rows, none_or_many, say_history
+from plomba.alert_act import IdArgument, digits_of, history_rows, none_or_many, say_history, stamp
 from plomba.centre import (
     DATA,
     DataOption,
@@ -51,10 +51,12 @@ def show(
                 return (await connection.execute(statement)).all()
 
             from collector.api.restated import shifts_of
+            from collector.store import notifications
 
             told = await alert_acts.told(connection, found[0])
             shifts = (await shifts_of(ask, [told.alert.unit])).get(told.alert.unit, [])
-            return _whole(told, shifts, language)
+            sent = await notifications.letters(connection, alert_id=found[0])
+            return _whole(told, shifts, language) | {"messages": [message_row(one) for one in sent]}
 
     found = write_store(data_dir, read)
     if isinstance(found, int):
@@ -63,6 +65,27 @@ def show(
         say_json([found])
     else:
         _say(found, language)
+
+
+def message_row(row: "SqlRow[Any]") -> Row:
+    """A message about an alert, as JSON has it."""
+    return {
+        "alert": row.alert_id.hex(),
+        "code": row.code,
+        "unit": row.unit,
+        "step": row.step,
+        "target": row.target,
+        "state": row.state,
+        "due": stamp(row.due_ms),
+        "changed": stamp(row.changed_ms),
+        "tries": row.tries,
+        "why": row.why,
+    }
+
+
+def say_messages(rows: "Sequence[Row]") -> None:
+    names = ("code", "unit", "step", "target", "state", "due", "changed", "tries", "why")
+    say_table(names, ([row[name] for name in names] for row in rows))
 
 
 def catalogue(
@@ -202,3 +225,8 @@ def _say(found: Row, language: str) -> None:
     )
     typer.echo(f"\n{text('label.history', language)}")
     say_history(acts, language)
+    messages = found["messages"]
+    assert isinstance(messages, list)
+    if messages:
+        typer.echo(f"\n{text('label.messages', language)}")
+        say_messages(messages)

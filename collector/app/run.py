@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
+from random import Random
 
 import uvicorn
 
@@ -23,6 +24,7 @@ from collector.app.enrolling import enrol_server
 from collector.app.gateway import gateway_of
 from collector.app.intake import Intake
 from collector.app.keys import Keys, keys_of
+from collector.app.notifying import Notifying, begin
 from collector.app.rulebook import Watched, keep_thresholds
 from collector.config import Config, ConfigError, read
 from collector.io import WayIn, clock, folder, jetstream, mqtt
@@ -30,6 +32,7 @@ from collector.io.broker import Broker, BrokerError
 from collector.io.gateway_store import GatewayStoreError
 from collector.io.jetstream import StreamSettings
 from collector.io.key import KeyFileError
+from collector.io.notify import UrlFileError, hush, read_url, send
 from collector.io.seal_gateway import GatewayError
 from collector.store import StoreError
 from collector.store.database import Store
@@ -64,7 +67,7 @@ def start(config: Config) -> None:
         asyncio.run(_run(config))
     except* (
         *(BrokerError, folder.FolderError, KeyFileError),
-        *(StoreError, GatewayError, GatewayStoreError, StartError),
+        *(StoreError, GatewayError, GatewayStoreError, StartError, UrlFileError),
     ) as group:
         raise StartError(str(_first(group))) from group
 
@@ -101,6 +104,7 @@ async def _serve(
         receipt_key=Signing(kid=keys.receipt.kid, sign=keys.receipt.sign),
         order_key=Signing(kid=keys.order.kid, sign=keys.order.sign),
         rulebook=watched.rulebook,
+        targets=tuple(settings.target for settings in config.notify.target),
     )
     broker = Broker(config.broker, config.data_dir / "broker") if config.broker.embedded else None
 
@@ -127,6 +131,7 @@ async def _serve(
             timeout_graceful_shutdown=2,
         )
     )
+    telling = await _telling(config, store)
     enrol = None if door is None else _Api(enrol_server(config, keys, store, build=live.build))
     async with asyncio.TaskGroup() as tasks:
         running = [
@@ -140,6 +145,9 @@ async def _serve(
                 tasks.create_task(gateway.deliver(), name="gateway-delivery"),
                 tasks.create_task(gateway.watch(), name="gateway-watch"),
             ]
+        running += [
+            tasks.create_task(one.serve(), name=f"notify[{one.settings.name}]") for one in telling
+        ]
         if broker is not None:
             running.append(tasks.create_task(broker.run(), name="broker"))
         serving = tasks.create_task(api.serve(sockets=[listener]), name="api")
@@ -158,6 +166,18 @@ async def _serve(
         if enrol is not None:
             enrol.should_exit = True
         await serving
+
+
+async def _telling(config: Config, store: Store) -> list[Notifying]:
+    """Those who carry messages to people. UrlFileError for a target whose url cannot be read: said now, not at the first alarm."""
+    hush()
+    for target in config.notify.target:
+        read_url(target.url_file)
+    await begin(store, config.notify.target)
+    return [
+        Notifying(store=store, settings=target, send=send, rng=Random())  # noqa: S311  # spreads tries, hides nothing
+        for target in config.notify.target
+    ]
 
 
 async def _notice(watched: Watched, ticker: Ticker) -> None:

@@ -9,6 +9,7 @@ from collector.desk import Word
 from collector.detect import Finding
 from collector.ingest import Arrival, Chain, Confession, Hole
 from collector.ingest.pace import GapWatch
+from collector.notify import Target
 from wire.columns import Columns
 
 __all__ = [
@@ -166,6 +167,7 @@ class TickWrite:
     settled: tuple[tuple[str, bytes, str], ...]  # unit_id, finding id, word
     quarantine: tuple[QuarantineRow, ...]
     counters: dict[str, int]
+    targets: tuple[Target, ...] = ()  # who is told of alerts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from collector.alerts import State, move, opening_of
 from collector.detect import Finding, Level, Phase
 from collector.ingest import Arrival
-from collector.store import TickWrite, UnitWrite, schema
+from collector.notify import Change
+from collector.store import TickWrite, UnitWrite, notifications, schema
 from collector.store.alert_acts import run_out_all
 from collector.store.dialect import insert, upsert
 from collector.store.loads import IN_MAX
@@ -53,10 +54,12 @@ async def write_tick(connection: AsyncConnection, tick: TickWrite, at: At) -> Co
     fresh = await _write_findings(connection, known, tick_no)
     at("findings")
     settled = [(id_, word) for unit_id, id_, word in tick.settled if unit_id not in lost]
-    feed = await _write_alerts(connection, fresh, settled, tick.now_ms, tick_no)
+    feed, changes = await _write_alerts(connection, fresh, settled, tick.now_ms, tick_no)
     if tick.time_passed:
         feed |= set(await run_out_all(connection, tick.now_ms, tick_no))
     at("alerts")
+    await notifications.write(connection, changes, tick.targets, tick.now_ms)
+    at("notified")
     await _write_quarantine(connection, tick)
     await _count(connection, {**tick.counters, **counted})
     at("counted")
@@ -270,20 +273,22 @@ async def _write_alerts(
     settled: Sequence[tuple[bytes, str]],
     now_ms: int,
     tick_no: int,
-) -> set[bytes]:
+) -> tuple[set[bytes], list[tuple[bytes, Change]]]:
     """Move the alerts that new findings speak of, by the table of `collector.alerts`."""
     raised = [finding for finding in fresh if finding.level is Level.ALERT]
     ids = list({finding.id for finding in raised} | {id_ for id_, _ in settled})
     if not ids:
-        return set()
+        return set(), []
     columns = schema.alert.c
     rows: dict[bytes, dict[str, Any]] = {}
     for some in _parts(ids):
         found = await connection.execute(select(schema.alert).where(columns.id.in_(some)))
         rows.update({row.id: dict(row._mapping) for row in found})  # noqa: SLF001 - the public name of a row as a mapping
     acts: Rows = []
+    befores: dict[bytes, dict[str, Any] | None] = {}
     for finding in raised:
         before = rows.get(finding.id)
+        befores.setdefault(finding.id, before)
         rows[finding.id] = after = _moved(before, finding, now_ms)
         acts.append(_act_row(finding.id, _event_of(before, finding), after["state"], now_ms))
     for id_, word in settled:
@@ -295,7 +300,22 @@ async def _write_alerts(
     changed = [{**row, "tick_no": tick_no} for id_, row in rows.items()]
     if changed:
         await connection.execute(upsert(connection.dialect.name, schema.alert), changed)
-    return set(rows)
+    # A tick is one change to an alert: what began and ended in one backlog is told as what it is now.
+    return set(rows), [(id_, _change(before, rows[id_])) for id_, before in befores.items()]
+
+
+def _change(before: dict[str, Any] | None, after: dict[str, Any]) -> Change:
+    return Change(
+        code=after["code"],
+        unit=after["unit"],
+        before=None if before is None else State(before["state"]),
+        after=State(after["state"]),
+        priority_before=None if before is None else before["priority"],
+        priority=after["priority"],
+        count=after["count"],
+        at_ms=after["at_ms"],
+        is_over=after["cleared"],
+    )
 
 
 def _event_of(row: dict[str, Any] | None, finding: Finding) -> str:

@@ -345,6 +345,22 @@ alert_act = Table(  # every move of an alert: by whom ("" is a detector or time)
     Index("alert_act_by_time", "at_ms"),
 )
 
+notification = (
+    Table(  # messages about alerts that are to go out: waiting, sending, sent, dead, moot
+        "notification",
+        metadata,
+        Column("alert_id", LargeBinary, primary_key=True),
+        Column("step", Text, primary_key=True),  # raise, worse.P1, again.7, raise+60s
+        Column("target", Text, primary_key=True),
+        _big("due_ms"),
+        _text("state"),
+        _big("tries"),
+        _big("changed_ms"),
+        _text("why"),
+        Index("notification_due", "target", "state", "due_ms"),
+    )
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

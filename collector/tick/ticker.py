@@ -13,6 +13,7 @@ from collector.detect.engine.run import run as run_engine
 from collector.detect.rules import Rulebook, Rules, situated
 from collector.ingest.hello import places_of
 from collector.ingest.pace import RECEIPT_AGAIN_MS, Bucket, draw, resend_due_ms
+from collector.notify import Target
 from collector.store import QuarantineRow, TickWrite, UnitWrite
 from collector.store.commit import Committed
 from collector.store.database import Store
@@ -73,12 +74,14 @@ class Ticker:
         order_key: Signing,
         rulebook: Rulebook | None = None,
         engine: Engine = run_engine,
+        targets: tuple[Target, ...] = (),
     ) -> None:
         self._store = store
         self._receipt_key, self._order_key = receipt_key, order_key
         self._desk = Desk(store, order_key)
         self.rulebook = rulebook or Rulebook(versions=(Rules(version=0),))  # swapped as a whole
         self._engine = engine
+        self._targets = targets  # who is told of alerts
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._unfinished: set[str] = set()  # whose parked batches go on settling
         self._gapped: set[str] = set()
@@ -321,6 +324,7 @@ class Ticker:
             ),
             quarantine=tuple(work.quarantine),
             counters=_counters(work),
+            targets=self._targets,
         )
         is_empty = not (writes or findings or tick.settled or tick.quarantine or tick.counters)
         if is_empty and not time_passed:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from collector.config import Config, ConfigError, parse, read
+from collector.io.notify import TargetSettings
 
 SAMPLES = Path(__file__).resolve().parents[2] / "configs" / "collector"
 
@@ -37,7 +38,7 @@ def test_samples_load(sample: Path) -> None:
 def test_the_sample_shows_the_defaults_and_nothing_is_missing_in_it() -> None:
     text = (SAMPLES / "collector.toml").read_text()
     assert parse(text) == Config()
-    for left_out in ("binary", "rules_file", "key_file"):
+    for left_out in ("binary", "rules_file", "key_file", "[[notify.target]]"):
         text = text.replace(f"# {left_out}", left_out)
     shown = tomllib.loads(text)
     for section in fields(Config):
@@ -46,6 +47,8 @@ def test_the_sample_shows_the_defaults_and_nothing_is_missing_in_it() -> None:
         value = getattr(Config(), section.name)
         if is_dataclass(value):
             assert {entry.name for entry in fields(value)} == set(shown[section.name])
+    for entry in fields(TargetSettings):
+        assert f"# {entry.name} = " in text
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,7 @@ async def test_of_two_writers_one_is_taken_out_and_the_rest_of_its_tick_stands(u
         assert not again.lost
 
 
-POINTS = ["fenced", "logged", "batches", "parked", "states", "orders", "findings", "alerts", "counted", "commit"]  # fmt: skip
+POINTS = ["fenced", "logged", "batches", "parked", "states", "orders", "findings", "alerts", "notified", "counted", "commit"]  # fmt: skip
 
 
 class PowerCutError(Exception):
