@@ -1,10 +1,12 @@
 """Messages to people through the real apprise, taken by a small HTTP receiver on this machine; a kill -9 in between."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -24,6 +26,8 @@ from plomba import exits
 from plomba.__main__ import app
 from tests.collector.fleet import ORDER_KEY, RECEIPT_KEY, Centre, FleetUnit
 from tests.collector.test_tick import panic
+from tests.live.collector_world import until
+from tests.live.test_collector_whole import Site, speaking, unit_now
 
 pytestmark = [
     pytest.mark.live,
@@ -201,3 +205,47 @@ async def test_a_sender_killed_while_the_service_hangs_says_nothing_twice(
         second.wait(10)
     assert await _states(store_url) == [("dead", notifications.INTERRUPTED)]
     assert len(receiver.messages) == 1
+
+
+async def test_a_whole_collector_tells_the_desk_and_then_the_chief_and_nobody_twice(
+    tmp_path: Path, url_file: Path, receiver: Receiver
+) -> None:
+    targets = (
+        f'[[notify.target]]\nname = "desk"\nurl_file = "{url_file}"\nlanguage = "uz"\n'
+        f'[[notify.target]]\nname = "chief"\nurl_file = "{url_file}"\nescalate_after_s = [2, 600]\n'
+    )
+    site, unit = Site(tmp_path, targets), unit_now()
+
+    def titles() -> list[object]:
+        return [said["title"] for said in receiver.messages]
+
+    async with site.running() as process:
+        await site.enrol(unit)
+        async with speaking(site, unit) as speaker:
+            for sealed in (unit.begin(), unit.seal([panic(unit)])):
+                speaker.say(sealed.envelope)
+            await until(lambda: len(titles()) == 2)
+        desk, chief = titles()
+        assert desk == f"P1 Haydovchi yordam soʻramoqda, {unit.unit_id}"
+        assert chief == f"Not acknowledged: P1 Driver calls for help, {unit.unit_id}"
+        await until(lambda: _sent(site) == 2)
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+    async with site.running():
+        (alert,) = await site.rows("alert", "list")
+        (shown,) = await site.rows("alert", "show", str(alert["id"]))
+        states = {(row["target"], row["step"]): row["state"] for row in shown["messages"]}
+        assert states == {
+            ("desk", "raise"): "sent",
+            ("chief", "raise+2s"): "sent",
+            ("chief", "raise+600s"): "waiting",
+        }
+        await asyncio.sleep(3)
+    assert len(titles()) == 2
+    assert SECRET not in site.said()
+
+
+def _sent(site: Site) -> int:
+    with contextlib.closing(sqlite3.connect(site.data / "collector.db")) as base:
+        (count,) = base.execute("SELECT count(*) FROM notification WHERE state = 'sent'").fetchone()
+    return int(count)
