@@ -24,14 +24,14 @@ demo: $(READY) ## three simulated trucks, broker and collector, live in this ter
 	@$(BIN)/plomba demo $(ARGS)
 
 test: $(READY) ## the tests that need nothing but Python
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(READY) ## everything a commit must pass
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 # Real things take real time: a dump of the stacks after a minute would be no news.
 live: $(READY) ## tests with real brokers, ptys and gpsd (.ci/run installs what they need)

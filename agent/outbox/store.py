@@ -15,6 +15,7 @@ from agent.outbox.words import OutboxDiskError, OutboxError, OutboxLockedError
 APPLICATION_ID = 0x506C6F6D  # "Plom"
 USER_VERSION = 1  # grows only by additions that the version before can read (EDGE section 10)
 PAGE_BYTES = 1_024
+THREAD_S_MAX = 1.0  # a thread that was told to stop is gone in a millisecond
 QUICK_CHECK_S_MAX = 3.0  # 1.7 ms a MiB; a slow card may not keep us from collecting
 
 SCHEMA = """
@@ -58,11 +59,7 @@ class Store:
     @classmethod
     async def open(cls, path: Path, bytes_max: int) -> "Store":
         """The store at `path`, made if it is not there. Raises DamagedError if it is none of ours."""
-        try:
-            connection = await aiosqlite.connect(path, isolation_level=None)
-        except sqlite3.Error as error:
-            raise _named(error) from error
-        store = cls(connection)
+        store = cls(await _connected(aiosqlite.connect(path, isolation_level=None)))
         try:
             await store._prepare(bytes_max)
         except BaseException:
@@ -73,13 +70,8 @@ class Store:
     @classmethod
     async def open_aside(cls, path: Path) -> "Store":
         """A store to read from, alone, and as it is. OutboxDiskError if there is none."""
-        try:
-            connection = await aiosqlite.connect(
-                f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None
-            )
-        except sqlite3.Error as error:
-            raise _named(error) from error
-        store = cls(connection)
+        place = f"{path.as_uri()}?mode=rw"
+        store = cls(await _connected(aiosqlite.connect(place, uri=True, isolation_level=None)))
         try:
             await store.run(f"PRAGMA {_ALONE}")
             await store.run("PRAGMA cache_size=-256")
@@ -181,6 +173,15 @@ def blob(cell: object) -> bytes:
 
 _DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+async def _connected(connecting: aiosqlite.Connection) -> aiosqlite.Connection:
+    """An open connection; one that cannot be opened leaves no thread behind that would speak to a loop that is gone."""
+    try:
+        return await connecting
+    except sqlite3.Error as error:
+        connecting._thread.join(THREAD_S_MAX)  # noqa: SLF001  # it has been told to stop and has nothing else to do
+        raise _named(error) from error
 
 
 def _named(error: sqlite3.Error) -> OutboxError:

@@ -110,7 +110,7 @@ def _parked(days: int) -> dict[str, object]:
     """A unit that stands on a zone's edge; noise as DETECTION section 11 makes it."""
     shapes = _edge_at_zero()
     out: dict[str, object] = {"days": days, "seed": 1}
-    fine = _standing(days, Random(1))  # noqa: S311  # made noise, no secret
+    fine = _standing(days * DAY_S, Random(1))  # noqa: S311  # made noise, no secret
     for interval_s in (1, 10, 30):
         rows = thinned(fine, interval_s)
         found = [
@@ -136,7 +136,7 @@ def _edge_at_zero() -> Shapes:
     return shapes
 
 
-def _standing(days: int, chance: Random) -> list[Row]:
+def _standing(seconds: int, chance: Random) -> list[Row]:
     """Gauss-Markov 5 m over 120 s and white 1 m on each axis; once an hour 40 m for 30 s."""
     k_lon, k_lat = scale(410_050_000)
     decay = math.exp(-1 / 120)
@@ -144,7 +144,7 @@ def _standing(days: int, chance: Random) -> list[Row]:
     x = y = 0.0
     rows: list[Row] = []
     burst_from = chance.randrange(3_600)
-    for t_s in range(days * DAY_S):
+    for t_s in range(seconds):
         x, y = decay * x + chance.gauss(0, kick), decay * y + chance.gauss(0, kick)
         if t_s % 3_600 == 0:
             burst_from = t_s + chance.randrange(3_500)

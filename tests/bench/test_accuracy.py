@@ -111,6 +111,6 @@ def test_made_tracks_are_what_they_say() -> None:
 def test_the_noise_of_a_parked_unit_repeats_under_its_seed() -> None:
     from random import Random  # noqa: PLC0415  # beside its only use
 
-    one, other = (_standing(1, Random(7))[:3_000] for _ in range(2))
+    one, other = (_standing(3_000, Random(7)) for _ in range(2))
     assert one == other
     assert len({(row.lat_e7, row.lon_e7) for row in one}) > 1_000
