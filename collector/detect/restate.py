@@ -76,7 +76,7 @@ def opening_statement(batch: Batch) -> Statement | None:
 
 def restated(batch: Batch) -> Batch:
     """The batch with the times that it corrects itself: those of its own records before its first statement of a start."""
-    if not any(event.kind == EventKind.CLOCK for event in batch.events):
+    if not batch.events or not any(event.kind == EventKind.CLOCK for event in batch.events):
         return batch
     begin, spoken = batch.first_seq, False
     for event in batch.events:

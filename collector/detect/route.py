@@ -386,7 +386,8 @@ def _before(work: _Work, state: State) -> State:
         at_end = s_m >= line.total_m - th.done_m
         joined = replace(state, mode=Mode.ON, near=None, at_end=at_end)
         return _done(work, joined, s_m, all_of_it.d_m)
-    state = replace(state, near=None)
+    if state.near is not None:
+        state = replace(state, near=None)
     waited_s = (place.t_ms - state.first_ms) / 1_000
     if not _far_from_begin(work) and waited_s < BEFORE_S_MAX:
         return state

@@ -124,10 +124,11 @@ def _routes(
     keys: list[JourneyKey | None] = []
     changing: list[bool] = []
     firsts = np.array([start for start, end in zip(starts, ends, strict=True) if start < end])
-    limits: Iterator[tuple[int, int, int, int, int]] = iter(())
+    limits: Iterator[tuple[int, int, int, int, int, int]] = iter(())
     if len(firsts):
         limits = zip(
             track.t_ms[firsts].tolist(),
+            version[firsts].tolist(),
             np.minimum.reduceat(track.t_ms, firsts).tolist(),
             np.maximum.reduceat(track.t_ms, firsts).tolist(),
             np.minimum.reduceat(version, firsts).tolist(),
@@ -140,12 +141,16 @@ def _routes(
             keys.append(None)
             changing.append(False)
             continue
-        first_ms, least_ms, most_ms, oldest, newest = next(limits)
+        first_ms, here, least_ms, most_ms, oldest, newest = next(limits)
         journeys = book.journeys.get(unit, ())
-        keys.append(journey_key(book.journey(unit, first_ms)) if journeys else None)
-        routes.append(book.route(unit, first_ms) if journeys else None)
+        journey = book.journey(unit, first_ms) if journeys else None
+        keys.append(journey_key(journey))
+        name = None if journey is None else journey.route
+        routes.append(None if name is None else book.versions[here].routes.get(name))
         same = oldest == newest and (
-            not journeys or book.journey(unit, least_ms) is book.journey(unit, most_ms)
+            not journeys
+            or (len(journeys) == 1 and journeys[0].since_ms <= least_ms)  # as for nearly all
+            or book.journey(unit, least_ms) is book.journey(unit, most_ms)
         )
         changing.append(not same)
     return routes, keys, changing

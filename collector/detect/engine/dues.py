@@ -1,14 +1,51 @@
 """What of a unit's state the screens look at: when a time runs out, what is too fast, which rules were in force.
 
-Law: nothing here is kept; it is asked of the state as it is now.
+Law: nothing here is kept; it is asked of the state as it is now, whether it lies in a `UnitState` or in parts on a walk.
 """
+
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from collector.detect import interference, motion, seals, speed, zones
-from collector.detect.engine import NEVER_MS, UnitState
+from collector.detect.engine import (
+    NEVER_MS,
+    MotionState,
+    SealState,
+    SkyState,
+    SpeedState,
+    StopState,
+    ZoneState,
+)
 from collector.detect.geo import IntArray
 from collector.detect.rules import Rulebook, Rules
+
+
+class Parts(Protocol):
+    """The parts of a unit's state that are looked at here."""
+
+    @property
+    def motion(self) -> MotionState: ...
+    @property
+    def zones(self) -> ZoneState: ...
+    @property
+    def stops(self) -> StopState: ...
+    @property
+    def speed(self) -> SpeedState: ...
+    @property
+    def seals(self) -> SealState: ...
+    @property
+    def sky(self) -> SkyState: ...
+
+
+def limits_of(rules: Rules, known: Sequence[Parts]) -> IntArray:
+    """What is too fast where each unit is."""
+    road = speed.limit_cm_s(rules.thresholds, ())
+    if not rules.slow:
+        return np.full(len(known), road, np.int64)
+    limits = [limit_cm_s(rules, parts.zones) if parts.zones.visits else road for parts in known]
+    return np.array(limits, np.int64)
 
 
 def limit_cm_s(rules: Rules, zoned: zones.State) -> int:
@@ -19,12 +56,12 @@ def limit_cm_s(rules: Rules, zoned: zones.State) -> int:
     return speed.limit_cm_s(rules.thresholds, [rules.zones[name] for name in slow])
 
 
-def dues_of(rules: Rules, known: list[UnitState]) -> IntArray:
+def dues_of(rules: Rules, known: Sequence[Parts]) -> IntArray:
     """When the first time of each unit runs out that a fix would prove."""
     return np.array([due_of(rules, state) for state in known], np.int64)
 
 
-def due_of(rules: Rules, state: UnitState) -> int:
+def due_of(rules: Rules, state: Parts) -> int:
     moved, zoned, sealed = state.motion, state.zones, state.seals
     due_ms = state.stops.due_ms
     if moved.mode is motion.Mode.STANDING and not moved.stopped:
@@ -43,10 +80,10 @@ def named(book: Rulebook, version: tuple[int, int] | None) -> Rules | None:
     return next((old for old in book.versions if (old.version, old.valid_from_ms) == version), None)
 
 
-def basis_of(book: Rulebook, state: UnitState) -> tuple[object, ...]:
+def basis_of(book: Rulebook, version: tuple[int, int] | None, state: Parts) -> tuple[object, ...]:
     """What of a state the screens have looked at, but for the progress."""
     standing = state.motion.mode is motion.Mode.STANDING
-    rules = named(book, state.frame.version) or book.versions[0]
+    rules = named(book, version) or book.versions[0]
     return (
         state.motion.anchor if standing else None,
         due_of(rules, state),

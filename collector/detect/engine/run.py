@@ -19,7 +19,7 @@ from collector.detect.engine import (
     marked_rows,
 )
 from collector.detect.engine.columns import columns_of
-from collector.detect.engine.dull import passed_by
+from collector.detect.engine.dull import marked_units, passed_by
 from collector.detect.engine.early import judge
 from collector.detect.engine.walk import Walk
 from collector.detect.engine.watch import watch
@@ -45,6 +45,7 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
     track = decode(piece for some in pieces.values() for piece in some if isinstance(piece, Batch))
     columns = columns_of(rules, states, track)
     bits = screen(columns.mask)
+    marked = marked_units(columns, bits)
     after: dict[str, UnitState] = {}
     findings: list[Finding] = early
     settled: list[Settled] = []
@@ -53,7 +54,7 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
     number_of = {unit: number for number, unit in enumerate(track.units)}
     for unit, some in pieces.items():
         number = number_of.get(unit)
-        passed = None if number is None else passed_by(columns, bits, number, states, some)
+        passed = None if number is None else passed_by(columns, marked, number, states, some)
         if passed is not None:
             after[unit] = passed
             continue

@@ -18,7 +18,7 @@ from collector.detect.engine import (
     BitArray,
     UnitState,
 )
-from collector.detect.engine.dues import dues_of, limit_cm_s
+from collector.detect.engine.dues import dues_of, limits_of
 from collector.detect.geo import BoolArray, IntArray, RouteLine
 from collector.detect.geo.index import touched
 from collector.detect.geo.lines import Progress, follow
@@ -63,7 +63,7 @@ def screen_version(
         moved_m=moved_m,
         dt_ms=dt_ms,
         speed_cm_s=track.speed_cm_s[rows],
-        limit_cm_s=np.array([limit_cm_s(rules, state.zones) for state in known])[unit],
+        limit_cm_s=limits_of(rules, known)[unit],
         running=np.array([state.speed.running for state in known])[unit],
     )
     bits[too_fast] |= SPEED

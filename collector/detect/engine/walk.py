@@ -174,8 +174,8 @@ class Walk(Unit):
         if not self.stale:
             return True
         if self.basis is None:
-            self.basis = basis_of(self.book, self.screened)
-        if basis_of(self.book, self.state()) != self.basis:
+            self.basis = basis_of(self.book, self.screened.frame.version, self.screened)
+        if basis_of(self.book, self.version, self) != self.basis:
             if self.end - row < RESCREEN_ROWS:
                 return False
             self._screen_again(row)

@@ -1,15 +1,17 @@
 """The engine's laws: screening, ticks, state, early copies, holes, versions (DETECTION sections 2 and 3)."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from random import Random
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from collector.detect.engine import FRESH, ChainHole, Item, UnitState, every_row
+from collector.detect import silence
+from collector.detect.engine import FRESH, ChainHole, Item, Tick, UnitState, every_row
 from collector.detect.engine.blob import pack, unpack
+from collector.detect.engine.run import run
 from collector.detect.rules import Journey
 from tests.collector.detect.worlds import (
     BEGIN_MS,
@@ -200,3 +202,39 @@ def test_a_blob_of_somebody_else_is_refused() -> None:
         with pytest.raises((MisuseError, ValueError)):
             unpack(blob)
     assert unpack(pack(FRESH)) == FRESH == UnitState()
+
+
+def test_a_dull_unit_keeps_all_that_the_watch_knows() -> None:
+    """Of a unit of which every row is dull the state is spelt out part by part: nothing may be forgotten there."""
+    unit = Unit()
+    book = book_of()
+
+    def cruise(t_s: float) -> list[At]:
+        return [At(t_s=t_s + n, x_m=15 * (t_s + n), y_m=0, speed_m_s=15) for n in range(10)]
+
+    before = play(book, [unit.batch(*cruise(0), received_s=10)]).states["u"]
+    told_of = silence.State(
+        heard_ms=before.watch.heard_ms,
+        seq=before.watch.seq,
+        out_of_power=True,
+        jammed_ms=5,
+        risk_ms=6,
+        risk_n=2,
+        risk_runs=True,
+        exceeded=True,
+        exceeded_n=3,
+        journey="j",
+    )
+    batch = unit.batch(*cruise(10), received_s=20)
+    states = {"u": replace(before, watch=told_of)}
+    dull = run(book, states, Tick(items=(batch,)))
+    walked = run(book, states, Tick(items=(batch,)), screen=every_row)
+    assert (dull.stepped, walked.stepped) == (0, 10)
+    assert dull.states == walked.states
+    kept = dull.states["u"].watch
+    assert replace(kept, heard_ms=told_of.heard_ms, seq=told_of.seq) == told_of
+    unset = {name for name in asdict(kept) if getattr(kept, name) == getattr(silence.State(), name)}
+    assert unset == {
+        "lost",
+        "back",
+    }  # a unit with either is walked; another field must be set above
