@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# What was compiled once is kept, whatever the machine says: half of a start is compiling.
+export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help setup demo test check live bench lock clean
 .DEFAULT_GOAL := help
 
@@ -33,9 +35,10 @@ check: $(READY) ## everything a commit must pass
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-# Real things take real time: a dump of the stacks after a minute would be no news.
+# Real things take real time: a dump of the stacks after a minute would be no news, and two files may wait side by side.
+LIVE ?= -n 2 --dist loadfile
 live: $(READY) ## tests with real brokers, ptys and gpsd (.ci/run installs what they need)
-	$(BIN)/python -m pytest -m live -o faulthandler_timeout=300 $(ARGS)
+	$(BIN)/python -m pytest -m live -o faulthandler_timeout=300 $(LIVE) $(ARGS)
 
 bench: $(READY) ## the numbers, as ratios against a baseline in the same run
 	$(BIN)/plomba bench wire

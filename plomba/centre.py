@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 ANSWER_BYTES_MAX = 16 << 20  # 5,000 points of a track are 1 MiB
 ANSWER_S_MAX = 10
+PIPE_COLUMNS = 240
 WATCH_S = 1.0
 SPAN_S = {"min": 60, "h": 3_600, "d": 86_400}
 DATA = Path("plomba-data")
@@ -165,9 +166,13 @@ def say_json(rows: Iterable[Row]) -> None:
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    import sys
+
     from rich.console import Console
 
-    Console().print(table_of(columns, rows))
+    # a pipe has no edge at which a code would be cut off
+    width = None if sys.stdout.isatty() else PIPE_COLUMNS
+    Console(width=width).print(table_of(columns, rows))
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":

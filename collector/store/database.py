@@ -117,6 +117,13 @@ class Store:
         async with self.read() as connection:
             return await loads.read_keys(connection)
 
+    async def revoked_keys(self) -> int:
+        """How many keys are out of force: another number, and the keys are to be read anew."""
+        revoked = schema.unit_key.c.revoked_ms.is_not(None)
+        async with self.read() as connection:
+            found = await connection.execute(select(func.count()).where(revoked))
+            return int(found.scalar_one())
+
     async def load_units(self, unit_ids: Sequence[str]) -> dict[str, UnitLoad]:
         """What decides about these units' next messages; units that are not enrolled are left out."""
         async with self.read() as connection:

@@ -41,8 +41,8 @@ from wire.topics import Up, parse_up
 
 TICK_MS = 10_000  # one `Tick` each 10 s (DETECTION section 2)
 DUE_MS_MAX = 1_000  # new orders are looked for so often
-KEYS_AGAIN_MS = 1_000  # a unit that was enrolled just now is known a second later
-KEYS_OLD_MS = 10_000  # a key that was revoked is refused after that at the latest
+KEYS_AGAIN_MS = 1_000  # a unit that was enrolled just now is known, and a key that was revoked refused, a second later
+KEYS_OLD_MS = 10_000
 FLOOD_OVER_MS = 60_000  # a flood has ended when nothing was throttled for so long
 ONLINE_MS = 600_000  # who was silent for so long is not asked to send again: its hello will come
 UNITS_HELD_MAX = 20_000  # ~10 KiB each with their states: 200 MiB
@@ -87,6 +87,7 @@ class Ticker:
         self._gapped: set[str] = set()
         self._keys: Keys = {}
         self._keys_ms: int | None = None
+        self._revoked: tuple[int, int] = (0, 0)  # when it was asked, how many there were
         self._owed: dict[tuple[str, bytes], int] = {}  # receipts to say again, and when
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._floods: dict[str, tuple[int, int]] = {}  # when last throttled, n of the begin
@@ -150,7 +151,8 @@ class Ticker:
     # reading
 
     async def _read(self, work: Work, messages: Sequence[Message]) -> list[_Said]:
-        if self._keys_ms is None or work.now_ms - self._keys_ms >= KEYS_OLD_MS:
+        is_old = self._keys_ms is None or work.now_ms - self._keys_ms >= KEYS_OLD_MS
+        if is_old or (messages and await self._is_revoked(work.now_ms)):
             await self._load_keys(work.now_ms)
         said = [
             entry for message in messages if (entry := self._read_one(work, message)) is not None
@@ -166,9 +168,19 @@ class Ticker:
                 _refuse(work, entry.message, entry.read)
         return [entry for entry in said if not isinstance(entry.read, Refused)]
 
+    async def _is_revoked(self, now_ms: int) -> bool:
+        """Whether a key has gone out of force since the keys were read; asked once a second."""
+        asked_ms, before = self._revoked
+        if now_ms - asked_ms < KEYS_AGAIN_MS:
+            return False
+        found = await self._store.revoked_keys()
+        self._revoked = (now_ms, found)
+        return found != before
+
     async def _load_keys(self, now_ms: int) -> None:
         self._keys = await self._store.keys()
         self._keys_ms = now_ms
+        self._revoked = (now_ms, sum(key.revoked for key in self._keys.values()))
 
     def _read_one(self, work: Work, message: Message) -> _Said | None:
         """None: not judged, not kept, only counted."""

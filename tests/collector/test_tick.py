@@ -359,12 +359,12 @@ async def test_a_unit_that_was_enrolled_just_now_is_known_a_second_later(store: 
     assert (await centre.hear(unit, envelope, step_ms=1_000)).verdicts == {"Accepted": 1}
 
 
-async def test_a_revoked_key_is_refused_after_ten_seconds_at_the_latest(store: Store) -> None:
+async def test_a_revoked_key_is_refused_a_second_later(store: Store) -> None:
     centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
     await centre.enrol(unit)
     await centre.hear(unit, unit.begin().envelope)
     await store.revoke(kid_of(unit.public_key), now_ms=centre.now_ms)
-    result = await centre.hear(unit, unit.seal().envelope, step_ms=10_000)
+    result = await centre.hear(unit, unit.seal().envelope, step_ms=1_000)
     assert result.verdicts == {"RevokedKey": 1}
 
 
