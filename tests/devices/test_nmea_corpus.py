@@ -149,7 +149,7 @@ def test_the_rollover_is_put_right() -> None:
 # The whole corpus
 
 
-def test_the_whole_corpus_is_read_as_gpsd_reads_it_outside_the_frozen_list() -> None:
+def test_e12_the_whole_corpus_is_read_as_gpsd_reads_it_outside_the_frozen_list() -> None:
     paths = corpus("nmea", "mixed")
     classes: Counter[str] = Counter()
     differs: dict[str, dict[str, int]] = {}
@@ -164,7 +164,7 @@ def test_the_whole_corpus_is_read_as_gpsd_reads_it_outside_the_frozen_list() -> 
     assert classes == {"fix": 1_435, "no fix": 127, "undecided": 2}
 
 
-def test_noise_gives_no_fix_at_all() -> None:
+def test_e12_noise_gives_no_fix_at_all() -> None:
     for path in corpus("noise"):
         facts, _ = read(load(path))
         assert fixes(facts) == [], path.name
@@ -205,7 +205,7 @@ def check_byte_by_byte(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(VECTORS.glob("*.log")), ids=lambda path: path.stem)
-def test_each_vector_reads_alike_however_it_is_cut(path: Path) -> None:
+def test_e12_each_vector_reads_alike_however_it_is_cut(path: Path) -> None:
     check_byte_by_byte(path)
     check_cuttings(path, range(10))
 
