@@ -284,7 +284,7 @@ def hostile(kind: str, rng: random.Random) -> bytes:
         "names": lambda: line(f"{rng.choice('ABCD')}{rng.randint(0, 9)}X{rng.randint(10, 99)},1"),
     }
     data = b""
-    while len(data) < 65_536:
+    while len(data) < 32_768:
         data += made[kind]()
     return data
 
