@@ -97,7 +97,10 @@ class World:
             str(one.resolve()) for one in (self.hardware.gps, self.hardware.seal) if one.exists()
         }
         fds = Path(f"/proc/{unit.process.pid}/fd")
-        return lines <= {str(fd.readlink()) for fd in fds.iterdir()}
+        try:
+            return lines <= {str(fd.readlink()) for fd in fds.iterdir()}
+        except FileNotFoundError:  # one was closed while we looked
+            return False
 
     def status(self, unit: Unit) -> dict[str, object]:
         assert unit.process is not None

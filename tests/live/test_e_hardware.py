@@ -55,8 +55,9 @@ def test_e13_a_line_that_vanishes_and_returns_is_told_in_records(tmp_path: Path)
         gps.fall_silent()
         gps.talk(nmea_words(), 1.0)
         until(lambda: agent.link_state("gps") == "fix", 30, "it is back")
+        time.sleep(1)  # a state is a record when it has held for 100 ms
         assert agent.term()[0] == 0
-        until(lambda: len(told(collector)) >= 3, 10, "the states are records")
+        until(lambda: (told(collector) or [0])[-1] >= 2, 10, "the states are records")
         states = told(collector)
         assert 0 in states  # absent
         assert states[-1] >= 2  # and a fix in the end
