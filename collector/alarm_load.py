@@ -105,6 +105,19 @@ def _flood(times: Iterable[int], end_ms: int) -> tuple[int, int]:
     return flooded_ms, floods
 
 
+def is_flooded(times: Iterable[int], now_ms: int) -> bool:
+    """Whether a desk is flooded now: `times` of annunciations, in order, from well before."""
+    recent: deque[int] = deque()
+    flooded = False
+    for at_ms in times:
+        flooded = flooded and _ends(recent, at_ms) is None
+        recent.append(at_ms)
+        while recent[0] <= at_ms - WINDOW_MS:
+            recent.popleft()
+        flooded = flooded or len(recent) > FLOOD_BEGINS
+    return flooded and _ends(recent, now_ms) is None
+
+
 def _ends(recent: Sequence[int], now_ms: int) -> int | None:
     """When fewer than five were left in the window, if that was before `now_ms`."""
     if len(recent) < FLOOD_ENDS:

@@ -12,9 +12,11 @@ __all__ = [
     "LATCHED",
     "LIFE",
     "LIFE_LATCHED",
+    "MARKS",
     "OUTCOMES",
     "Act",
     "Event",
+    "Mark",
     "Moved",
     "NotMoved",
     "Opening",
@@ -22,6 +24,7 @@ __all__ = [
     "State",
     "decide",
     "is_active",
+    "may_mark",
     "move",
     "opening_of",
     "run_out",
@@ -34,6 +37,14 @@ REST_MS_MAX = (
     30 * 24 * HOUR_MS
 )  # suppressed or out of service: longer than a month it is forgotten, not resting
 REASON_CHARS_MAX = 500
+
+MARKS = (
+    "take",
+    "assign",
+    "dispatch",
+    "note",
+    "resolve",
+)  # what people say of an alert without moving it
 
 # What an alert turned out to be (DETECTION section 9, Case): they label precision and risk
 OUTCOMES = (
@@ -213,6 +224,17 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What a person notes about an alert. Seen, owned and outcome are three facts: these are the other two, and words."""
+
+    what: str  # one of MARKS
+    by: str
+    reason: str = ""
+    owner: str | None = None  # in whose hands it is from now on
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """Where the alert stands after the act."""
 
@@ -257,6 +279,29 @@ def decide(stand: Stand, act: Act, now_ms: int) -> Moved | NotMoved:
             return _no_outcome()
         case _:
             return Moved(state=after, outcome=act.outcome or None)
+
+
+def may_mark(stand: Stand, mark: Mark, outcome: str | None) -> NotMoved | None:
+    """Why this may not be noted now; None if it may. `outcome`: what the alert has already turned out to be."""
+    assert mark.what in MARKS
+    if len(mark.reason) > REASON_CHARS_MAX:
+        return NotMoved(code="long_reason", hint=f"at most {REASON_CHARS_MAX} characters")
+    is_closed = stand.state is State.CLOSED
+    match mark.what:
+        case "note" if not mark.reason.strip():
+            return NotMoved(code="no_reason", hint="say what is to be noted")
+        case "take" | "assign" | "dispatch" if is_closed:
+            return NotMoved(code="no_move", hint="it is closed: nobody needs to take it in hand")
+        case "assign" if not mark.owner:
+            return NotMoved(code="no_owner", hint="say to whom")
+        case "resolve" if mark.outcome not in OUTCOMES:
+            return _no_outcome()
+        case "resolve" if is_closed and outcome is not None:
+            return NotMoved(code="no_move", hint=f"it is closed as {outcome}")
+        case "resolve" if stand.code in LATCHED and not is_closed and not stand.withdrawn:
+            return NotMoved(code="no_move", hint="two persons close it: reset, then second")
+        case _:
+            return None
 
 
 def run_out(stand: Stand, now_ms: int) -> Moved | None:

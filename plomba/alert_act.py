@@ -147,8 +147,9 @@ def take_out(
 
 def take(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
     """Take it in hand: everybody sees who has it."""
+    from collector.alerts import NotMoved
 
-    async def write(store: "Store", now_ms: int) -> "Acted | int | None":
+    async def write(store: "Store", now_ms: int) -> "Acted | NotMoved | int | None":
         from collector.store import alert_acts
 
         async with store.write() as connection:
@@ -157,7 +158,10 @@ def take(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOption = 
                 return len(found)
             return await alert_acts.take(connection, found[0], actor(), now_ms)
 
-    _say(alert, write_store(data_dir, write), as_json=as_json)
+    done = write_store(data_dir, write)
+    if isinstance(done, NotMoved):
+        fail(exits.FAILED, f"nothing is changed, {done.code}: {done.hint}")
+    _say(alert, done, as_json=as_json)
 
 
 def history(

@@ -13,7 +13,6 @@ from collector.notify import Target
 from wire.columns import Columns
 
 __all__ = [
-    "AlertRow",
     "BatchRow",
     "Fence",
     "ForkRow",
@@ -207,26 +206,6 @@ class TrackRow:
     batch_no: int
     fixes: Columns
     is_used: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertRow:
-    """Where an alert's life stands, and the newest finding of its id."""
-
-    id: bytes
-    code: str
-    unit: str
-    priority: str
-    state: str
-    cleared: bool
-    settled: str | None
-    count: int
-    at_ms: int
-    begun_ms: int
-    changed_ms: int
-    last_n: int
-    tick_no: int
-    newest: Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,22 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.alarm_load import Moved as LoadMove
-from collector.alerts import Act, Moved, NotMoved, Stand, State, decide, run_out
+from collector.alerts import (
+    Act,
+    Event,
+    Mark,
+    Moved,
+    NotMoved,
+    Stand,
+    State,
+    decide,
+    may_mark,
+    run_out,
+)
 from collector.store import schema
+from collector.store.feed import next_feed
+from collector.store.folds import refold
 
-OWN = "take"  # an act that moves nothing: somebody has it in hand
 RUN_OUT_MAX = 1_000  # of one tick: a shift that ends with more resting alerts is spread over two
 
 
@@ -27,6 +39,7 @@ class Acted:
     state: State
     owner: str | None
     until_ms: int | None
+    rev: int
 
 
 async def find(connection: AsyncConnection, prefix: str) -> list[bytes]:
@@ -41,16 +54,20 @@ async def find(connection: AsyncConnection, prefix: str) -> list[bytes]:
 
 
 async def act(
-    connection: AsyncConnection, id_: bytes, done: Act, now_ms: int
+    connection: AsyncConnection, id_: bytes, done: Act, now_ms: int, *, rev: int | None = None
 ) -> Acted | NotMoved | None:
-    """Carry out what a person does; None if there is no such alert."""
+    """Carry out what a person does; None if there is no such alert. `rev`: the revision that he has seen."""
     row = await _row(connection, id_)
     if row is None:
         return None
+    if rev is not None and rev != row.rev:
+        return _stale(row)
     moved = decide(_stand(row), done, now_ms)
     if isinstance(moved, NotMoved):
         return moved
-    await _write(connection, row, moved, now_ms)
+    feed = await next_feed(connection)
+    seen_by = done.by if done.event is Event.ACK else row.seen_by
+    await _write(connection, row, moved, now_ms, feed, seen_by=seen_by)
     await note(
         connection,
         id_,
@@ -62,23 +79,57 @@ async def act(
         outcome=moved.outcome,
         until_ms=moved.until_ms,
     )
-    return _acted(row, moved.state, row.owner, moved.until_ms)
+    if done.event is Event.ACK:
+        await _ack_folded(connection, id_, done, now_ms, feed)
+    await refold(connection, [row.unit], feed)
+    return await _acted(connection, id_)
 
 
-async def take(connection: AsyncConnection, id_: bytes, by: str, now_ms: int) -> Acted | None:
-    """Whose hands it is in; seen, owned and outcome are three facts."""
+async def mark(
+    connection: AsyncConnection, id_: bytes, done: Mark, now_ms: int, *, rev: int | None = None
+) -> Acted | NotMoved | None:
+    """Write down what moves nothing: who has it in hand, who was sent, a note, what it turned out to be."""
     row = await _row(connection, id_)
     if row is None:
         return None
-    alert = schema.alert
+    if rev is not None and rev != row.rev:
+        return _stale(row)
+    refused = may_mark(_stand(row), done, row.outcome)
+    if refused is not None:
+        return refused
+    alert, feed = schema.alert, await next_feed(connection)
     await connection.execute(
-        update(alert).where(alert.c.id == id_).values(owner=by, changed_ms=now_ms)
+        update(alert)
+        .where(alert.c.id == id_)
+        .values(
+            owner=done.owner or row.owner,
+            outcome=done.outcome or row.outcome,
+            changed_ms=now_ms,
+            rev=row.rev + 1,
+            feed=feed,
+        )
     )
-    await note(connection, id_, OWN, row.state, now_ms, who=by)
-    return _acted(row, State(row.state), by, row.until_ms)
+    await note(
+        connection,
+        id_,
+        done.what,
+        row.state,
+        now_ms,
+        who=done.by,
+        why=done.reason if done.owner in (None, done.by) else f"to {done.owner}: {done.reason}",
+        outcome=done.outcome,
+    )
+    return await _acted(connection, id_)
 
 
-async def run_out_all(connection: AsyncConnection, now_ms: int, tick_no: int) -> list[bytes]:
+async def take(
+    connection: AsyncConnection, id_: bytes, by: str, now_ms: int
+) -> Acted | NotMoved | None:
+    """Whose hands it is in; seen, owned and outcome are three facts."""
+    return await mark(connection, id_, Mark(what="take", by=by, owner=by), now_ms)
+
+
+async def run_out_all(connection: AsyncConnection, now_ms: int, feed: int) -> list[bytes]:
     """End rests and proposals whose time is over."""
     alert = schema.alert
     due = await connection.execute(
@@ -88,14 +139,17 @@ async def run_out_all(connection: AsyncConnection, now_ms: int, tick_no: int) ->
         .limit(RUN_OUT_MAX)
     )
     ended: list[bytes] = []
+    units: set[str] = set()
     for row in due.all():
         moved = run_out(_stand(row), now_ms)
         if moved is None:
             continue
-        await _write(connection, row, moved, now_ms)
-        await connection.execute(update(alert).where(alert.c.id == row.id).values(tick_no=tick_no))
+        await _write(connection, row, moved, now_ms, feed, seen_by=row.seen_by)
         await note(connection, row.id, "end", moved.state.value, now_ms, why="time is over")
         ended.append(row.id)
+        units.add(row.unit)
+    if ended:
+        await refold(connection, units, feed)
     return ended
 
 
@@ -173,7 +227,43 @@ def _stand(row: Row[Any]) -> Stand:
     )
 
 
-async def _write(connection: AsyncConnection, row: Row[Any], moved: Moved, now_ms: int) -> None:
+async def _ack_folded(
+    connection: AsyncConnection, id_: bytes, done: Act, now_ms: int, feed: int
+) -> None:
+    """Who acknowledges a row has seen those that are folded under it: its revision counts them."""
+    alert = schema.alert
+    found = await connection.execute(
+        select(alert).where(alert.c.under == id_, alert.c.state != State.CLOSED.value)
+    )
+    for row in found.all():
+        moved = decide(_stand(row), Act(event=Event.ACK, by=done.by), now_ms)
+        if isinstance(moved, NotMoved):
+            continue
+        await _write(connection, row, moved, now_ms, feed, seen_by=done.by)
+        await note(
+            connection,
+            row.id,
+            Event.ACK.value,
+            moved.state.value,
+            now_ms,
+            who=done.by,
+            why=f"with {id_.hex()[:8]}, under which it is folded",
+        )
+
+
+def _stale(row: Row[Any]) -> NotMoved:
+    return NotMoved(code="stale", hint=f"it was changed meanwhile: look at revision {row.rev}")
+
+
+async def _write(
+    connection: AsyncConnection,
+    row: Row[Any],
+    moved: Moved,
+    now_ms: int,
+    feed: int,
+    *,
+    seen_by: str | None,
+) -> None:
     alert = schema.alert
     await connection.execute(
         update(alert)
@@ -183,14 +273,25 @@ async def _write(connection: AsyncConnection, row: Row[Any], moved: Moved, now_m
             until_ms=moved.until_ms,
             proposed_by=moved.proposed_by,
             outcome=moved.outcome or row.outcome,
+            seen_by=None if moved.state is State.UNACKED else seen_by,
             changed_ms=now_ms,
+            rev=row.rev + 1,
+            feed=feed,
         )
     )
 
 
-def _acted(row: Row[Any], state: State, owner: str | None, until_ms: int | None) -> Acted:
+async def _acted(connection: AsyncConnection, id_: bytes) -> Acted:
+    row = await _row(connection, id_)
+    assert row is not None, "nothing ever deletes an alert"
     return Acted(
-        id=row.id, code=row.code, unit=row.unit, state=state, owner=owner, until_ms=until_ms
+        id=row.id,
+        code=row.code,
+        unit=row.unit,
+        state=State(row.state),
+        owner=row.owner,
+        until_ms=row.until_ms,
+        rev=row.rev,
     )
 
 

@@ -18,6 +18,8 @@ from collector.notify import Change
 from collector.store import TickWrite, UnitWrite, notifications, schema
 from collector.store.alert_acts import run_out_all
 from collector.store.dialect import insert, upsert
+from collector.store.feed import next_feed
+from collector.store.folds import refold
 from collector.store.loads import IN_MAX
 from collector.store.order_words import settle
 from collector.store.spell import write as spell
@@ -46,24 +48,25 @@ async def write_tick(connection: AsyncConnection, tick: TickWrite, at: At) -> Co
     units = [unit for unit in tick.units if unit.unit_id not in lost]
     at("fenced")
     tick_no = await _write_log(connection, tick, lost)
+    feed_no = await next_feed(connection)
     at("logged")
-    await _write_units(connection, units, tick_no, at)
+    await _write_units(connection, units, tick_no, feed_no, at)
     counted = await _write_orders(connection, units, tick.now_ms, tick_no)
     at("orders")
     known = [finding for finding in tick.findings if finding.unit not in lost]
     fresh = await _write_findings(connection, known, tick_no)
     at("findings")
     settled = [(id_, word) for unit_id, id_, word in tick.settled if unit_id not in lost]
-    feed, changes = await _write_alerts(connection, fresh, settled, tick.now_ms, tick_no)
+    changed, changes = await _write_alerts(connection, fresh, settled, tick.now_ms, feed_no)
     if tick.time_passed:
-        feed |= set(await run_out_all(connection, tick.now_ms, tick_no))
+        changed |= set(await run_out_all(connection, tick.now_ms, feed_no))
     at("alerts")
     await notifications.write(connection, changes, tick.targets, tick.now_ms)
     at("notified")
     await _write_quarantine(connection, tick)
     await _count(connection, {**tick.counters, **counted})
     at("counted")
-    return Committed(tick_no=tick_no, lost=lost, findings=tuple(fresh), feed=tuple(sorted(feed)))
+    return Committed(tick_no=tick_no, lost=lost, findings=tuple(fresh), feed=tuple(sorted(changed)))
 
 
 def pack_intake(entries: Iterable[Encodable]) -> bytes:
@@ -125,7 +128,7 @@ async def _write_log(connection: AsyncConnection, tick: TickWrite, lost: frozens
 
 
 async def _write_units(
-    connection: AsyncConnection, units: Sequence[UnitWrite], tick_no: int, at: At
+    connection: AsyncConnection, units: Sequence[UnitWrite], tick_no: int, feed: int, at: At
 ) -> None:
     dialect = connection.dialect.name
     chains = [
@@ -149,6 +152,11 @@ async def _write_units(
     ]
     if forks:
         await _write_forks(connection, units, forks)
+    gaps = [unit.unit_no for unit in units if unit.gap_changed]
+    if gaps:
+        await connection.execute(
+            update(schema.unit).where(schema.unit.c.number.in_(gaps)).values(feed=feed)
+        )
     states: Rows = [
         {"unit_no": unit.unit_no, "blob": unit.state} for unit in units if unit.state is not None
     ]
@@ -156,7 +164,7 @@ async def _write_units(
         await connection.execute(upsert(dialect, schema.detector_state), states)
     at("states")
     nows: Rows = [
-        {"unit_no": unit.unit_no, "tick_no": tick_no, **_fields(unit.now)}
+        {"unit_no": unit.unit_no, "feed": feed, **_fields(unit.now)}
         for unit in units
         if unit.now is not None
     ]
@@ -272,7 +280,7 @@ async def _write_alerts(
     fresh: Sequence[Finding],
     settled: Sequence[tuple[bytes, str]],
     now_ms: int,
-    tick_no: int,
+    feed: int,
 ) -> tuple[set[bytes], list[tuple[bytes, Change]]]:
     """Move the alerts that new findings speak of, by the table of `collector.alerts`."""
     raised = [finding for finding in fresh if finding.level is Level.ALERT]
@@ -293,15 +301,25 @@ async def _write_alerts(
         acts.append(_act_row(finding.id, _event_of(before, finding), after["state"], now_ms))
     for id_, word in settled:
         if id_ in rows:
-            rows[id_] = {**rows[id_], "settled": word, "changed_ms": now_ms}
+            before = rows[id_]
+            rows[id_] = {
+                **before,
+                "settled": word,
+                "changed_ms": now_ms,
+                "rev": before["rev"] + 1,
+            }
             acts.append(_act_row(id_, word, rows[id_]["state"], now_ms))
     if acts:
         await connection.execute(schema.alert_act.insert(), acts)
-    changed = [{**row, "tick_no": tick_no} for id_, row in rows.items()]
+    changed = [{**row, "feed": feed} for row in rows.values()]
+    folded: set[bytes] = set()
     if changed:
         await connection.execute(upsert(connection.dialect.name, schema.alert), changed)
+        folded = await refold(connection, {row["unit"] for row in changed}, feed)
     # A tick is one change to an alert: what began and ended in one backlog is told as what it is now.
-    return set(rows), [(id_, _change(before, rows[id_])) for id_, before in befores.items()]
+    return set(rows) | folded, [
+        (id_, _change(before, rows[id_])) for id_, before in befores.items()
+    ]
 
 
 def _change(before: dict[str, Any] | None, after: dict[str, Any]) -> Change:
@@ -356,10 +374,15 @@ def _moved(row: dict[str, Any] | None, finding: Finding, now_ms: int) -> dict[st
             "begun_ms": finding.received_ms if finding.received_ms is not None else now_ms,
             "changed_ms": now_ms,
             "last_n": finding.n,
+            "rev": 1,
             "owner": None,
+            "seen_by": None,
             "until_ms": None,
             "proposed_by": None,
             "outcome": None,
+            "under": None,
+            "folded": 0,
+            "chatter_ms": None,
         }
     state = State(row["state"])
     after = move(finding.code, state, opening.event, cleared=row["cleared"])
@@ -374,6 +397,8 @@ def _moved(row: dict[str, Any] | None, finding: Finding, now_ms: int) -> dict[st
         "count": row["count"] + (not cleared),
         "changed_ms": now_ms,
         "last_n": max(row["last_n"], finding.n),
+        "rev": row["rev"] + 1,
+        "seen_by": None if after is State.UNACKED else row["seen_by"],
     }
 
 

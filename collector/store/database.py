@@ -4,7 +4,7 @@ Law: a write is a whole transaction; readers never wait for it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -25,7 +25,8 @@ from collector.store import (
     schema,
 )
 from collector.store.commit import Committed, write_tick
-from collector.store.dialect import is_memory, migrate, open_engine
+from collector.store.dialect import is_memory, migrate, open_engine, version_of
+from collector.store.feed import next_feed, touch_unit
 from wire.envelope import Key, kid_of
 from wire.topics import is_unit_id
 
@@ -58,6 +59,7 @@ class Store:
         self._writer = open_engine(url, is_writer=True)
         self._readers = self._writer if is_memory(url) else open_engine(url, is_writer=False)
         self._lock = asyncio.Lock()
+        self._hearers: list[Callable[[], object]] = []
 
     @classmethod
     async def open(cls, url: str, *, at: Callable[[str], None] = _no_kill) -> Self:
@@ -99,6 +101,28 @@ class Store:
         async with self._lock, self._writer.begin() as connection:
             yield connection
             self._at("commit")
+        for hear in self._hearers:
+            hear()
+
+    def on_commit(self, hear: Callable[[], object]) -> None:
+        """`hear` is called after each commit of this process, at once; it must be quick and never fail."""
+        self._hearers.append(hear)
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+        """A question whose answer changes with every commit of any process; it costs next to nothing."""
+        if self._readers is self._writer:  # memory: nobody else writes, and `on_commit` tells of us
+
+            async def never() -> int:
+                return 0
+
+            yield never
+            return
+        connection = await self._readers.raw_connection()
+        try:
+            yield lambda: version_of(connection.driver_connection)
+        finally:
+            connection.close()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -206,8 +230,12 @@ class Store:
                 update(key)
                 .where(key.c.kid == kid, key.c.revoked_ms.is_(None))
                 .values(revoked_ms=now_ms)
+                .returning(key.c.unit_no)
             )
-            return result.rowcount == 1
+            number = result.scalar_one_or_none()
+            if number is not None:
+                await touch_unit(connection, number)
+            return number is not None
 
     async def import_rules(self, *, zones: str, routes: str, thresholds: str, now_ms: int) -> int:
         """A new version of the rules, valid from now on; its number. The caller has read and checked the texts."""
@@ -255,6 +283,7 @@ class Store:
                     limit_ms=journey.limit_ms,
                 )
             )
+            await touch_unit(connection, number)
         return True
 
     async def journeys(self) -> tuple[JourneyRow, ...]:
@@ -274,7 +303,7 @@ async def insert_unit(connection: AsyncConnection, unit_id: str, now_ms: int) ->
     try:
         result = await connection.execute(
             schema.unit.insert()
-            .values(unit_id=unit_id, enrolled_ms=now_ms)
+            .values(unit_id=unit_id, enrolled_ms=now_ms, feed=await next_feed(connection))
             .returning(schema.unit.c.number)
         )
     except IntegrityError as error:

@@ -90,6 +90,12 @@ def upsert(connection_dialect: str, table: Table) -> Insert:
     return replaced
 
 
+async def version_of(driver: Any) -> int:  # noqa: ANN401 - the driver's own connection
+    """A number that changes with every commit of another connection, in any process."""
+    (row,) = await driver.execute_fetchall("PRAGMA data_version")
+    return int(row[0])
+
+
 def _prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
     connection.isolation_level = None  # SQLAlchemy says BEGIN, not the driver
     cursor = connection.cursor()

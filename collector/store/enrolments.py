@@ -16,6 +16,7 @@ from collector.enrol.certificates import Csr
 from collector.enrol.judging import is_open, judge_enrolment, judge_renewal, may_decide
 from collector.store import schema
 from collector.store.database import insert_unit
+from collector.store.feed import touch_unit
 from wire.enrol import Request
 from wire.envelope import Key
 
@@ -232,6 +233,7 @@ async def revoke(
     if first is None:
         return RevokeAsked(kids=kids)
     await connection.execute(update(key).where(key.c.kid.in_(kids)).values(revoked_ms=now_ms))
+    await touch_unit(connection, keys[0].unit_no)
     return Revoked(kids=kids)
 
 
@@ -357,6 +359,7 @@ async def _let_in(connection: AsyncConnection, row: Row[Any], now_ms: int) -> in
             kid=row.kid, unit_no=unit_no, public_key=row.public_key, added_ms=now_ms
         )
     )
+    await touch_unit(connection, int(unit_no))
     return int(unit_no)
 
 

@@ -49,7 +49,25 @@ unit = Table(
     Column("number", _Number, primary_key=True, autoincrement=True),
     _text("unit_id"),
     _big("enrolled_ms"),
+    Column("feed", BigInteger, nullable=False, server_default="0"),  # enrolled, moved, renamed then
     UniqueConstraint("unit_id"),
+    Index("unit_by_feed", "feed"),
+)
+
+unit_left = Table(  # scopes that a unit was in: whoever watches one is told that it is gone
+    "unit_left",
+    metadata,
+    _unit_no(primary_key=True),
+    Column("scope", Text, primary_key=True),
+    _big("feed"),
+    Index("unit_left_by_feed", "feed"),
+)
+
+feed = Table(  # one row: the number of the newest transaction that changed what people see
+    "feed",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    _big("number"),
 )
 
 unit_key = Table(
@@ -272,8 +290,8 @@ unit_now = Table(
     _big("course_cdeg", nullable=True),
     _big("flags", nullable=True),
     _big("owes"),  # batches that the unit's last hello held and that are not settled
-    _big("tick_no"),  # the feed: rows that changed since a tick
-    Index("unit_now_by_tick", "tick_no"),
+    _big("feed"),  # rows that changed since such a number: one indexed query
+    Index("unit_now_by_feed", "feed"),
 )
 
 finding = Table(
@@ -319,12 +337,18 @@ alert = Table(  # where an alert's life stands (DETECTION section 9); its findin
     _big("begun_ms"),  # received
     _big("changed_ms"),
     _big("last_n"),
-    _big("tick_no"),
+    _big("feed"),
+    Column("rev", BigInteger, nullable=False, server_default="1"),  # one more with every change
     _text("owner", nullable=True),  # whose hands it is in
+    _text("seen_by", nullable=True),  # who has acknowledged it as it stands
     _big("until_ms", nullable=True),  # when a rest or a proposal is over
     _text("proposed_by", nullable=True),
     _text("outcome", nullable=True),
-    Index("alert_by_tick", "tick_no"),
+    _bytes("under", nullable=True),  # the alert under which it is folded
+    Column("folded", BigInteger, nullable=False, server_default="0"),  # that stand under it
+    _big("chatter_ms", nullable=True),  # the newest change of a key that goes on and off
+    Index("alert_by_feed", "feed"),
+    Index("alert_by_state", "state", "unit"),
     Index("alert_by_unit", "unit", "at_ms"),
     Index("alert_by_until", "until_ms"),
 )

@@ -1,6 +1,6 @@
 """The load of a desk from the history of its alerts (DETECTION section 9, Metrics)."""
 
-from collector.alarm_load import WINDOW_MS, Load, Moved, load_of
+from collector.alarm_load import WINDOW_MS, Load, Moved, is_flooded, load_of
 
 BEGIN_MS = 1_795_330_000_000
 MINUTE_MS = 60_000
@@ -45,6 +45,18 @@ def test_eleven_in_ten_minutes_are_a_flood_until_fewer_than_five_are_left() -> N
     # it began with the eleventh at minute 5 and ended when the seventh of eleven left the window, at minute 13
     assert found.in_flood_percent == round(100 * 8 / 120, 1)
     assert load(*(moved(n * 0.5) for n in range(10))).floods == 0
+
+
+def test_whether_it_is_flooded_now_agrees_with_the_time_in_flood() -> None:
+    minute_ms = 60_000
+    eleven = [n * minute_ms // 2 for n in range(11)]
+    assert not is_flooded(eleven[:10], eleven[9])
+    assert is_flooded(eleven, eleven[10])
+    over_ms = eleven[-5] + WINDOW_MS  # then four are left
+    assert is_flooded(eleven, over_ms - 1)
+    assert not is_flooded(eleven, over_ms + 1)
+    assert not is_flooded([*eleven, over_ms + minute_ms], over_ms + minute_ms)
+    assert not is_flooded([], 0)
 
 
 def test_a_key_that_flaps_chatters() -> None:
