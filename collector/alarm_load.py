@@ -48,11 +48,14 @@ class Load:
     stale: int
     by_priority_percent: Mapping[str, float]
     to_ack_s: Mapping[str, tuple[float, float]]  # p50, p95 by priority
+    to_dispatch_s: Mapping[str, tuple[float, float]]  # from the first sound to the first crew sent
+    vehicle_hours: int  # in which units sealed something
+    per_1000_vehicle_hours: float | None  # annunciated; None: no vehicle has said anything
     precision_percent: Mapping[str, float]  # by code, of those with an outcome
     outcomes: Mapping[str, int]
 
 
-def load_of(moves: Sequence[Moved], *, begin_ms: int, end_ms: int) -> Load:
+def load_of(moves: Sequence[Moved], *, begin_ms: int, end_ms: int, vehicle_hours: int = 0) -> Load:
     """The load between two times. `moves` in order of time, from before `begin_ms` too where alerts are older."""
     within = [one for one in moves if begin_ms <= one.at_ms < end_ms]
     sounded = [one for one in within if one.act in SOUNDS and one.state == State.UNACKED.value]
@@ -78,6 +81,11 @@ def load_of(moves: Sequence[Moved], *, begin_ms: int, end_ms: int) -> Load:
             name: _percent(priorities[name], len(sounded)) for name in ("P1", "P2", "P3")
         },
         to_ack_s=_to_ack(within),
+        to_dispatch_s=_to_dispatch(moves, begin_ms),
+        vehicle_hours=vehicle_hours,
+        per_1000_vehicle_hours=(
+            round(1_000 * len(sounded) / vehicle_hours, 2) if vehicle_hours else None
+        ),
         precision_percent=_precision(outcomes.values()),
         outcomes=dict(sorted(Counter(word for _, word in outcomes.values() if word).items())),
     )
@@ -161,6 +169,24 @@ def _to_ack(moves: Iterable[Moved]) -> dict[str, tuple[float, float]]:
             waiting.setdefault(one.alert, one.at_ms)
         elif one.act == Event.ACK.value and one.alert in waiting:
             took[one.priority].append(one.at_ms - waiting.pop(one.alert))
+    return {
+        priority: (_quantile(times, 0.5), _quantile(times, 0.95))
+        for priority, times in sorted(took.items())
+    }
+
+
+def _to_dispatch(moves: Iterable[Moved], begin_ms: int) -> dict[str, tuple[float, float]]:
+    """From the first sound of an alert to the first crew that was sent for it, of those sent since `begin_ms`."""
+    raised: dict[bytes, int] = {}
+    took: dict[str, list[int]] = defaultdict(list)
+    sent: set[bytes] = set()
+    for one in moves:
+        if one.act in SOUNDS and one.state == State.UNACKED.value:
+            raised.setdefault(one.alert, one.at_ms)
+        elif one.act == "dispatch" and one.alert in raised and one.alert not in sent:
+            sent.add(one.alert)
+            if one.at_ms >= begin_ms:
+                took[one.priority].append(one.at_ms - raised[one.alert])
     return {
         priority: (_quantile(times, 0.5), _quantile(times, 0.95))
         for priority, times in sorted(took.items())

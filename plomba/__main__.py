@@ -13,6 +13,7 @@ from plomba import (
     alert_notify,
     alert_show,
     bench,
+    case,
     collector,
     detect,
     devices_nmea,
@@ -87,6 +88,22 @@ for _name, _act in (
     ("load", alert_act.load),
 ):
     _alert.command(_name)(_act)
+
+_case = _group("case", "What people make of alerts: assigned, dispatched, resolved, reviewed.")
+for _name, _do in (
+    ("list", case.list_cases),
+    ("show", case.show),
+    ("open", case.open_case),
+    ("join", case.join),
+    ("assign", case.assign),
+    ("dispatch", case.dispatch),
+    ("recall", case.recall),
+    ("arrive", case.arrive),
+    ("resolve", case.resolve),
+    ("review", case.review),
+    ("reopen", case.reopen),
+):
+    _case.command(_name)(_do)
 
 _zone = _group("zone", "Zones as GeoJSON.")
 _zone.command("import")(zone.import_zones)

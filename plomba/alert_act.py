@@ -243,11 +243,12 @@ def load(
     back_ms = span_ms(since)
 
     async def read(store: "Store", now_ms: int) -> Load:
-        from collector.store import alert_acts
+        from collector.store import alert_acts, incidents
 
         async with store.read() as connection:
             moves = await alert_acts.moves_since(connection, now_ms - back_ms)
-        return load_of(moves, begin_ms=now_ms - back_ms, end_ms=now_ms)
+            hours = await incidents.vehicle_hours(connection, now_ms - back_ms, now_ms)
+        return load_of(moves, begin_ms=now_ms - back_ms, end_ms=now_ms, vehicle_hours=hours)
 
     found = asdict(write_store(data_dir, read))
     if as_json:
@@ -273,7 +274,7 @@ def _do(
     from collector.alerts import Act, NotMoved
 
     rest_ms = span_ms(for_) if for_ else None
-    by, is_supervisor = actor(), _is_supervisor()
+    by, may_second = actor(), is_supervisor()
 
     async def write(store: "Store", now_ms: int) -> "Acted | NotMoved | int | None":
         from collector.store import alert_acts
@@ -285,7 +286,7 @@ def _do(
             done = Act(
                 event=event,
                 by=by,
-                is_supervisor=is_supervisor,
+                is_supervisor=may_second,
                 reason=reason,
                 outcome=outcome,
                 until_ms=None if rest_ms is None else now_ms + rest_ms,
@@ -343,7 +344,7 @@ def stamp(t_ms: int) -> str:
     return f"{datetime.fromtimestamp(t_ms // 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _is_supervisor() -> bool:
+def is_supervisor() -> bool:
     """Root, and who is in the group `plomba-supervisor`."""
     import grp
     import os

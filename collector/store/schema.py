@@ -369,6 +369,46 @@ alert_act = Table(  # every move of an alert: by whom ("" is a detector or time)
     Index("alert_act_by_time", "at_ms"),
 )
 
+incident = Table(  # a case: what people make of one alert or several (DETECTION section 9)
+    "incident",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _text("state"),
+    _big("version"),  # how often it moved
+    _big("opened_ms"),
+    _text("opened_by"),
+    _big("changed_ms"),
+    _text("assignee", nullable=True),
+    _text("crew", nullable=True),
+    _text("outcome", nullable=True),
+    _text("resolved_by", nullable=True),
+    Index("incident_by_change", "changed_ms"),
+)
+
+incident_alert = Table(
+    "incident_alert",
+    metadata,
+    Column("alert_id", LargeBinary, primary_key=True),  # one case at most
+    _big("incident"),
+    _big("joined_ms"),
+    Index("incident_alert_by_incident", "incident"),
+)
+
+incident_act = Table(  # every move of a case: who, when, why
+    "incident_act",
+    metadata,
+    Column("incident", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    _big("at_ms"),
+    _text("act"),
+    _text("state"),  # after it
+    _text("who"),
+    _text("why"),
+    _text("whom"),
+    _text("outcome", nullable=True),
+    _bytes("alert_id", nullable=True),  # which came to the case by this
+)
+
 notification = (
     Table(  # messages about alerts that are to go out: waiting, sending, sent, dead, moot
         "notification",

@@ -6,6 +6,7 @@ Law: nothing on the page is written by hand, so that it cannot be older than the
 from collections.abc import Iterator
 
 from collector.alerts import LIFE, LIFE_LATCHED, Event, State, move
+from collector.cases import LIFE as CASE_LIFE, CaseEvent, CaseState
 from collector.texts.alerts import CODES, MINUTES, entry
 from collector.texts.catalogue import text
 
@@ -24,7 +25,7 @@ def _lines() -> Iterator[str]:
     yield from (
         "# Alerts",
         "",
-        f"Drawn by `{COMMAND}` from `collector/texts` and `collector/alerts.py`; a test holds it fresh.",
+        f"Drawn by `{COMMAND}` from `collector/texts`, `collector/alerts.py` and `collector/cases.py`; a test holds it fresh.",
         "",
         f"Answer within: {minutes}. L: latched, closed by two persons. `P3 > P2`: may worsen to.",
         f"One alert with its sentence, its findings and its history: `plomba alert show ID --lang {'|'.join(TITLES)}`.",
@@ -34,6 +35,8 @@ def _lines() -> Iterator[str]:
         yield from _catalogue(language)
     yield from ("", "## The life of an alert", "")
     yield from _life()
+    yield from ("", "## The life of a case", "")
+    yield from _case_life()
 
 
 def _catalogue(language: str) -> Iterator[str]:
@@ -62,6 +65,22 @@ def _life() -> Iterator[str]:
     for state in State:
         words = (text(f"state.{state.value}", language) for language in TITLES)
         yield f"| {state.value} | {' | '.join(words)} |"
+
+
+def _case_life() -> Iterator[str]:
+    yield "What people make of one alert or several. An empty cell: refused. A supervisor reviews, another person than the one who resolved."
+    yield ""
+    yield f"| state | {' | '.join(event.value for event in CaseEvent)} |"
+    yield f"|---{'|---' * len(CaseEvent)}|"
+    for state, row in CASE_LIFE.items():
+        cells = (row[event].value if event in row else "" for event in CaseEvent)
+        yield f"| {state.value} | {' | '.join(cells)} |"
+    yield ""
+    yield "| state | en | ru | uz |"
+    yield "|---|---|---|---|"
+    for case in CaseState:
+        words = (text(f"case.{case.value}", language) for language in TITLES)
+        yield f"| {case.value} | {' | '.join(words)} |"
 
 
 def _cell(
