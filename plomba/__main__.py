@@ -20,6 +20,7 @@ from plomba import (
     devices_seal,
     devices_tags,
     doctor,
+    journey,
     order,
     route,
     rule,
@@ -28,6 +29,7 @@ from plomba import (
     unit_config,
     unit_enrol,
     unit_gap,
+    unit_road,
     wire,
     zone,
 )
@@ -67,6 +69,12 @@ _unit.command("order-withdraw")(order.withdraw)
 _unit.command("config")(unit_config.config)
 _unit.command("gap-close")(unit_gap.gap_close)
 unit_enrol.mount(_unit)
+unit_road.mount(_unit)
+
+_journey = _group("journey", "What units are on, and the numbers by which an officer finds them.")
+_journey.command("add")(journey.add)
+_journey.command("list")(journey.list_journeys)
+_journey.command("import")(journey.import_journeys)
 
 _alert = _group("alert", "What is wrong.")
 _alert.command("list")(alert.list_alerts)

@@ -232,3 +232,6 @@ class JourneyRow:
     tags: tuple[str, ...] = ()
     route: str | None = None
     limit_ms: int | None = None
+    tractor: str = ""  # plates in their normal form
+    trailer: str = ""
+    containers: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from collector.alerts import State, move, opening_of
 from collector.detect import Finding, Level, Phase
 from collector.ingest import Arrival
 from collector.notify import Change
-from collector.store import TickWrite, UnitWrite, notifications, schema
+from collector.store import TickWrite, UnitWrite, names, notifications, schema
 from collector.store.alert_acts import run_out_all
 from collector.store.dialect import insert, upsert
 from collector.store.feed import next_feed
@@ -55,6 +55,7 @@ async def write_tick(connection: AsyncConnection, tick: TickWrite, at: At) -> Co
     at("orders")
     known = [finding for finding in tick.findings if finding.unit not in lost]
     fresh = await _write_findings(connection, known, tick_no)
+    await names.put_heard(connection, {unit.unit_id: unit.unit_no for unit in units}, fresh)
     at("findings")
     settled = [(id_, word) for unit_id, id_, word in tick.settled if unit_id not in lost]
     changed, changes = await _write_alerts(connection, fresh, settled, tick.now_ms, feed_no)

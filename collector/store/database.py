@@ -22,6 +22,7 @@ from collector.store import (
     TickWrite,
     UnitLoad,
     loads,
+    names,
     schema,
 )
 from collector.store.commit import Committed, write_tick
@@ -266,25 +267,34 @@ class Store:
 
     async def add_journey(self, journey: JourneyRow) -> bool:
         """What a unit is on from `since_ms` on; False if there is no such unit."""
+        return await self.add_journeys([journey]) == 0
+
+    async def add_journeys(self, journeys: Sequence[JourneyRow]) -> int:
+        """All of them in one transaction; else none, and which one, from 1 on, is of a unit that is not enrolled."""
         async with self.write() as connection:
-            number = await _number_of(connection, journey.unit_id)
+            numbers = [await number_of(connection, journey.unit_id) for journey in journeys]
+            if None in numbers:
+                return numbers.index(None) + 1
+            for number, journey in zip(numbers, journeys, strict=True):
+                assert number is not None
+                await _insert_journey(connection, number, journey)
+                await touch_unit(connection, number)
+        return 0
+
+    async def set_plate(self, unit_id: str, plate: str, *, now_ms: int) -> bool:
+        """Into which vehicle a unit is built; empty: none. False if there is no such unit."""
+        async with self.write() as connection:
+            number = await number_of(connection, unit_id)
             if number is None:
                 return False
-            await connection.execute(
-                schema.journey.insert().values(
-                    id=journey.id,
-                    unit_no=number,
-                    since_ms=journey.since_ms,
-                    state=journey.state,
-                    sealed=journey.sealed,
-                    seals=msgpack.packb(journey.seals),
-                    tags=msgpack.packb(journey.tags),
-                    route=journey.route,
-                    limit_ms=journey.limit_ms,
-                )
-            )
+            await names.put_plate(connection, number, plate, now_ms)
             await touch_unit(connection, number)
         return True
+
+    async def number_of(self, unit_id: str) -> int | None:
+        """A unit's number; None if it is not enrolled."""
+        async with self.read() as connection:
+            return await number_of(connection, unit_id)
 
     async def journeys(self) -> tuple[JourneyRow, ...]:
         """All journeys, by unit and time."""
@@ -296,6 +306,28 @@ class Store:
         )
         async with self.read() as connection:
             return tuple(_journey(row) for row in await connection.execute(statement))
+
+
+async def _insert_journey(connection: AsyncConnection, number: int, journey: JourneyRow) -> None:
+    written = await connection.execute(
+        schema.journey.insert()
+        .values(
+            id=journey.id,
+            unit_no=number,
+            since_ms=journey.since_ms,
+            state=journey.state,
+            sealed=journey.sealed,
+            seals=msgpack.packb(journey.seals),
+            tags=msgpack.packb(journey.tags),
+            route=journey.route,
+            limit_ms=journey.limit_ms,
+            tractor=journey.tractor,
+            trailer=journey.trailer,
+            containers=msgpack.packb(journey.containers),
+        )
+        .returning(schema.journey.c.number)
+    )
+    await names.put_journey(connection, number, int(written.scalar_one()), journey)
 
 
 async def insert_unit(connection: AsyncConnection, unit_id: str, now_ms: int) -> int:
@@ -312,6 +344,7 @@ async def insert_unit(connection: AsyncConnection, unit_id: str, now_ms: int) ->
     await connection.execute(
         schema.unit_head.insert().values(unit_no=number, rev=0, chain_id=b"", batch_no=-1, head=b"")
     )
+    await names.put_unit(connection, number, unit_id, now_ms)
     return number
 
 
@@ -335,7 +368,7 @@ async def _exists(connection: AsyncConnection, condition: Any) -> bool:  # noqa:
     return int(found.scalar_one()) > 0
 
 
-async def _number_of(connection: AsyncConnection, unit_id: str) -> int | None:
+async def number_of(connection: AsyncConnection, unit_id: str) -> int | None:
     found = await connection.execute(
         select(schema.unit.c.number).where(schema.unit.c.unit_id == unit_id)
     )
@@ -353,4 +386,7 @@ def _journey(row: Any) -> JourneyRow:  # noqa: ANN401 - a row of a join
         tags=tuple(msgpack.unpackb(row.tags)),
         route=row.route,
         limit_ms=row.limit_ms,
+        tractor=row.tractor,
+        trailer=row.trailer,
+        containers=() if row.containers is None else tuple(msgpack.unpackb(row.containers)),
     )

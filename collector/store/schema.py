@@ -476,6 +476,9 @@ journey = Table(
     _bytes("tags"),
     _text("route", nullable=True),
     _big("limit_ms", nullable=True),
+    Column("tractor", Text, nullable=False, server_default=""),  # plates
+    Column("trailer", Text, nullable=False, server_default=""),
+    _bytes("containers", nullable=True),  # MessagePack of [text ..]; None: none
     Index("journey_by_unit", "unit_no", "since_ms"),
 )
 
@@ -566,4 +569,46 @@ gap_close = Table(  # supervisors' acts: what is missing will not come (WIRE sec
     _text("outcome", nullable=True),  # closed, noted, not_missing; None: no tick has taken it yet
     _big("tick_no", nullable=True),
     Index("gap_close_open", "outcome"),
+)
+
+known_as = Table(  # numbers under which a truck is found, each in the one form of `ids.key_of`
+    "known_as",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    _unit_no(primary_key=True),
+    Column("journey_no", BigInteger, primary_key=True, autoincrement=False),  # 0: of the unit
+    _text("shown"),
+    _big("since_ms"),
+    Index("known_as_by_unit", "unit_no", "kind"),
+)
+
+stop_order = Table(  # whoever meets this truck stops it
+    "stop_order",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _unit_no(),
+    _big("at_ms"),
+    _text("who"),
+    _text("why"),
+    _big("lifted_ms", nullable=True),
+    _text("lifted_by", nullable=True),
+    _text("lifted_why", nullable=True),
+    Index("stop_order_by_unit", "unit_no"),
+)
+
+officer_report = Table(  # an officer has looked at the seal
+    "officer_report",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _text("key"),
+    _text("who"),
+    _unit_no(),
+    _text("journey"),
+    Column("matches", Boolean, nullable=False),
+    _text("seen"),  # the colour on the officer's screen
+    _big("made_ms"),
+    _big("at_ms"),
+    UniqueConstraint("who", "key"),
+    Index("officer_report_by_unit", "unit_no", "number"),
 )
