@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from collector.alerts import NotMoved
 from collector.cases import CaseAct, CaseEvent, CaseMoved, CaseStand, CaseState, decide
 from collector.store import alert_acts, schema
+from collector.store.feed import next_feed
 
 ALERTS_MAX = 200  # of one case: more is no incident but a rule that is wrong
 OPEN, JOIN = "open", "join"  # acts that the life does not know: they have no state before
@@ -215,27 +216,25 @@ async def _tell_alerts(
     now_ms: int,
 ) -> None:
     """The case's move in the history of each of its alerts: times to dispatch and precision are reckoned from there."""
-    alert = schema.alert
+    alert, feed = schema.alert, await next_feed(connection)
+    changed: dict[str, object] = {"changed_ms": now_ms, "rev": alert.c.rev + 1, "feed": feed}
+    if done.event is CaseEvent.RESOLVE:
+        changed["outcome"] = moved.outcome
+    if done.event is CaseEvent.ASSIGN:
+        changed["owner"] = moved.assignee
     for id_ in alerts:
-        state = (
-            await connection.execute(select(alert.c.state).where(alert.c.id == id_))
-        ).scalar_one()
-        resolved = done.event is CaseEvent.RESOLVE
-        if resolved:
-            await connection.execute(
-                update(alert)
-                .where(alert.c.id == id_)
-                .values(outcome=moved.outcome, changed_ms=now_ms)
-            )
+        found = await connection.execute(
+            update(alert).where(alert.c.id == id_).values(**changed).returning(alert.c.state)
+        )
         await alert_acts.note(
             connection,
             id_,
             done.event.value,
-            state,
+            found.scalar_one(),
             now_ms,
             who=done.by,
             why=done.reason or done.whom,
-            outcome=moved.outcome if resolved else None,
+            outcome=moved.outcome if done.event is CaseEvent.RESOLVE else None,
         )
 
 

@@ -93,6 +93,11 @@ def test_a_case_from_the_alert_to_the_review(data: Path, monkeypatch: pytest.Mon
         *("raise", "case", "assign", "dispatch", "arrive", "resolve", "review"),
     ]
     assert {row["state"] for row in history} == {"UNACKED"}, "seen is another fact"
+    owners = [
+        json.loads(line)["owner"]
+        for line in run(data, "alert", "show", second, "--json").splitlines()
+    ]
+    assert owners == ["op-07"]
     load = json.loads(run(data, "alert", "load", "--since", "365d", "--json"))
     assert load["outcomes"] == {"FALSE": 2}
     assert "P1" in load["to_dispatch_s"]
