@@ -9,15 +9,16 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import msgpack
 
 from wire import Refused
-from wire.batch import Header, head_of, inflate, read_payload
-from wire.columns import Body, decode_body
-from wire.envelope import Aad, open_envelope
+from wire.batch import Header, head_of, inflate, make_payload, read_payload
+from wire.columns import Body, decode_body, encode_body
+from wire.envelope import Aad, open_envelope, seal
+from wire.records import FixRecord
 
 
 class NoBatchError(Exception):
@@ -34,6 +35,7 @@ class Held:
     head: bytes
     first_seq: int
     count: int
+    sealed_ms: int
     envelope: bytes
 
     @property
@@ -174,6 +176,7 @@ def held_of(unit: str, envelope: bytes) -> Held:
         head=head_of(payload),
         first_seq=header.first_seq,
         count=header.count,
+        sealed_ms=header.sealed_ms,
         envelope=envelope,
     )
 
@@ -190,6 +193,32 @@ def body_of(envelope: bytes) -> Body:
     if isinstance(body, Refused):
         raise NoBatchError(body.detail)
     return body
+
+
+def positions_alone(envelope: bytes) -> int:
+    """Bytes that the batch would have if it held its positions and no event; 0 if it holds none."""
+    header, _ = _header(envelope)
+    columns = body_of(envelope).fixes
+    if not len(columns):
+        return 0
+    names = [one.name for one in fields(FixRecord)]
+    rows = zip(*(getattr(columns, name) for name in names), strict=True)
+    fixes = [FixRecord(**dict(zip(names, row, strict=True))) for row in rows]
+    payload = make_payload(
+        unit_id=header.unit_id,
+        chain_id=header.chain_id,
+        boot_no=header.boot_no,
+        batch_no=header.batch_no,
+        prev=header.prev,
+        first_seq=header.first_seq,
+        count=len(columns),
+        sealed_ms=header.sealed_ms,
+        sealed_mono_ms=header.sealed_mono_ms,
+        time_quality=header.time_quality,
+        seen=header.seen,
+        raw_body=encode_body(header.first_seq, fixes),
+    )
+    return len(seal(payload, Aad.BATCH, bytes(8), lambda _said: bytes(64)))
 
 
 @contextmanager

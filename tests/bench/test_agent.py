@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from bench import agent
-from bench.agent import Mark, Measured
+from bench.accounts import positions_alone
+from bench.agent_figures import Figure, Mark, Measured, Sealed, lines_of_figures, report_of
 from bench.process import Seen, look
 from bench.tap import Tap
+from firmware_sim.scenario import Scenario, read_scenario
+from plomba import bench as command
+from tests.bench.test_accounts import GENESIS, SECOND, batch, fix, refusal
 
 SEEN = Seen(
     rss_kib=44 * 1024,
@@ -22,47 +26,125 @@ SEEN = Seen(
 )
 
 
-def marks() -> list[Mark]:
-    """An hour: 1,000 s live, 600 s without link, 10 s of draining, the rest live."""
-    made = []
-    for mono_s, cpu_s, written, air in (
-        (0.0, 1.0, 0, 0),
-        (1_000.0, 11.0, 500_000, 50_000),
-        (1_600.0, 16.0, 590_000, 50_000),
-        (1_610.0, 17.0, 600_000, 90_000),
-        (3_600.0, 37.0, 1_500_000, 190_000),
-    ):
+AT_S = {  # an hour, and a minute of cuts: seconds, processor, written, air
+    "begin": (0.0, 1.0, 0, 0),
+    "cut": (1_000.0, 11.0, 500_000, 50_000),
+    "mended": (1_600.0, 16.0, 590_000, 50_000),
+    "drained": (1_610.0, 17.0, 600_000, 90_000),
+    "end": (3_600.0, 37.0, 1_600_000, 199_450),
+    "cuts_end": (3_660.0, 38.0, 2_600_000, 300_000),
+}
+
+
+def marks() -> dict[str, Mark]:
+    made = {}
+    for name, (mono_s, cpu_s, written, air) in AT_S.items():
         seen = replace(SEEN, cpu_s=cpu_s, written_bytes=written)
-        made.append(Mark(mono_s=mono_s, unix_ms=0, process=seen, air_bytes=air))
+        made[name] = Mark(mono_s=mono_s, unix_ms=round(mono_s * 1_000), process=seen, air_bytes=air)
     return made
 
 
-def test_each_figure_stands_beside_its_target() -> None:
-    measured = Measured(
+def sealed(first_s: int, count: int) -> Sealed:
+    """A batch of a position a second, sealed at its last."""
+    times_ms = tuple(range(first_s * 1_000, (first_s + count) * 1_000, 1_000))
+    return Sealed(
+        sealed_ms=times_ms[-1] + 1,
+        times_ms=times_ms,
+        events=1,
+        tag_events=int(first_s == 0),
+        envelope_bytes=7 * count,
+        positions_bytes=6 * count,
+    )
+
+
+def measured() -> Measured:
+    return Measured(
         start_s={"first_batch_committed": 0.8, "fix_kept": 2.0, "fix_stored": 2.5},
         marks=marks(),
         ropes=[{"acked_ms": float(n), "published_ms": 2.0 * n} for n in range(1, 101)],
-        positions=[1_000, 600, 10, 1_990],
-        offline=[(420, 60)] * 10,
+        batches=[sealed(first_s, 20) for first_s in range(0, 3_660, 20)],
         term_s=0.2,
     )
-    report = agent._report(measured, 3_600, {"p50": 1.0, "p99": 10.0}, (0.05, 0.02))
-    figures = report["figures"]
+
+
+def report() -> dict[str, object]:
+    return report_of(measured(), 3_600, {"p50": 1.0, "p99": 10.0}, (0.05, 0.02))
+
+
+def found(name: str) -> object:
+    figures = report()["figures"]
     assert isinstance(figures, dict)
-    found = {name: figure["found"] for name, figure in figures.items()}
-    assert found["cpu_percent_of_a_core"] == 1.0
-    assert found["written_bytes_a_position_live"] == 500.0
-    assert found["written_bytes_a_position_without_link"] == 150.0
-    assert found["signed_bytes_a_position_without_link"] == 7.0
-    assert found["air_kb_an_hour_live"] == 180.0
-    assert found["event_committed_and_acknowledged_ms_p99"] == 99.0
-    assert found["event_published_ms_p95"] == 190.0
-    assert report["missed"] == ["event_committed_and_acknowledged_ms_p99", "event_published_ms_p95"]
+    return figures[name]["found"]
+
+
+def test_each_figure_stands_beside_its_goal_and_what_is_missed_beside_its_obstacle() -> None:
+    assert found("cpu_percent_of_a_core") == 1.0
+    assert found("signed_bytes_a_position_without_link") == 7.0
+    assert found("air_kb_an_hour_live") == pytest.approx(192, abs=0.1)
+    assert found("event_committed_and_acknowledged_ms_p99") == 99.0
+    assert found("event_published_ms_p95") == 190.0
+    missed = report()["missed"]
+    assert isinstance(missed, dict)
+    assert list(missed) == [
+        "air_kb_an_hour_live",
+        "event_committed_and_acknowledged_ms_p99",
+        "event_published_ms_p95",
+    ]
+    assert missed["event_committed_and_acknowledged_ms_p99"]["most"] == 60.0
+    assert "segments" in missed["air_kb_an_hour_live"]["obstacle"]
+
+
+def test_what_the_cuts_write_is_a_figure_of_its_own_and_in_no_other() -> None:
+    assert found("written_bytes_a_position") == pytest.approx(1_600_000 / 3_600, abs=0.1)
+    assert found("written_bytes_a_position_live") == pytest.approx(1_500_000 / 2_990, abs=0.1)
+    assert found("written_bytes_a_position_without_link") == 150.0
+    assert found("written_bytes_an_urgent_event") == 10_000.0
+    missed = report()["missed"]
+    assert isinstance(missed, dict)
+    assert "written_bytes_an_urgent_event" not in missed
+
+
+def test_people_see_the_same_figures_as_a_table() -> None:
+    lines = lines_of_figures(report())
+    (line,) = (line for line in lines if line.startswith("event_published_ms_p95"))
+    assert line.split() == ["event_published_ms_p95", "190", "100", "MISSED"]
+    (line,) = (line for line in lines if line.startswith("written_bytes_an_urgent_event"))
+    assert line.split() == ["written_bytes_an_urgent_event", "10000", "-", "-"]
+
+
+def test_every_key_of_the_report_is_explained_by_the_command() -> None:
+    told = command.agent.__doc__ or ""
+    whole = report()
+    for part in ("figures", "beside"):
+        keys = whole[part]
+        assert isinstance(keys, dict)
+        for key in keys:
+            assert key in told, key
+    assert set(whole) - {"machine", "versions", "seconds", "links"} == {
+        "figures",
+        "beside",
+        "missed",
+    }
 
 
 def test_a_figure_that_nobody_saw_is_missed_and_not_nought() -> None:
-    figure = agent.Figure(name="x", found=None, most=1)
-    assert not figure.is_met
+    assert Figure(name="x", found=None, most=1).is_met is False
+    assert Figure(name="x", found=None, most=None).is_met is None
+
+
+def test_the_world_of_the_run_is_one_that_the_simulator_plays(tmp_path: Path) -> None:
+    scenario = read_scenario(agent.scenario_of(), tmp_path)
+    assert isinstance(scenario, Scenario)
+    assert scenario.reader is not None
+    assert len(scenario.reader.tags) == 3
+    assert {event.do for event in scenario.events} == {"tag_off"}
+
+
+def test_positions_alone_are_weighed_as_the_same_batch_without_its_events() -> None:
+    with_event = batch(1, [fix(SECOND), refusal(b"frame"), fix(SECOND + 1)], 1)
+    without = batch(1, [fix(SECOND), fix(SECOND + 1)], 1)
+    assert positions_alone(with_event.envelope) == len(without.envelope)
+    assert positions_alone(batch(0, [GENESIS], 0).envelope) == 0
 
 
 def test_the_kernel_tells_of_another_process() -> None:
