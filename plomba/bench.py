@@ -102,6 +102,17 @@ def detect(
     _print(run(borders, units, loads), as_json=as_json)
 
 
+def live(
+    units: Annotated[int, typer.Option(min=1, max=100_000, help="Units in the picture.")] = 10_000,
+    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Times.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """The picture of the fleet for the browser: packed and zipped, beside the same rows as JSON (CONSOLE section 7)."""
+    from bench.live import run
+
+    _print(run(units, rounds), as_json=as_json)
+
+
 def simulator(
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Plays of 50 minutes.")] = 5,
     as_json: AsJson = False,
