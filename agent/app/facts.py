@@ -1,58 +1,42 @@
-"""The way of a fact: heard, thinned, sealed, committed, and only then acknowledged (EDGE section 1).
+"""The way of a fact: heard, thinned, sealed, handed over to be committed, and only then acknowledged (EDGE section 1).
 
-Law: sequential on purpose. The order of the chain is the order of hearing; nothing is acknowledged before it is stored.
+Law: one task hears, one commits, one follows orders, each in the order of hearing. Who hears waits for no disk; nothing is
+acknowledged or acted on before it is stored.
 """
 
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from agent import Kept, Moment, StoredBatch, Weight
+from agent import Kept, Moment, StoredBatch
 from agent.app.log import Troubles
 from agent.app.orders import Orders
 from agent.app.seen import Seen
+from agent.app.storing import Storing
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.source import Source
-from agent.outbox import Outbox, OutboxError, OutboxFullError
+from agent.outbox import Outbox, OutboxError
 from agent.recorder import OrderDone, Recorder, SealSilence, Stop
-from agent.sealer import Closing, OpenBatch, Sealer
+from agent.sealer import Closing, Sealer
 from agent.timekeeper import NtpTime, RtcTime, Timekeeper
+from agent.vitals import Limits
 from devices import Fact, Fix, SealAnswer, SealEvent, SealReport, SealSecret
-from wire.canon import decode, encode
 from wire.records import FixRecord
 
 PAUSE_MS_MAX = (
     1_000  # the longest that nobody looks at the deadlines: `link` and `state` may have moved them
 )
-STORE_AGAIN_S = 1.0
-COMMIT_ERRORS = "commit_errors"  # counted for ever: its name in the outbox's memory
-ACKS_WAITING_MAX = 1_024  # as many facts as may wait; a device repeats what was not acknowledged
+FOR_ORDERS_MAX = 1_024  # while an order waits for its commit; a seal says its state again and again
+
+USUAL = Limits()
 
 At = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingAck:
-    """A fact whose device waits until so many records are stored."""
-
-    records: int
-    source: str
-    fact: Fact
-    ack: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingMemory:
-    """What the outbox shall remember with the record that has this number."""
-
-    records: int
-    memory: Mapping[str, bytes | None]
+SealWord = SealReport | SealEvent | SealAnswer | SealSilence
 
 
 class FactWay:
-    """The one task between the ports and the outbox."""
+    """Between the ports and the outbox: `run` hears, `storing` commits, `obey` follows orders."""
 
     def __init__(
         self,
@@ -68,15 +52,25 @@ class FactWay:
         stored: Callable[[StoredBatch], None],
         troubles: Troubles,
         at: At,
+        limits: Limits = USUAL,
     ) -> None:
+        """`limits`: how long the store may be silent before what waits for it is thinned."""
         self.counters: Counter[str] = Counter()
         self.newest_fix: tuple[FixRecord, int] | None = None  # and when it was heard
-        self.committed_mono_ms: int | None = None
-        self.commit_ms_max = 0  # the longest wait for a commit
         self.seen = Seen()
-        self.turned_mono_ms = clock.mono_ms()  # when this task moved last
-        self.commit_errors_ever = _count(outbox.memory(COMMIT_ERRORS))
-        self._errors_told = self.commit_errors_ever  # as the store knows
+        self.turned_mono_ms = clock.mono_ms()  # when the task that hears moved last
+        self.obeyed_mono_ms = clock.mono_ms()  # and the one that follows orders
+        self.storing = Storing(
+            clock=clock,
+            outbox=outbox,
+            ports=ports,
+            moment=self.moment,
+            stored=stored,
+            counters=self.counters,
+            troubles=troubles,
+            late_ms=limits.writer_ms_max,
+            at=at,
+        )
         self._clock = clock
         self._inbox = inbox
         self._timekeeper = timekeeper
@@ -85,15 +79,12 @@ class FactWay:
         self._outbox = outbox
         self._ports = ports
         self._orders = orders
-        self._stored = stored
         self._troubles = troubles
-        self._at = at
         self._mono_ms = clock.mono_ms()
-        self._storing = False
         self._records_added = 0
-        self._records_done = 0  # stored, or given up with their acknowledgement
-        self._acks: deque[WaitingAck] = deque()
-        self._memories: deque[WaitingMemory] = deque()  # a few words of our own, ever
+        self._for_orders: deque[SealWord] = deque(maxlen=FOR_ORDERS_MAX)
+        self._turned = asyncio.Event()  # for the task that follows orders
+        self._is_obeying = False  # perhaps it waits for a commit
 
     def moment(self) -> Moment:
         """Now, for whoever asks."""
@@ -102,16 +93,27 @@ class FactWay:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then what was heard before is still taken."""
         while not stop.is_set():
-            heard = await self._inbox.get(self._pause_s())
-            if heard is not None:
-                await self.take(heard)
-            await self.wake()
+            if self.storing.waiting.has_room:
+                heard = await self._inbox.get(self._pause_s())
+                if heard is not None:
+                    self.hear(heard)
+            else:  # all of it evidence: the ports wait, and their devices say it again
+                await self.storing.room(PAUSE_MS_MAX / 1000)
+            self.wake()
+            await asyncio.sleep(0)  # however much there is to hear, the others have their turn
         while len(self._inbox):
             heard = await self._inbox.get(0)
             if heard is not None:
-                await self.take(heard)
+                self.hear(heard)
+        self._turned.set()
 
-    async def take(self, heard: HeardFact) -> None:
+    async def run_orders(self, stop: asyncio.Event) -> None:
+        """Until `stop`."""
+        while not stop.is_set():
+            await self._turned.wait()
+            await self.obey()
+
+    def hear(self, heard: HeardFact) -> None:
         """One fact: its records, the batches that they fill, the acknowledgement that is due."""
         self.counters["facts"] += 1
         # Facts of two ports may arrive a hair out of order; the axis of the cores never runs back.
@@ -125,28 +127,28 @@ class FactWay:
                 fact, mono_ms=heard.mono_ms, heard_mono_ms=self._began_mono_ms(heard)
             )
             if clock_kept:
-                await self._add(clock_kept)
+                self._add(clock_kept)
         if isinstance(fact, NtpTime | RtcTime):
             return
         self.seen.heard(fact, self._mono_ms)
         kept = self._recorder.take(fact, self._moment_of(self._mono_ms), heard.source)
         self._note_fix(kept)
         if heard.memory:
-            records = self._records_added + len(kept)
-            self._memories.append(WaitingMemory(records=records, memory=heard.memory))
+            self.storing.remember_with(self._records_added + len(kept), heard.memory)
         if isinstance(fact, SealReport | SealEvent) and fact.ack is not None:
-            await self._add_and_acknowledge(kept, heard.source, fact, fact.ack)
+            self._add_and_acknowledge(kept, heard.source, fact, fact.ack)
         else:
-            await self._add(kept)
+            self._add(kept)
         if isinstance(fact, SealReport | SealEvent | SealAnswer | SealSilence):
-            await self._orders.hear(fact, self)
-        self._release_acks()
+            if len(self._for_orders) == FOR_ORDERS_MAX:
+                self.counters["not_told_to_orders"] += 1
+            self._for_orders.append(fact)
 
-    async def wake(self) -> None:
-        """Deadlines of the cores."""
+    def wake(self) -> None:
+        """Deadlines of the cores; then it is the orders' turn."""
         self.turned_mono_ms = self._clock.mono_ms()
         self._mono_ms = max(self._mono_ms, self._clock.mono_ms())
-        self._recorder.pressure(self._outbox.pressure)
+        self._recorder.pressure(self.storing.pressure)
         for core in (self._timekeeper, self._recorder):
             due_ms = core.next_deadline()
             if due_ms is not None and self._mono_ms >= due_ms:
@@ -155,29 +157,38 @@ class FactWay:
                     if isinstance(core, Timekeeper)
                     else core.wake(self._moment_of(self._mono_ms))
                 )
-                await self._add(kept)
-        due_ms = self._sealer.next_deadline()
+                self._add(kept)
+        due_ms = self._sealer_due_ms()
         if due_ms is not None and self._mono_ms >= due_ms:
             batch = self._sealer.wake(self._moment_of(self._mono_ms))
             if batch is not None:
-                await self._store(batch)
+                self.storing.add(batch)
+        self._turned.set()
+
+    async def obey(self) -> None:
+        """What the seals have said since, and what is due: commits are waited for here, and nobody waits for this."""
+        self._turned.clear()
+        self._is_obeying = True
+        while self._for_orders:
+            await self._orders.hear(self._for_orders.popleft(), self)
         await self._orders.work(self)
-        self._release_acks()
+        self._is_obeying = False
+        self.obeyed_mono_ms = self._clock.mono_ms()
 
     async def record(self, fact: OrderDone, memory: Mapping[str, bytes | None]) -> None:
         """What became of an order: its record, and what belongs to it, in one transaction at once."""
         moment = self._moment_of(self._mono_ms)
         kept = self._recorder.take(fact, moment, "unit")
-        records = self._records_added + len(kept)
-        self._memories.append(WaitingMemory(records=records, memory=memory))
-        await self._add(kept)
+        self.storing.remember_with(self._records_added + len(kept), memory)
+        self._add(kept)
         batch = self._sealer.close_now(Closing.URGENT, moment)
         assert batch is not None, "it holds the result at least"
-        await self._store(batch)
+        self.storing.add(batch)
+        await self.storing.work()
 
     async def note(self, fact: SealEvent) -> None:
         """What the unit itself has found out about a seal."""
-        await self._add(self._recorder.take(fact, self._moment_of(self._mono_ms), "unit"))
+        self._add(self._recorder.take(fact, self._moment_of(self._mono_ms), "unit"))
 
     async def remember(self, memory: Mapping[str, bytes | None]) -> bool:
         """What an order wants committed before the act; False: nothing has happened."""
@@ -190,120 +201,61 @@ class FactWay:
         return True
 
     def deadlines(self) -> dict[str, int | None]:
-        """Of the cores on this way; none while it waits for the store: they are asked again behind it."""
-        if self._storing:
-            return {}
+        """Of the cores on this way. Orders that wait for a commit are asked again behind it."""
         return {
             "timekeeper": self._timekeeper.next_deadline(),
             "recorder": self._recorder.next_deadline(),
-            "sealer": self._sealer.next_deadline(),
-            "orders": self._orders.next_deadline(),
+            "sealer": self._sealer_due_ms(),
+            "orders": None if self._is_obeying else self._orders.next_deadline(),
         }
+
+    def tasks_ms(self, mono_ms: int) -> dict[str, int]:
+        """Since when each task has not turned. An order that waits for its commit is as late as the store is."""
+        turned_ms = {
+            "facts": self.turned_mono_ms,
+            "store": self.storing.turned_mono_ms,
+            "orders": max(
+                self.obeyed_mono_ms,
+                self.storing.turned_mono_ms if len(self.storing.waiting) else 0,
+            ),
+        }
+        return {name: mono_ms - at_ms for name, at_ms in turned_ms.items()}
 
     async def stop(self, cause: int) -> None:
         """The last event, and whatever is still open: after it the chain may be called clean."""
+        await self.obey()
         self._mono_ms = max(self._mono_ms, self._clock.mono_ms())
         moment = self._moment_of(self._mono_ms)
-        await self._add(self._recorder.take(Stop(cause=cause), moment, "unit"))
+        self._add(self._recorder.take(Stop(cause=cause), moment, "unit"))
         batch = self._sealer.close_now(Closing.STOP, moment)
         if batch is not None:
-            await self._store(batch)
-        self._release_acks()
+            self.storing.add(batch)
+        await self.storing.work()
 
-    async def _add_and_acknowledge(
+    def _add_and_acknowledge(
         self, kept: Sequence[Kept], source: str, fact: Fact, ack: bytes
     ) -> None:
         """A device waits for our word on `fact`; refused by a limit, it keeps it and says it again."""
         if not self._recorder.may_acknowledge:
             self.counters["acks_withheld"] += 1
-            self._forget(source, fact)
-            await self._add(kept)
+            self.storing.forget(source, fact)
+            self._add(kept)
             return
-        before = self._records_added + len(kept)
-        await self._add(kept, ack_waits=True)
-        self._wait_for_store(before, source, fact, ack)
+        self._add(kept, ack_waits=True)
+        self.storing.acknowledge_after(self._records_added, source, fact, ack)
 
-    async def _add(self, kept: Sequence[Kept], *, ack_waits: bool = False) -> None:
+    def _add(self, kept: Sequence[Kept], *, ack_waits: bool = False) -> None:
         self._records_added += len(kept)
         self.counters["records"] += len(kept)
         self.seen.kept(kept, self._mono_ms)
         moment = self._moment_of(self._mono_ms)
         self._sealer.state(sealed=self._recorder.sealed, moving=bool(self._recorder.moving))
         for batch in self._sealer.add(kept, moment, ack_waits=ack_waits):
-            await self._store(batch)
+            self.storing.add(batch)
 
-    async def _store(self, batch: OpenBatch) -> None:
-        """Commit `batch`, however often it takes; what has no room and is no evidence is given up and counted."""
-        self._storing = True
-        stored = await self._try_to_store(batch)
-        while stored is None:
-            self.turned_mono_ms = self._clock.mono_ms()
-            if "outbox_full" in self._troubles and batch.weight < Weight.EVIDENCE:
-                self._give_up(batch)
-                self._storing = False
-                return
-            await asyncio.sleep(STORE_AGAIN_S)
-            stored = await self._try_to_store(batch)
-        self._storing = False
-        self._troubles.end("outbox_full")
-        self._troubles.end("outbox_refuses")
-        self.committed_mono_ms = self._clock.mono_ms()
-        self.counters["batches"] += 1
-        self.counters["records_stored"] += len(batch.kept)
-        self._records_done += len(batch.kept)
-        self._release_acks()
-        self._stored(stored)
-
-    async def _try_to_store(self, batch: OpenBatch) -> StoredBatch | None:
-        done = self._records_done + len(batch.kept)
-        due = [one.memory for one in self._memories if one.records <= done]
-        memory = {name: value for one in due for name, value in one.items()}
-        if self.commit_errors_ever > self._errors_told:
-            memory[COMMIT_ERRORS] = encode(self.commit_errors_ever)
-        began_ms = self._clock.mono_ms()
-        try:
-            stored = await self._outbox.store(batch, self.moment(), memory=memory)
-        except OutboxFullError as error:
-            self._troubles.begin("outbox_full", hint=error.hint, bytes_used=error.bytes_used)
-        except OutboxError as error:
-            self.counters["commit_errors"] += 1
-            self.commit_errors_ever += 1
-            self._troubles.begin("outbox_refuses", error=str(error))
-        else:
-            self._errors_told = self.commit_errors_ever
-            for _ in due:
-                self._memories.popleft()
-            self.commit_ms_max = max(self.commit_ms_max, self._clock.mono_ms() - began_ms)
-            return stored
-        return None
-
-    def _give_up(self, batch: OpenBatch) -> None:
-        self.counters["records_without_room"] += len(batch.kept)
-        done = self._records_done + len(batch.kept)
-        while self._acks and self._acks[0].records <= done:
-            waiting = self._acks.popleft()
-            self._forget(waiting.source, waiting.fact)
-        self._records_done = done
-
-    def _wait_for_store(self, records: int, source: str, fact: Fact, ack: bytes) -> None:
-        if len(self._acks) >= ACKS_WAITING_MAX:
-            self._forget(source, fact)
-            return
-        self._acks.append(WaitingAck(records=records, source=source, fact=fact, ack=ack))
-
-    def _release_acks(self) -> None:
-        while self._acks and self._acks[0].records <= self._records_done:
-            waiting = self._acks.popleft()
-            port = self._ports.get(waiting.source)
-            self._at("ack")
-            self.counters["acks"] += 1
-            if port is not None:
-                port.acknowledge(waiting.fact, waiting.ack)
-
-    def _forget(self, source: str, fact: Fact) -> None:
-        port = self._ports.get(source)
-        if port is not None:
-            port.forget(fact)
+    def _sealer_due_ms(self) -> int | None:
+        """When the open batch wants to be closed; it stays open while too many wait for their commit."""
+        return None if self.storing.waiting.is_behind else self._sealer.next_deadline()
 
     def _take_secret(self, fact: SealSecret, source: str) -> None:
         """In memory only; then its lock may stop telling it. There is no record of it to wait for."""
@@ -326,17 +278,7 @@ class FactWay:
         return self._timekeeper.moment(mono_ms=mono_ms, now_ms=self._clock.now_of(mono_ms))
 
     def _pause_s(self) -> float:
-        deadlines = (
-            self._timekeeper.next_deadline(),
-            self._recorder.next_deadline(),
-            self._sealer.next_deadline(),
-            self._orders.next_deadline(),
-        )
         now_ms = self._clock.mono_ms()
-        due_ms = min((due for due in deadlines if due is not None), default=now_ms + PAUSE_MS_MAX)
+        dues = self.deadlines().values()
+        due_ms = min((due for due in dues if due is not None), default=now_ms + PAUSE_MS_MAX)
         return min(max(due_ms - now_ms, 0), PAUSE_MS_MAX) / 1000
-
-
-def _count(cell: bytes | None) -> int:
-    value = None if cell is None else decode(cell)
-    return value if isinstance(value, int) else 0

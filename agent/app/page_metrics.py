@@ -109,6 +109,13 @@ _NUMBERS = (  # name, key of the status numbers, kind, what it is
         "counter",
         "How often a port was not read because facts waited",
     ),
+    ("records_waiting", "records_waiting", "gauge", "Records that wait for their commit"),
+    (
+        "records_dropped_total",
+        "records_dropped",
+        "counter",
+        "Records dropped from memory because the store did not answer",
+    ),
     ("records_without_room_total", "records_without_room", "counter", "Records given up for space"),
     ("acks_total", "acks", "counter", "Acknowledgements given to devices"),
     ("bytes_up_total", "bytes_up", "counter", "Envelopes published"),

@@ -190,6 +190,8 @@ class Unit:
         self._sealer = Sealer(config.sealer)
         self._ports = {link.port.name: self._port(link) for link in config.links}
         self._orders = self._make_orders(enrolled, at)
+        self._watchdog = Watchdog()
+        limits = limits_for(self._watchdog.watchdog_us)
         self._way = FactWay(
             clock=ticker,
             inbox=self._inbox,
@@ -202,6 +204,7 @@ class Unit:
             stored=self._stored,
             troubles=self._troubles,
             at=at,
+            limits=limits,
         )
         self._versions = Keeper(
             life=life,
@@ -272,11 +275,10 @@ class Unit:
             )
         self._chrony = None if config.chrony_sock is None else Chrony(config.chrony_sock)
         self._told_mono_ms = 0  # the newest epoch that chrony was told of
-        self._watchdog = Watchdog()
         self._pulse = Pulse(
             clock=ticker,
             watchdog=self._watchdog,
-            limits=limits_for(self._watchdog.watchdog_us),
+            limits=limits,
             outbox=outbox,
             nudge=self._nudge,
             tasks=self._tasks_ms,
@@ -295,6 +297,8 @@ class Unit:
         """Startup, main, shutdown; the outbox runs already."""
         self._listen_to_signals()
         way = tasks.create_task(self._way.run(self._stop), name="facts")
+        store = tasks.create_task(self._way.storing.run(), name="store")
+        orders = tasks.create_task(self._way.run_orders(self._stop), name="orders")
         line = tasks.create_task(self._line.run(self._stop), name="line")
         watch = tasks.create_task(self._watch(), name="watch")
         settings = tasks.create_task(self._versions.run(self._stop), name="config")
@@ -323,17 +327,21 @@ class Unit:
             task.cancel()
         if renewal is not None:
             renewal.cancel()
-        await self._shut_down(way, line)
-        watch.cancel()
+        await self._shut_down(way, orders, line)
+        for task in (store, watch):
+            task.cancel()
         if self.next_life is not None and self._last_resort is not None:
             self._last_resort.cancel()
 
-    async def _shut_down(self, way: asyncio.Task[None], line: asyncio.Task[None]) -> None:
+    async def _shut_down(
+        self, way: asyncio.Task[None], orders: asyncio.Task[None], line: asyncio.Task[None]
+    ) -> None:
         for port in self._ports.values():
             port.stop()
         self._inbox.nudge()
         self._line.nudge()
         await way
+        await orders
         await self._way.stop(STOP_ORDERED)
         await line
         await self._line.stop()
@@ -429,7 +437,7 @@ class Unit:
     def _store_words(self) -> str:
         if self._outbox.spilled:
             return "spill"
-        pressure = self._outbox.pressure
+        pressure = self._way.storing.pressure
         return "full" if pressure >= 4 else f"pressure {pressure}"
 
     def _tell_news(self) -> None:
@@ -492,11 +500,12 @@ class Unit:
 
     def _nudge(self) -> None:
         self._inbox.nudge()
+        self._way.storing.nudge()
         self._line.nudge()
 
     def _tasks_ms(self, mono_ms: int) -> dict[str, int]:
         return {
-            "facts": mono_ms - self._way.turned_mono_ms,
+            **self._way.tasks_ms(mono_ms),
             "line": mono_ms - self._line.turned_mono_ms,
             "watch": mono_ms - self._watched_mono_ms,
             "config": mono_ms - self._versions.turned_mono_ms,

@@ -238,12 +238,12 @@ class Truck:
                 await self._hear("gps", fix)
             for fact in self.wire.facts():
                 await self._hear("seal", fact)
-            await self.way.wake()
+            await self.turn()
         return self
 
     async def give(self, order: Order) -> None:
         self.orders.take(signed(order))
-        await self.way.wake()
+        await self.turn()
 
     async def results(self) -> list[tuple[int, int, str]]:
         """(number of the order, result, detail) of every order_result in the store, in chain order."""
@@ -266,7 +266,17 @@ class Truck:
         ]
 
     async def _hear(self, source: str, fact: Fact) -> None:
-        await self.way.take(HeardFact(source=source, mono_ms=self.clock.now, fact=fact))
+        self.way.hear(HeardFact(source=source, mono_ms=self.clock.now, fact=fact))
+        await self._let_them_work()
+
+    async def turn(self) -> None:
+        """What the three tasks of the way do at this instant."""
+        self.way.wake()
+        await self._let_them_work()
+
+    async def _let_them_work(self) -> None:
+        await self.way.storing.work()
+        await self.way.obey()
 
     def _around(self) -> Surroundings:
         moment = self.way.moment()

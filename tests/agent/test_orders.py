@@ -92,7 +92,7 @@ async def test_a_refused_order_opens_nothing_and_ends_in_a_record_of_its_name(
     message = _unchecked(order)
     async with on_the_road(tmp_path) as truck:
         assert truck.orders.take(message).refused is None
-        await truck.way.wake()
+        await truck.turn()
         assert await truck.results() == [(order.counter, result, "")]
         truck.orders.take(message)  # the centre says it again
         await truck.run(2)
@@ -521,7 +521,7 @@ async def test_what_a_silent_seal_said_last_arms_nothing(tmp_path: Path) -> None
     async with on_the_road(tmp_path) as truck:
         silence = SealSilence(seal_id=SEAL, protocol="jt701", silent=True)
         truck.wire.open = False
-        await truck.way.take(HeardFact(source="seal", mono_ms=truck.clock.now, fact=silence))
+        truck.way.hear(HeardFact(source="seal", mono_ms=truck.clock.now, fact=silence))
         await truck.give(words(OrderKind.ARM))
         await truck.run(61)
         assert await truck.results() == [(1, SILENT, "")]
@@ -646,6 +646,6 @@ async def test_more_orders_than_can_wait_are_not_heard_out(tmp_path: Path) -> No
     async with on_the_road(tmp_path) as truck:
         for counter in range(1, 20):
             truck.orders.take(signed(words(counter=counter, area=FAR)))
-        await truck.way.wake()
+        await truck.turn()
         assert len(await truck.results()) == 16
         assert truck.orders.counters["not_heard_out"] == 3

@@ -54,12 +54,16 @@ async def test_commit_errors_are_counted_for_ever(tmp_path: Path) -> None:
 
     async with on_the_road(tmp_path, at=refuse) as truck:
         sick = True
+        storing = truck.way.storing
+        storing.add(batch("x"))
+        closed = storing.waiting.hold_first()
+        assert closed is not None
         for _ in range(3):
-            assert await truck.way._try_to_store(batch("x")) is None
+            assert await storing._try_to_store(closed) is None
         assert truck.outbox.memory("commit_errors") is None
         sick = False
-        assert await truck.way._try_to_store(batch("x")) is not None
-        assert truck.way.commit_errors_ever == 3
+        assert await storing._try_to_store(closed) is not None
+        assert truck.way.storing.commit_errors_ever == 3
         await truck.outbox.close(at(9_000), clean=False)
     async with on_the_road(tmp_path, boot_no=2) as truck:
-        assert truck.way.commit_errors_ever == 3
+        assert truck.way.storing.commit_errors_ever == 3

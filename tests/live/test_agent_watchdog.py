@@ -21,7 +21,10 @@ pytestmark = pytest.mark.live
 WATCHDOG_S = 12  # a fifth of the minute that systemd gives; the keeper's own limits shrink with it
 STARVED_S = WATCHDOG_S * 75 / 60  # the row says 75 s
 BUSY_S = 4.0  # this machine does other things too
-PARTS = ("outbox", "facts", "line", "watch", "config", "pulse", "question", "loop", "serial")
+PARTS = (
+    *("outbox", "facts", "store", "orders", "line", "watch"),
+    *("config", "pulse", "question", "loop", "serial"),
+)
 NAMES = {"outbox": "writer", "serial": "link gps", "pulse": "", "loop": ""}  # in the log's reason
 SCRIPT = Path(__file__).with_name("frozen_agent.py")
 
