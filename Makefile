@@ -48,7 +48,7 @@ bench: $(READY) ## the numbers, as ratios against a baseline in the same run
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements/*.txt
 	$(BIN)/python -m pip install --quiet uv
-	set -e; for extra in agent collector sim llrp; do $(BIN)/uv pip compile -q --universal --python-version 3.11 \
+	set -e; for extra in agent collector sim llrp oracles; do $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --no-strip-extras --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
 	  --extra agent --extra collector --extra sim --extra dev pyproject.toml -o requirements/dev.txt
