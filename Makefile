@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 
 # What was compiled once is kept, whatever the machine says: half of a start is compiling.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup demo test check live bench lock clean
+.PHONY: help setup demo test check live bench lock clean web web-dev web-try
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
@@ -22,8 +22,19 @@ $(READY): requirements/dev.txt pyproject.toml
 
 setup: $(READY) ## a virtual environment with the locked packages
 
-demo: $(READY) ## three simulated trucks, broker and collector, live in this terminal
+# Both at once: the console is built, if it can be, while the packages are installed. Its bound is its own: no network, no console.
+demo: ## three simulated trucks, broker, collector and console, live
+	@$(MAKE) --no-print-directory -j2 $(READY) web-try
 	@$(BIN)/plomba demo $(ARGS)
+
+web: ## the console: a Node of its own, checks, build
+	$(PYTHON) collector/web/build.py
+
+web-dev: ## Vite's server for who works on the console, proxied to the API
+	$(PYTHON) collector/web/build.py --serve
+
+web-try:
+	@$(PYTHON) collector/web/build.py --try 45
 
 test: $(READY) ## the tests that need nothing but Python
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
@@ -48,10 +59,12 @@ bench: $(READY) ## the numbers, as ratios against a baseline in the same run
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements/*.txt
 	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
+	  requirements/web.in -o requirements/web.txt
 	set -e; for extra in agent collector sim llrp oracles; do $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --no-strip-extras --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
 	  --extra agent --extra collector --extra sim --extra dev pyproject.toml -o requirements/dev.txt
 
 clean: ## forget the environment and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var
+	rm -rf $(VENV) .venv-web collector/web/node_modules collector/web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var

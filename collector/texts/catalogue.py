@@ -5,8 +5,10 @@ Law: a key that is not there is our mistake, never a reader's: it ends in KeyErr
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from collector.texts import LANGUAGES
 
@@ -40,25 +42,37 @@ def plural_form(language: str, n: float) -> str:
 
 def number(n: float, language: str, *, decimals: int = 0) -> str:
     """`1,234.5`, and `1 234,5` in Russian and Uzbek. Whole decimals are left away."""
-    signs = _format()[language]
+    said = signs(language)
     whole, _, part = f"{n:,.{decimals}f}".partition(".")
     part = part.rstrip("0")
-    return whole.replace(",", signs["group"]) + (signs["decimal"] + part if part else "")
+    return whole.replace(",", said.group) + (said.decimal + part if part else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signs:
+    """How a language writes numbers and dates; one entry of `format.json`."""
+
+    decimal: str
+    group: str
+    date: str
+    moment: str
+    months: tuple[str, ...]
 
 
 @cache
 def catalogue(language: str) -> Mapping[str, str]:
     assert language in LANGUAGES
-    return _read(f"{language}.json")
+    read: dict[str, str] = _read(f"{language}.json")
+    return read
 
 
 @cache
-def _format() -> dict[str, dict[str, str]]:
-    return _read("format.json")  # type: ignore[return-value]  # each file has its own shape
+def signs(language: str) -> Signs:
+    said = _read("format.json")[language]
+    return Signs(**{**said, "months": tuple(said["months"])})
 
 
-def _read(name: str) -> dict[str, str]:
-    read: dict[str, str] = json.loads(
+def _read(name: str) -> Any:  # noqa: ANN401  # each file has its own shape
+    return json.loads(
         files("collector").joinpath("web", "locales", name).read_text(encoding="utf-8")
     )
-    return read

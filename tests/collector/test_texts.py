@@ -17,6 +17,7 @@ from collector.texts import LANGUAGES, NAME_CHARS_MAX, language_of
 from collector.texts.alerts import CODES, MINUTES, answer, entry, name, sentence
 from collector.texts.catalogue import FORMS, catalogue, number, plural_form
 from collector.texts.measures import distance, percent, span
+from collector.texts.moments import ago, date, moment, time
 from collector.texts.page import page
 from tests.shared_data import shared
 
@@ -190,11 +191,18 @@ def test_every_break_of_a_history_has_its_word() -> None:
 @pytest.mark.parametrize(
     "row", json.loads(VECTORS.read_text(encoding="utf-8")), ids=lambda row: str(list(row.values()))
 )
-def test_numbers_are_said_as_people_say_them(row: dict[str, object]) -> None:
-    say = {"span": span, "distance": distance, "percent": percent, "number": number}
+def test_numbers_and_dates_are_said_as_people_say_them(row: dict[str, object]) -> None:
+    say = {"span": span, "distance": distance, "percent": percent, "number": number, "ago": ago}
     language, kind, given = str(row["language"]), str(row["kind"]), row["input"]
-    assert isinstance(given, int | float)
-    said = plural_form(language, given) if kind == "plural" else say[kind](given, language)
+    if isinstance(given, list):
+        at_ms, offset_min = given
+        when = {"date": date, "moment": moment}
+        said = (
+            time(at_ms, offset_min) if kind == "time" else when[kind](at_ms, offset_min, language)
+        )
+    else:
+        assert isinstance(given, int | float)
+        said = plural_form(language, given) if kind == "plural" else say[kind](given, language)
     assert said == row["output"]
 
 

@@ -1,0 +1,189 @@
+/**
+ * What the console knows now: units as columns, alerts by id, the strip's numbers.
+ * Law: a row replaces only a lower `rev`; a change replaces only an older feed; nothing is invented while the stream is silent.
+ */
+import { readAlert } from '../lib/alerts';
+import type { Alert } from '../lib/alerts';
+import { NO_UNITS, changed, readChange, readSnapshot } from '../lib/columns';
+import { Refused, isFields, isList, numberOf, parsed, textOf } from '../lib/decode';
+import { ServerTime } from '../shell/stale';
+import { bytes, get } from '../shell/client';
+import { Connection } from './connection';
+import { readStat } from './stat';
+import type { Stat } from './stat';
+import type { News } from './words';
+
+const PAGES_MAX = 25; // of 200 rows: the 5,000 active alerts for which the queue is built
+
+export class Live {
+  units = $state.raw(NO_UNITS);
+  alerts = $state.raw<ReadonlyMap<string, Alert>>(new Map());
+  stat = $state.raw<Stat | null>(null);
+  /** performance.now() of the last event. */
+  heardMs = $state<number | null>(null);
+  isUp = $state(false);
+  isLoginDue = $state(false);
+  newBuild = $state('');
+  /** Why the server ended the stream, if it said so. */
+  farewell = $state('');
+  /** What came and could not be read, by reason. */
+  readonly refused = new Map<string, number>();
+  readonly time = new ServerTime();
+
+  private readonly connection = new Connection((news) => this.hear(news));
+  private isLoading = false;
+  private held: News[] = [];
+
+  /** Snapshot and alerts in parallel, then the stream from the smaller of their feeds. */
+  async begin(): Promise<void> {
+    this.isLoading = true;
+    const [units, alerts] = await Promise.all([this.loadUnits(), this.loadAlerts()]);
+    if (units !== null && alerts !== null) this.connection.begin(Math.min(units, alerts));
+    this.isLoading = false;
+    for (const news of this.held.splice(0)) this.hear(news);
+    if (units === null || alerts === null) setTimeout(() => !this.isLoginDue && void this.begin(), 2_000 + Math.random() * 3_000);
+  }
+
+  end(): void {
+    this.connection.end();
+  }
+
+  /** A row that an act of ours brought back. */
+  take(value: unknown): Alert | null {
+    const alert = readAlert(value);
+    if (alert instanceof Refused) {
+      this.count(alert.reason);
+      return null;
+    }
+    this.put([alert]);
+    return this.alerts.get(alert.id) ?? null;
+  }
+
+  private hear(news: News): void {
+    if (this.isLoading && news.kind === 'event') {
+      this.held.push(news);
+      return;
+    }
+    switch (news.kind) {
+      case 'up':
+        this.isUp = true;
+        this.farewell = '';
+        return;
+      case 'down':
+        this.isUp = false;
+        return;
+      case 'login':
+        this.isLoginDue = true;
+        return;
+      case 'pong':
+        return;
+      case 'event':
+        this.heardMs = performance.now();
+        this.isUp = true;
+        this.event(news.name, parsed(news.data));
+    }
+  }
+
+  private event(name: string, data: unknown): void {
+    switch (name) {
+      case 'units': {
+        const change = readChange(data);
+        if (change instanceof Refused) this.count(change.reason);
+        else this.units = changed(this.units, change);
+        return;
+      }
+      case 'alert':
+        if (isFields(data) && data['reload'] === true) void this.loadAlerts();
+        else if (isFields(data) && isList(data['rows'])) this.readRows(data['rows']);
+        else this.count('no_rows');
+        return;
+      case 'stat': {
+        const stat = readStat(data);
+        if (stat instanceof Refused) return this.count(stat.reason);
+        this.stat = stat;
+        this.time.hear(stat.tMs, performance.now(), Date.now());
+        return;
+      }
+      case 'reset':
+        void this.loadUnits();
+        void this.loadAlerts();
+        return;
+      case 'deploy':
+        this.newBuild = (isFields(data) && textOf(data['build'])) || '?';
+        return;
+      case 'bye':
+        this.farewell = (isFields(data) && textOf(data['why'])) || '?';
+        if (this.farewell === 'logout' || this.farewell === 'expired') this.isLoginDue = true;
+    }
+  }
+
+  private async loadUnits(): Promise<number | null> {
+    const answer = await bytes('/live/snapshot');
+    if (!(answer instanceof ArrayBuffer)) {
+      if (answer.kind === 'login') this.isLoginDue = true;
+      return null;
+    }
+    const units = readSnapshot(answer);
+    if (units instanceof Refused) {
+      this.count(units.reason);
+      return null;
+    }
+    this.units = units;
+    return units.feed;
+  }
+
+  private async loadAlerts(): Promise<number | null> {
+    const found: Alert[] = [];
+    let feed: number | null = null;
+    for (const view of ['active', 'shelved']) {
+      let after = '';
+      for (let page = 0; page < PAGES_MAX; page += 1) {
+        const answer = await get(`/alerts?view=${view}&after=${encodeURIComponent(after)}`);
+        if (answer.kind === 'login') this.isLoginDue = true;
+        if (answer.kind !== 'ok' || !isFields(answer.value)) return null;
+        const said = numberOf(answer.value['feed']);
+        feed = feed === null ? said : Math.min(feed, said ?? feed);
+        const rows = answer.value['rows'] ?? answer.value['alerts'];
+        found.push(...this.decoded(isList(rows) ? rows : []));
+        after = textOf(answer.value['more']) ?? '';
+        if (after === '') break;
+      }
+    }
+    const kept = new Map(found.map((alert) => [alert.id, alert]));
+    for (const [id, alert] of kept) {
+      const known = this.alerts.get(id);
+      if (known !== undefined && known.rev > alert.rev) kept.set(id, known);
+    }
+    this.alerts = kept;
+    return feed ?? 0;
+  }
+
+  private readRows(rows: readonly unknown[]): void {
+    this.put(this.decoded(rows));
+  }
+
+  private decoded(rows: readonly unknown[]): Alert[] {
+    const found: Alert[] = [];
+    for (const row of rows) {
+      const alert = readAlert(row);
+      if (alert instanceof Refused) this.count(alert.reason);
+      else found.push(alert);
+    }
+    return found;
+  }
+
+  private put(rows: readonly Alert[]): void {
+    const next = new Map(this.alerts);
+    for (const row of rows) {
+      const known = next.get(row.id);
+      if (known !== undefined && known.rev >= row.rev) continue;
+      next.set(row.id, row);
+    }
+    this.alerts = next;
+    performance.mark('alerts');
+  }
+
+  private count(reason: string): void {
+    this.refused.set(reason, (this.refused.get(reason) ?? 0) + 1);
+  }
+}

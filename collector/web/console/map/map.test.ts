@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { NO_UNITS } from '../lib/columns';
+import type { Units } from '../lib/columns';
+import { mercator, shifted } from './mercator';
+import { picked } from './pick';
+
+const at = (...rows: [no: number, lon: number, lat: number, atS?: number][]): Units => ({
+  ...NO_UNITS,
+  n: rows.length,
+  no: Uint32Array.from(rows, ([no]) => no),
+  lonE6: Int32Array.from(rows, ([, lon]) => lon * 1e6),
+  latE6: Int32Array.from(rows, ([, , lat]) => lat * 1e6),
+  atS: Uint32Array.from(rows, ([, , , atS]) => atS ?? 1),
+});
+const WORLD = { west: -180, south: -90, east: 180, north: 90 };
+const project = (lon: number, lat: number) => ({ x: lon * 10, y: lat * 10 });
+
+describe('what is here', () => {
+  it('lists all within reach, the nearest first', () => {
+    expect(picked(at([1, 10, 10], [2, 11, 10], [3, 12.2, 10]), WORLD, { x: 109, y: 100 }, project)).toEqual([2, 1]);
+  });
+
+  it('never lists a unit that has no place', () => {
+    expect(picked(at([1, 0, 0, 0]), WORLD, { x: 0, y: 0 }, project)).toEqual([]);
+  });
+
+  it('tells trucks on one spot apart by number', () => {
+    expect(picked(at([1, 5, 5], [2, 5, 5]), WORLD, { x: 50, y: 50 }, project)).toEqual([1, 2]);
+  });
+});
+
+describe('mercator', () => {
+  it('has its corners where the world has them', () => {
+    expect(mercator(0, 0)).toEqual({ x: 0.5, y: 0.5 });
+    expect(mercator(180, 85.0511287798).y).toBeCloseTo(0, 9);
+  });
+
+  it('shifted by its centre draws the same to a tenth of a pixel at street level', () => {
+    const centre = mercator(66, 41);
+    const truck = mercator(66.0001, 41.0001);
+    const scale = 512 * 2 ** 18; // zoom 18
+    const matrix = [scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, 1, 0, -scale * centre.x, -scale * centre.y, 0, 1];
+    const small = shifted(matrix, centre);
+    const x = small[0]! * Math.fround(truck.x - centre.x) + small[12]!;
+    expect(Math.abs(x - scale * (truck.x - centre.x))).toBeLessThan(0.1);
+    const coarse = scale * Math.fround(truck.x) - scale * centre.x; // the whole square in Float32
+    expect(Math.abs(coarse - scale * (truck.x - centre.x))).toBeGreaterThan(0.5);
+  });
+});

@@ -1,0 +1,29 @@
+/**
+ * The screens, each loaded when it is first opened. Law: a screen is a folder; none imports another.
+ * Who adds one writes a line here and a row `nav.<name>` into each locale.
+ */
+import type { Component } from 'svelte';
+
+export interface Screen {
+  readonly name: string;
+  /** The path's first part; `/` for the control room. */
+  readonly path: string;
+  /** The key after `g`; '' for none. */
+  readonly key: string;
+  /** Whether it stands in the navigation. */
+  readonly isListed: boolean;
+  /** Roles that may open it. */
+  readonly roles: readonly string[];
+  load(): Promise<{ readonly default: Component }>;
+}
+
+const ACTING = ['operator', 'supervisor', 'auditor', 'admin'] as const;
+
+export const SCREENS: readonly Screen[] = [
+  { name: 'room', path: '/', key: 'm', isListed: true, roles: ACTING, load: () => import('../room/Room.svelte') },
+];
+
+export function screenAt(path: string): Screen | null {
+  const first = `/${path.split('/')[1] ?? ''}`;
+  return SCREENS.find((screen) => screen.path === first) ?? null;
+}

@@ -1,0 +1,38 @@
+"""Every sentence of the console is said somewhere, and whatever it says has a sentence."""
+
+import json
+import re
+from pathlib import Path
+
+WEB = Path(__file__).resolve().parents[3] / "collector" / "web"
+EN = json.loads((WEB / "locales" / "en.json").read_text(encoding="utf-8"))
+SOURCE = "\n".join(
+    path.read_text(encoding="utf-8")
+    for path in (WEB / "console").rglob("*")
+    if path.suffix in {".ts", ".svelte"} and not path.name.endswith(".test.ts")
+)
+# first words of the keys that the console alone says; the others are shared with Python
+OURS = {
+    *("act", "did", "dir", "error", "help", "key", "login", "map", "nav", "narrow", "outcome"),
+    *("place", "room", "screen", "setup", "stale", "strip"),
+}
+FORMS = re.compile(r"_(?:one|few|many|other)$")
+LITERAL = re.compile(r"'([a-z]+\.[a-zA-Z_.-]+)'")
+STEM = re.compile(r"`([a-z]+\.(?:[a-z]+\.)?)\$\{")
+
+
+def test_no_sentence_of_the_console_is_left_over() -> None:
+    said, stems = set(LITERAL.findall(SOURCE)), tuple(set(STEM.findall(SOURCE)))
+    left = {
+        key
+        for key in (FORMS.sub("", name) for name in EN)
+        if key.split(".")[0] in OURS and key not in said and not key.startswith(stems)
+    }
+    assert left == set()
+
+
+def test_whatever_the_console_says_has_its_sentence() -> None:
+    keys = {FORMS.sub("", name) for name in EN}
+    asked = {key for key in LITERAL.findall(SOURCE) if key.split(".")[0] in OURS}
+    assert asked - keys == set()
+    assert len(asked) > 80
