@@ -96,6 +96,17 @@ class Site:
             f"the collector does not answer after {START_S_MAX:.0f} s:\n{tail(self.collector_log)}"
         )
 
+    def log_in(self, role: str = "supervisor") -> str:
+        """A session for this site, as a local operator gets it: its token."""
+        if not self.token_file.exists():
+            words = ["login", "--local", "--role", role, "--data", str(self.data_dir)]
+            run("plomba", ["--token-file", str(self.token_file), *words])
+        return self.token_file.read_text(encoding="ascii").strip()
+
+    @property
+    def token_file(self) -> Path:
+        return self.folder / "operator.token"
+
     def make_unit(
         self,
         unit_id: str,
@@ -239,10 +250,13 @@ def spawn(
         )
 
 
-def run(module: str, arguments: Sequence[str]) -> bytes:
+def run(module: str, arguments: Sequence[str], *, env: Mapping[str, str] = NO_ENV) -> bytes:
     """Run `python -m module arguments` to its end and give what it printed; SiteError if it fails."""
     done = subprocess.run(  # noqa: S603  # our own programs
-        [sys.executable, "-m", module, *arguments], capture_output=True, check=False
+        [sys.executable, "-m", module, *arguments],
+        capture_output=True,
+        check=False,
+        env=os.environ | dict(env),
     )
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip()

@@ -43,6 +43,10 @@ class ApiSettings:
 
     host: str = "127.0.0.1"
     port: int = 8_480
+    names: tuple[str, ...] = ()  # hosts under which people reach it, beside loopback
+    cert_file: Path | None = None  # with these it speaks TLS itself
+    key_file: Path | None = None
+    proxies: tuple[str, ...] = ()  # addresses of TLS proxies: only they may come without TLS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +195,7 @@ def _checked(config: Config) -> Config:
     _need_range("api.port", config.api.port, 1, 65_535)
     _need_address("broker.mqtt_host", broker.mqtt_host)
     _need_address("api.host", config.api.host)
-    if not ipaddress.ip_address(config.api.host).is_loopback:
-        raise ConfigError(
-            key="api.host",
-            hint=f"{config.api.host} can be reached from other machines, and the API has no accounts yet; "
-            "use 127.0.0.1 or ::1, and reach it through an SSH tunnel",
-        )
+    _check_api(config.api)
     if broker.embedded and config.mqtt.server:
         raise ConfigError(
             key="mqtt.server",
@@ -217,6 +216,34 @@ def _checked(config: Config) -> Config:
     if config.log.level not in LEVELS:
         raise ConfigError(key="log.level", hint=f"one of {', '.join(LEVELS)}")
     return config
+
+
+def _check_api(api: ApiSettings) -> None:
+    """Passwords and cookies travel to it: beyond loopback under TLS alone, its own or a proxy's."""
+    is_local = ipaddress.ip_address(api.host).is_loopback
+    for name in api.names:
+        if not re.fullmatch(r"[a-z0-9.:-]{1,253}", name):
+            raise ConfigError(key="api.names", hint=f"a host in small letters, is {name!r}")
+    for proxy in api.proxies:
+        _need_address("api.proxies", proxy)
+    if (api.cert_file is None) != (api.key_file is None):
+        raise ConfigError(key="api.cert_file", hint="api.cert_file and api.key_file go together")
+    for key in ("cert_file", "key_file"):
+        path = getattr(api, key)
+        if path is not None and not path.is_file():
+            raise ConfigError(key=f"api.{key}", hint=f"{path} is no file")
+    if is_local:
+        return
+    if api.cert_file is None and not api.proxies:
+        raise ConfigError(
+            key="api.host",
+            hint=f"{api.host} can be reached from other machines: give api.cert_file and api.key_file, "
+            "or name in api.proxies the TLS proxy that alone may come; or use 127.0.0.1",
+        )
+    if not api.names:
+        raise ConfigError(
+            key="api.names", hint="under which names people reach it, e.g. plomba.example"
+        )
 
 
 def _check_gateway(config: Config) -> None:

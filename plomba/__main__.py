@@ -3,7 +3,10 @@
 Law: what a command needs is imported when it runs, so that `--help` is quick.
 """
 
+import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -21,10 +24,12 @@ from plomba import (
     devices_tags,
     doctor,
     journey,
+    login,
     order,
     route,
     rule,
     rule_try,
+    tokens,
     unit,
     unit_config,
     unit_enrol,
@@ -43,6 +48,20 @@ app = typer.Typer(
 )
 
 
+@app.callback()
+def _begin(
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            help="Where the session's token lies; PLOMBA_TOKEN_FILE, or PLOMBA_TOKEN for the token itself.",
+        ),
+    ] = None,
+) -> None:
+    if token_file is not None:
+        os.environ[tokens.FILE] = str(token_file)
+
+
 def _group(name: str, words: str) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True, help=words)
     app.add_typer(group, name=name)
@@ -51,6 +70,8 @@ def _group(name: str, words: str) -> typer.Typer:
 
 app.command("demo")(command.demo)
 app.command("doctor")(doctor.doctor)
+app.command("login")(login.login)
+app.command("logout")(login.logout)
 
 _collector = _group("collector", "The centre: broker, ingest, detection, API.")
 _collector.command("run")(collector.run)

@@ -1,4 +1,4 @@
-"""How the operator's commands reach the collector: reading asks its API over loopback, writing goes to its store.
+"""How the operator's commands reach the collector: reading asks its API by a session, writing goes to its store.
 
 Law: reading never opens the database of a running collector but for what no API gives (the log of ticks, the versions of the rules),
 and nothing here decides what is true.
@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 import typer
 
 from plomba import exits
+from plomba.tokens import TokenError, token_for
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,6 +32,7 @@ PIPE_COLUMNS = 240
 WATCH_S = 1.0
 SPAN_S = {"min": 60, "h": 3_600, "d": 86_400}
 DATA = Path("plomba-data")
+_EXITS = {401: exits.NOT_ALLOWED, 403: exits.NOT_ALLOWED, 404: exits.NOT_FOUND, 422: exits.USAGE}
 
 Row = dict[str, object]
 DataOption = Annotated[
@@ -62,18 +64,46 @@ class Centre:
         self.url = (api_url or (there.api_url if there else "")).rstrip("/")
 
     def get(self, path: str, **query: object) -> Row:
-        """The answer to GET `path`; ends the command with 3 for a 404, 5 if nobody answers, 1 for the rest."""
+        """The answer to GET `path`; ends the command with 3 for a 404, 4 if it may not be, 5 if nobody answers, 1 for the rest."""
         asked = {key: value for key, value in query.items() if value not in (None, "")}
-        url = f"{self.url}/api/v1{path}" + (f"?{urlencode(asked)}" if asked else "")
+        return self._ask(
+            f"{self.url}/api/v1{path}" + (f"?{urlencode(asked)}" if asked else ""), None
+        )
+
+    def post(self, path: str, body: Row, *, key: str = "") -> Row:
+        """The answer to POST `path`, {} if it has none; ends as `get` does, 2 for what is said wrongly."""
+        return self._ask(f"{self.url}/api/v1{path}", json.dumps(body).encode(), key=key)
+
+    def alive(self) -> Row:
+        """What a stranger is told."""
+        return self._ask(f"{self.url}/healthz", None)
+
+    def is_logged_in(self) -> bool:
+        """Whether there is a token for this collector at all."""
+        return bool(self._token())
+
+    def _token(self) -> str:
+        try:
+            return token_for(self.url)
+        except TokenError as error:
+            fail(exits.NOT_ALLOWED, str(error))
+
+    def _ask(self, url: str, body: bytes | None, *, key: str = "") -> Row:
+        headers = {"X-Plomba": "1", "Sec-Fetch-Site": "same-origin"}
+        headers |= {"Content-Type": "application/json"} if body is not None else {}
+        headers |= {"Idempotency-Key": key} if key else {}
+        token = self._token()
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        request = Request(url, data=body, headers=headers)  # noqa: S310  # the collector's own address
         try:
             # No proxy of the environment stands between us and our own loopback.
-            with build_opener(ProxyHandler({})).open(url, timeout=ANSWER_S_MAX) as answer:
-                found = json.loads(answer.read(ANSWER_BYTES_MAX))
+            with build_opener(ProxyHandler({})).open(request, timeout=ANSWER_S_MAX) as answer:
+                found = json.loads(answer.read(ANSWER_BYTES_MAX) or b"{}")
         except HTTPError as error:
-            fail(
-                exits.NOT_FOUND if error.code == 404 else exits.FAILED,
-                _detail(error.read(ANSWER_BYTES_MAX)) or f"{url}: {error.code}",
-            )
+            detail = _detail(error.read(ANSWER_BYTES_MAX)) or f"{url}: {error.code}"
+            if error.code == 401 and not url.endswith("/login"):
+                detail = f"{detail}: plomba login, or on its own machine plomba login --local"
+            fail(_EXITS.get(error.code, exits.FAILED), detail)
         except (URLError, OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             fail(

@@ -259,7 +259,8 @@ def _running(folder: Path) -> Iterator[Line]:
         return
     who = f"pid {there.pid}, {there.api_url}"
     try:
-        health = Centre(folder).get("/health")
+        centre = Centre(folder)
+        health = centre.alive()
     except typer.Exit:  # what went wrong stands on standard error
         yield Line(
             check="collector",
@@ -274,7 +275,15 @@ def _running(folder: Path) -> Iterator[Line]:
         found=who if health["ok"] else f"{who} has no broker",
         hint="" if health["ok"] else "look into its log for `broker`",
     )
-    refused = health["refused"]
+    if not centre.is_logged_in():
+        yield Line(
+            check="refused",
+            grade=Grade.OK,
+            found="told to who is logged in",
+            hint="plomba login --local, then ask again",
+        )
+        return
+    refused = centre.get("/health")["refused"]
     assert isinstance(refused, dict)
     told = ", ".join(f"{count} {reason}" for reason, count in sorted(refused.items()))
     yield Line(

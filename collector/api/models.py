@@ -194,6 +194,13 @@ class Health(Answer):
     counts: dict[str, int] = Field(description="since the start")
 
 
+class Alive(Answer):
+    """All that a stranger is told."""
+
+    ok: bool = Field(description="the way in is open and the store answers")
+    build: str
+
+
 class Refusal(Answer):
     """A message in quarantine: kept as it came, with the reason against it."""
 
@@ -212,7 +219,7 @@ class Refusals(Answer):
 class Problem(Answer):
     """application/problem+json (RFC 9457)."""
 
-    type: str = "about:blank"
+    type: str = Field(default="about:blank", description="/problems/ and the code")
     title: str
     status: int
     detail: str

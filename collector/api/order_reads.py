@@ -13,15 +13,18 @@ from collector.api.models import ConfigVersion, Order, OrderAct
 from collector.api.times import maybe, rfc3339
 from collector.desk import NEVER_MS, Given, OrderState, result_name
 from collector.store import schema
+from collector.store.live import in_scope
 from collector.store.order_rows import data_of, given_of, orders
 from wire.orders import OrderKind
 
 VERSIONS_MAX = 20  # of a unit's configs: who needs older ones has the store
 
 
-async def unit_no(connection: AsyncConnection, unit_id: str) -> int | None:
+async def unit_no(connection: AsyncConnection, unit_id: str, scope: str) -> int | None:
+    """None: no such unit in this scope."""
+    unit = schema.unit.c
     found = await connection.execute(
-        select(schema.unit.c.number).where(schema.unit.c.unit_id == unit_id)
+        select(unit.number).where(unit.unit_id == unit_id, in_scope(unit.scope, scope))
     )
     return found.scalar_one_or_none()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from collector.alerts import State
@@ -16,6 +16,7 @@ from collector.api import order_reads
 from collector.api.models import (
     Alert,
     Alerts,
+    Alive,
     Broker,
     Chain,
     Configs,
@@ -40,6 +41,8 @@ from collector.api.restated import (
 )
 from collector.api.times import maybe, rfc3339
 from collector.store import schema, spell
+from collector.store.live import in_scope
+from collector.store.people import unit_ids
 from wire import Refused
 from wire.batch import read_body, read_payload
 from wire.columns import Columns
@@ -82,9 +85,21 @@ class StoreReads:
         self._live = live
         self._now_ms = now_ms
 
-    async def health(self) -> Health:
+    async def alive(self) -> Alive:
+        await self._one(select(func.count()).select_from(schema.counter))
+        return Alive(ok=self._live.connected, build=self._live.build)
+
+    async def health(self, *, scope: str) -> Health:
         now_ms, live = self._now_ms(), self._live
-        heard_ms = (await self._one(select(func.max(schema.unit_now.c.heard_ms))))[0]
+        unit, now = schema.unit.c, schema.unit_now.c
+        heard = (
+            select(func.max(now.heard_ms))
+            .join(schema.unit, unit.number == now.unit_no)
+            .where(in_scope(unit.scope, scope))
+        )
+        heard_ms = (await self._one(heard))[0]
+        units = select(func.count()).select_from(schema.unit).where(in_scope(unit.scope, scope))
+        alerts = select(func.count()).where(_is_open(), _seen(scope))
         refused = select(schema.quarantine.c.reason, func.count()).group_by(
             schema.quarantine.c.reason
         )
@@ -98,14 +113,14 @@ class StoreReads:
                 kind=live.broker_kind, connected=live.connected, since=maybe(live.since_ms)
             ),
             ingest_age_s=None if heard_ms is None else _age_s(now_ms, heard_ms),
-            units=(await self._one(select(func.count()).select_from(schema.unit)))[0],
-            alerts_open=(await self._one(select(func.count()).where(_is_open())))[0],
+            units=(await self._one(units))[0],
+            alerts_open=(await self._one(alerts))[0],
             refused={row[0]: row[1] for row in await self._all(refused)},
             counts={row[0]: row[1] for row in await self._all(counts)},
         )
 
-    async def units(self, *, q: str, after: str, limit: int) -> Units:
-        statement = _units().where(schema.unit.c.unit_id > after)
+    async def units(self, *, q: str, after: str, limit: int, scope: str) -> Units:
+        statement = _units(scope).where(schema.unit.c.unit_id > after)
         if q:
             statement = statement.where(schema.unit.c.unit_id.contains(q, autoescape=True))
         rows = await self._all(statement.order_by(schema.unit.c.unit_id).limit(limit + 1))
@@ -115,8 +130,8 @@ class StoreReads:
             more=rows[limit - 1].unit_id if len(rows) > limit else None,
         )
 
-    async def unit(self, unit_id: str) -> UnitDetail | None:
-        rows = await self._all(_units().where(schema.unit.c.unit_id == unit_id))
+    async def unit(self, unit_id: str, *, scope: str) -> UnitDetail | None:
+        rows = await self._all(_units(scope).where(schema.unit.c.unit_id == unit_id))
         if not rows:
             return None
         row = rows[0]
@@ -138,10 +153,11 @@ class StoreReads:
         )
 
     async def track(
-        self, unit_id: str, *, begin_ms: int | None, end_ms: int | None, points_max: int
+        self, unit_id: str, *, begin_ms: int | None, end_ms: int | None, points_max: int, scope: str
     ) -> Track | None:
+        unit = schema.unit.c
         found = await self._all(
-            select(schema.unit.c.number).where(schema.unit.c.unit_id == unit_id)
+            select(unit.number).where(unit.unit_id == unit_id, in_scope(unit.scope, scope))
         )
         if not found:
             return None
@@ -164,7 +180,7 @@ class StoreReads:
             left_out=len(points) - len(shown),
         )
 
-    async def alerts(self, *, view: str, unit: str, after: str, limit: int) -> Alerts:
+    async def alerts(self, *, view: str, unit: str, after: str, limit: int, scope: str) -> Alerts:
         alert, finding = schema.alert, schema.finding
         told = finding.alias()
         first = (
@@ -178,6 +194,7 @@ class StoreReads:
                 first.label("first_number"),
             )
             .outerjoin(finding, and_(finding.c.id == alert.c.id, finding.c.n == alert.c.last_n))
+            .where(_seen(scope))
             .order_by(alert.c.at_ms.desc(), alert.c.id.desc())
             .limit(limit + 1)
         )
@@ -204,18 +221,18 @@ class StoreReads:
             more=None if more is None else f"{more.at_ms}.{more.id.hex()}",
         )
 
-    async def orders(self, unit_id: str, *, after: str, limit: int) -> Orders | None:
+    async def orders(self, unit_id: str, *, after: str, limit: int, scope: str) -> Orders | None:
         async with self._engine.connect() as connection:
-            number = await order_reads.unit_no(connection, unit_id)
+            number = await order_reads.unit_no(connection, unit_id, scope)
             if number is None:
                 return None
             found, more = await order_reads.orders_of(connection, number, after=after, limit=limit)
             strays = await order_reads.strays_of(connection, number)
         return Orders(orders=found, strays=strays, more=more)
 
-    async def configs(self, unit_id: str) -> Configs | None:
+    async def configs(self, unit_id: str, *, scope: str) -> Configs | None:
         async with self._engine.connect() as connection:
-            number = await order_reads.unit_no(connection, unit_id)
+            number = await order_reads.unit_no(connection, unit_id, scope)
             if number is None:
                 return None
             found = await order_reads.configs_of(connection, number)
@@ -283,16 +300,23 @@ def _is_open() -> ColumnElement[bool]:
     return schema.alert.c.state != State.CLOSED.value
 
 
-def _units() -> Select[Any]:
+def _seen(scope: str) -> ColumnElement[bool]:
+    """Alerts of units in this scope; those of no unit are for who sees all."""
+    return schema.alert.c.unit.in_(unit_ids(scope)) if scope else true()
+
+
+def _units(scope: str) -> Select[Any]:
     now = schema.unit_now
     is_open = (
         select(func.count())
         .where(schema.alert.c.unit == schema.unit.c.unit_id, _is_open())
         .scalar_subquery()
     )
-    return select(
-        schema.unit.c.number, schema.unit.c.unit_id, now, is_open.label("alerts_open")
-    ).outerjoin(now, now.c.unit_no == schema.unit.c.number)
+    return (
+        select(schema.unit.c.number, schema.unit.c.unit_id, now, is_open.label("alerts_open"))
+        .outerjoin(now, now.c.unit_no == schema.unit.c.number)
+        .where(in_scope(schema.unit.c.scope, scope))
+    )
 
 
 def _batches(unit_no: int, begin_ms: int, end_ms: int, shifts: Sequence[Shift]) -> Select[Any]:

@@ -16,16 +16,20 @@ from random import Random
 
 import uvicorn
 
+from collector.api.app import Parts, create_app
+from collector.api.audit import Auditor
 from collector.api.models import Refusal
+from collector.api.porter import Porter
 from collector.api.reads import Live, StoreReads
-from collector.api.service import build_api
 from collector.app import StartError
 from collector.app.enrolling import enrol_server
 from collector.app.gateway import gateway_of
 from collector.app.intake import Intake
 from collector.app.keys import Keys, keys_of
 from collector.app.notifying import Notifying, begin
+from collector.app.people import first_admin, front_of
 from collector.app.rulebook import Watched, keep_thresholds
+from collector.app.serving import server_config
 from collector.config import Config, ConfigError, read
 from collector.io import WayIn, clock, folder, jetstream, mqtt
 from collector.io.broker import Broker, BrokerError
@@ -121,16 +125,19 @@ async def _serve(
     if gateway is not None:
         await gateway.start()
         await gateway.listen()
-    api = _Api(
-        uvicorn.Config(
-            build_api(reads, build=live.build),
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=2,
+    porter, auditor = Porter(store, clock.now_ms), Auditor(store, clock.now_ms)
+    served = create_app(
+        Parts(
+            reads=reads,
+            store=store,
+            porter=porter,
+            auditor=auditor,
+            now_ms=clock.now_ms,
+            build=live.build,
+            front=front_of(config.api),
         )
     )
+    api = _Api(server_config(served, cert_file=config.api.cert_file, key_file=config.api.key_file))
     telling = await _telling(config, store)
     enrol = None if door is None else _Api(enrol_server(config, keys, store, build=live.build))
     async with asyncio.TaskGroup() as tasks:
@@ -155,6 +162,7 @@ async def _serve(
             tasks.create_task(enrol.serve(sockets=[door]), name="enrol")
             log.info("units are let in at https://%s:%d", config.enrol.host, config.enrol.port)
         folder.tell(config.data_dir, _url(config))
+        await first_admin(store, _url(config), clock.now_ms())
         log.info("collector %s, data in %s, API at %s", live.build, config.data_dir, _url(config))
         await stopped.wait()
         log.info("stopping")
@@ -166,6 +174,7 @@ async def _serve(
         if enrol is not None:
             enrol.should_exit = True
         await serving
+        await auditor.flush()
 
 
 async def _telling(config: Config, store: Store) -> list[Notifying]:
@@ -238,7 +247,8 @@ def _listen(host: str, port: int, key: str = "api.port") -> socket.socket:
 
 def _url(config: Config) -> str:
     host = f"[{config.api.host}]" if ":" in config.api.host else config.api.host
-    return f"http://{host}:{config.api.port}"
+    scheme = "http" if config.api.cert_file is None else "https"
+    return f"{scheme}://{host}:{config.api.port}"
 
 
 def _build() -> str:

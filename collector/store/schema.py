@@ -50,6 +50,7 @@ unit = Table(
     _text("unit_id"),
     _big("enrolled_ms"),
     Column("feed", BigInteger, nullable=False, server_default="0"),  # enrolled, moved, renamed then
+    Column("scope", Text, nullable=False, server_default=""),  # dotted, from the whole to the part
     UniqueConstraint("unit_id"),
     Index("unit_by_feed", "feed"),
 )
@@ -611,4 +612,91 @@ officer_report = Table(  # an officer has looked at the seal
     _big("at_ms"),
     UniqueConstraint("who", "key"),
     Index("officer_report_by_unit", "unit_no", "number"),
+)
+
+account = Table(  # who may log in
+    "account",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    _text("name"),
+    _text("role"),
+    _text("scope"),  # "": all
+    _text("desk"),  # "": none
+    _text("password", nullable=True),  # Argon2id; None: not set up yet
+    _bytes("totp_secret", nullable=True),
+    _big("totp_step"),  # the newest that was used
+    _bytes("setup_sha256", nullable=True),  # of the one-time code
+    _big("setup_until_ms", nullable=True),
+    _text("made_by"),
+    _big("made_ms"),
+    _big("locked_ms", nullable=True),
+    UniqueConstraint("setup_sha256"),
+)
+
+session = Table(  # the hash of a session's secret, never the secret
+    "session",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    _text("kind"),
+    _text("user_id"),
+    _text("role"),
+    _text("scope"),
+    _text("desk"),
+    _text("address"),  # from which it was opened
+    _big("made_ms"),
+    _big("expires_ms"),
+    _big("seen_ms"),  # the last input
+    _big("step_up_ms", nullable=True),
+    _big("ended_ms", nullable=True),
+    _text("ended_by", nullable=True),
+    Index("session_by_user", "user_id", "made_ms"),
+)
+
+desk = Table(
+    "desk",
+    metadata,
+    Column("desk_id", Text, primary_key=True),
+    _text("name"),
+    _text("scope"),
+    _text("fallback"),  # desk that hears its alerts while it is unattended; "": none
+    _text("made_by"),
+    _big("made_ms"),
+)
+
+act = Table(  # every change a person makes that has no history of its own, every refusal, every log-in
+    "act",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _big("at_ms"),
+    _text("who"),
+    _text("role"),
+    _text("act"),
+    _text("obj"),
+    _text("scope"),  # of the object
+    _text("detail"),
+    Index("act_by_who", "who", "number"),
+)
+
+read = Table(  # every read of a track, of evidence, every export
+    "read",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _big("at_ms"),
+    _text("who"),
+    _text("role"),
+    _text("obj"),
+    _text("purpose"),
+    _text("scope"),
+    _text("detail"),
+    Index("read_by_obj", "obj", "number"),
+    Index("read_by_who", "who", "number"),
+)
+
+read_roll = Table(  # all other reads: how often by whom in an hour
+    "read_roll",
+    metadata,
+    Column("hour_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("who", Text, primary_key=True),
+    Column("obj", Text, primary_key=True),
+    _big("times"),
 )

@@ -52,6 +52,7 @@ class Demo:
         self._trucks: list[Truck] = []
         self._simulators: list[Popen[bytes]] = []
         self._played_s = 0.0
+        self._token = ""
 
     @property
     def api_url(self) -> str:
@@ -82,6 +83,7 @@ class Demo:
         )
         self._site.start_collector(config)
         self._site.wait_for_collector()
+        self._token = self._site.log_in()
         shapes = str(self._samples / "demo.geojson")
         for noun in ("zone", "route"):
             run("plomba", [noun, "import", shapes, "--data", str(self._site.data_dir)])
@@ -184,10 +186,13 @@ class Demo:
     def _places(self) -> dict[str, dict[str, object]]:
         """The centre's newest places, asked as any client would; empty while it does not answer."""
         from urllib.error import URLError
-        from urllib.request import urlopen
+        from urllib.request import Request, urlopen
 
+        asked = Request(  # noqa: S310  # our own loopback address
+            f"{self.api_url}/api/v1/units", headers={"Authorization": f"Bearer {self._token}"}
+        )
         try:
-            with urlopen(f"{self.api_url}/api/v1/units", timeout=2) as answer:  # noqa: S310  # our own loopback address
+            with urlopen(asked, timeout=2) as answer:  # noqa: S310  # as above
                 listed = json.load(answer)
         except (URLError, OSError, ValueError):
             return {}

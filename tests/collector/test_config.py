@@ -27,7 +27,13 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     assert (config.data_dir, config.broker.mqtt_port, config.api.port) == (Path("/a"), 1_884, 8_481)
 
 
+BEHIND_PROXY = '[api]\nhost = "10.1.2.3"\nproxies = ["10.1.2.4"]\n'
 GATEWAY = '[gateway]\nlisten = "0.0.0.0:7701"\nunit = "gateway-1"\n'
+
+
+def test_beyond_loopback_the_api_has_tls_or_a_proxy_before_it() -> None:
+    config = parse(BEHIND_PROXY + 'names = ["plomba.example"]')
+    assert (config.api.host, config.api.proxies) == ("10.1.2.3", ("10.1.2.4",))
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.toml")), ids=lambda path: path.name)
@@ -38,7 +44,7 @@ def test_samples_load(sample: Path) -> None:
 def test_the_sample_shows_the_defaults_and_nothing_is_missing_in_it() -> None:
     text = (SAMPLES / "collector.toml").read_text()
     assert parse(text) == Config()
-    for left_out in ("binary", "rules_file", "key_file", "[[notify.target]]"):
+    for left_out in ("binary", "rules_file", "cert_file", "key_file", "[[notify.target]]"):
         text = text.replace(f"# {left_out}", left_out)
     shown = tomllib.loads(text)
     for section in fields(Config):
@@ -78,8 +84,13 @@ def test_the_sample_shows_the_defaults_and_nothing_is_missing_in_it() -> None:
         (GATEWAY + "idle_s = 5", "gateway.idle_s", "30 to 86400, is 5"),
         (GATEWAY + "connections_max = 0", "gateway.connections_max", "1 to 10000, is 0"),
         (GATEWAY + "bytes_max = 5", "gateway.bytes_max", "1048576 to"),
-        ('[api]\nhost = "0.0.0.0"', "api.host", "has no accounts yet; use 127.0.0.1 or ::1"),
-        ('[api]\nhost = "10.1.2.3"', "api.host", "SSH tunnel"),
+        ('[api]\nhost = "0.0.0.0"', "api.host", "give api.cert_file and api.key_file, or name in"),
+        ('[api]\nhost = "10.1.2.3"', "api.host", "or use 127.0.0.1"),
+        (BEHIND_PROXY, "api.names", "under which names people reach it"),
+        ('[api]\nnames = ["Plomba.example"]', "api.names", "a host in small letters"),
+        ('[api]\nproxies = ["proxy"]', "api.proxies", "an IP address, is 'proxy'"),
+        ('[api]\ncert_file = "/c"', "api.cert_file", "go together"),
+        ('[api]\ncert_file = "/c"\nkey_file = "/k"', "api.cert_file", "/c is no file"),
         ("[api]\nport = 1883", "api.port", "is broker.mqtt_port already"),
         ('[mqtt]\nserver = "mqtt://b"', "mqtt.server", "set broker.embedded = false"),
         ("[broker]\nembedded = false", "mqtt.server", "needed because broker.embedded is false"),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -57,6 +58,7 @@ class Site:
         self.log = folder / "collector.log"
         self.mqtt_port, self.api_port = free_port(), free_port()
         self.config = folder / "collector.toml"
+        self.token = folder / "operator.token"
         self.config.write_text(config)
         self.process: asyncio.subprocess.Process | None = None
 
@@ -81,6 +83,8 @@ class Site:
             )
         try:
             await until_async(self.is_ready, 30)
+            if not self.token.exists():
+                assert (await self.plomba("login", "--local"))[0] == 0
             yield process
         finally:
             if process.returncode is None:
@@ -89,13 +93,17 @@ class Site:
 
     async def is_ready(self) -> bool:
         try:
-            return (await self.health())["ok"] is True
+            return (await self.asked("/healthz"))["ok"] is True
         except OSError:
             return False
 
     async def health(self) -> dict[str, Any]:
+        return await self.asked("/api/v1/health", self.token.read_text().strip())
+
+    async def asked(self, path: str, token: str = "") -> dict[str, Any]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.api_port)
-        writer.write(b"GET /healthz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+        words = [f"GET {path} HTTP/1.0", "Host: 127.0.0.1", f"Authorization: Bearer {token}"]
+        writer.write("".join(f"{word}\r\n" for word in [*words, ""]).encode())
         answer = await reader.read()
         writer.close()
         found: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
@@ -109,6 +117,7 @@ class Site:
             "plomba",
             *words,
             *more,
+            env={**os.environ, "PLOMBA_TOKEN_FILE": str(self.token)},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -110,9 +111,19 @@ class Centre:
         return found
 
     def refusals(self) -> list[str]:
-        url = f"http://127.0.0.1:{self.api_port}/api/v1/refusals"
-        with urllib.request.urlopen(url) as answer:
-            return [row["reason"] for row in json.load(answer)["refusals"]]
+        found: list[dict[str, str]] = self.asked("/refusals")["refusals"]
+        return [row["reason"] for row in found]
+
+    def asked(self, path: str) -> dict[str, Any]:
+        token = self.folder / "operator.token"
+        if not token.exists():
+            login = [sys.executable, "-m", "plomba", "--token-file", str(token), "login", "--local"]
+            subprocess.run([*login, "--data", str(self.data)], cwd=ROOT, check=True, timeout=60)
+        url = f"http://127.0.0.1:{self.api_port}/api/v1{path}"
+        headers = {"Authorization": f"Bearer {token.read_text().strip()}"}
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
 
 
 @pytest.fixture
@@ -254,8 +265,5 @@ def test_a_token_works_once_and_a_request_turned_down_leaves_nothing(
 
 
 def _through(centre: Centre) -> int:
-    with urllib.request.urlopen(
-        f"http://127.0.0.1:{centre.api_port}/api/v1/units/{UNIT}"
-    ) as answer:
-        chain = json.load(answer)["chain"]
+    chain = centre.asked(f"/units/{UNIT}")["chain"]
     return -1 if chain is None else int(chain["through"])

@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
@@ -42,6 +42,8 @@ class Desk:
         self.site = site
         self.unit = unit
         self.data = ("--data", str(site.site.data_dir))
+        site.site.log_in()
+        self.logged_in = {"PLOMBA_TOKEN_FILE": str(site.site.token_file)}
 
     def give(self, what: str, *words: str) -> dict[str, Any]:
         said = run("plomba", ["unit", "order", UNIT, what, *words, *self.data, "--json"])
@@ -54,12 +56,13 @@ class Desk:
     def orders(self) -> dict[str, dict[str, Any]]:
         """What the collector shows of them, by id."""
         url = f"http://127.0.0.1:{self.site.site.api_port}/api/v1/units/{UNIT}/orders"
-        with build_opener(ProxyHandler({})).open(url, timeout=10) as answer:
+        asked = Request(url, headers={"Authorization": f"Bearer {self.site.site.log_in()}"})
+        with build_opener(ProxyHandler({})).open(asked, timeout=10) as answer:
             return {row["id"]: row for row in json.load(answer)["orders"]}
 
     def shown(self) -> dict[str, dict[str, Any]]:
         """What the operator's command shows, by id."""
-        said = run("plomba", ["unit", "orders", UNIT, *self.data, "--json"])
+        said = run("plomba", ["unit", "orders", UNIT, *self.data, "--json"], env=self.logged_in)
         return {row["id"]: row for row in map(json.loads, said.splitlines())}
 
     def settled(self, order: dict[str, Any], seconds: float = 30) -> tuple[str, str | None]:
@@ -245,7 +248,8 @@ def test_a_report_is_answered_by_a_hello_and_settings_by_air_are_taken_or_refuse
             return version
 
         def word(version: int) -> str | None:
-            said = run("plomba", ["unit", "config", UNIT, *desk.data, "--json"])
+            words = ["unit", "config", UNIT, *desk.data, "--json"]
+            said = run("plomba", words, env=desk.logged_in)
             rows = {row["version"]: row for row in map(json.loads, said.splitlines())}
             result: str | None = rows[version]["result"]
             return result

@@ -1,0 +1,62 @@
+"""The API's application: routes, the guard before them, and the check that each route has its row in the table of rights.
+
+Law: a route without a row stops the start. Routes are added to the application itself, where the guard sees them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI
+
+from collector.api.audit import Auditor, add_audit
+from collector.api.auth import add_auth
+from collector.api.guard import Front, Guard, missing_rights
+from collector.api.models import Problem
+from collector.api.porter import Porter
+from collector.api.problems import add_handlers
+from collector.api.service import Reads, add_reads
+from collector.store.database import Store
+from wire import MisuseError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the API is made of."""
+
+    reads: Reads
+    store: Store
+    porter: Porter
+    auditor: Auditor
+    now_ms: Callable[[], int]
+    build: str
+    front: Front = field(default_factory=Front)
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The application over `parts`; MisuseError for a route that nobody has said who may ask."""
+    api = FastAPI(
+        title="Plomba collector",
+        version=parts.build,
+        summary="Units, tracks, alerts, and the people who look after them.",
+        description="Unknown is null, old is marked old. Who may ask what: docs/OPERATING.md, People.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # a page with scripts from elsewhere; the console will bring its own
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={"default": {"model": Problem, "description": "what went wrong, and its code"}},
+    )
+    add_handlers(api)
+    add_auth(api, parts.porter)
+    add_reads(api, parts.reads)
+    add_audit(api, parts.store)
+    missing = missing_rights(api)
+    if missing:
+        raise MisuseError(f"no row in the table of rights for {', '.join(missing)}")
+    api.add_middleware(
+        Guard,
+        porter=parts.porter,
+        auditor=parts.auditor,
+        front=parts.front,
+        now_ms=parts.now_ms,
+    )
+    return api

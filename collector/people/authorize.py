@@ -1,0 +1,134 @@
+"""Who may do what: one table by method and path (CONSOLE section 10, EVIDENCE section 11).
+
+Law: what has no row is refused, and a route without a row stops the start. Whose things are meant is asked of the store, joined on the
+actor's scope: a foreign one does not exist for him (404).
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from collector.people import Actor, Denied, Role
+from collector.people.sessions import is_stepped_up
+
+ADMIN, SUPERVISOR, OPERATOR, OFFICER, AUDITOR = (
+    Role.ADMIN,
+    Role.SUPERVISOR,
+    Role.OPERATOR,
+    Role.OFFICER,
+    Role.AUDITOR,
+)
+PEOPLE = frozenset({ADMIN, SUPERVISOR, OPERATOR, OFFICER, AUDITOR})
+ROOM = frozenset({SUPERVISOR, OPERATOR, AUDITOR})  # who sees the control room
+
+BODY_BYTES_MAX = 65_536
+SHAPES_BYTES_MAX = 1 << 20  # GeoJSON
+
+
+class Kept(Enum):
+    """What is kept of a call that was answered."""
+
+    NOTHING = "nothing"  # it tells nothing of anybody
+    ACT = "act"  # a change: by whom, of what
+    OWN = "own"  # a change that has a history of its own, as alerts have
+    TRACK = "track"  # a read of where a unit was
+    EVIDENCE = "evidence"  # a read of signed bytes, or of how they are proven
+    EXPORT = "export"  # what leaves the house
+    ROLL = "roll"  # any other read: counted by the hour
+
+
+READS = frozenset({Kept.TRACK, Kept.EVIDENCE, Kept.EXPORT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """What a call needs of who makes it."""
+
+    roles: frozenset[Role] = field(default_factory=frozenset)
+    kept: Kept = Kept.ROLL
+    is_open: bool = False  # nobody has to be logged in
+    whole: bool = False  # tells of all units alike: not for who sees a part
+    step_up: bool = False  # the second factor, shown in the last minutes
+    goes_on: bool = False  # also in a session that has narrowed
+    is_input: bool = True  # somebody sits there; a screen that looks by itself does not
+    kiosk: bool = False  # a wall may look at it
+    login_page: str = ""  # where a stranger who opens it in a browser is sent
+    form: bool = False  # a plain form: its token stands for the headers that no form can send
+    body_bytes_max: int = BODY_BYTES_MAX
+
+
+def _open(*, kept: Kept = Kept.NOTHING, form: bool = False) -> Right:
+    return Right(is_open=True, kept=kept, goes_on=True, is_input=False, form=form)
+
+
+def _reads(*roles: Role, kept: Kept = Kept.ROLL, whole: bool = False) -> Right:
+    return Right(roles=frozenset(roles), kept=kept, whole=whole)
+
+
+def _acts(*roles: Role, kept: Kept = Kept.ACT, step_up: bool = False) -> Right:
+    return Right(roles=frozenset(roles), kept=kept, step_up=step_up)
+
+
+_ALL = tuple(PEOPLE)
+_WATCH = Right(roles=ROOM, goes_on=True, is_input=False, kiosk=True)  # what a screen asks by itself
+_MINE = Right(roles=PEOPLE, kept=Kept.NOTHING, goes_on=True, is_input=False, kiosk=True)
+
+RIGHTS: dict[tuple[str, str], Right] = {
+    # anybody
+    ("GET", "/healthz"): _open(),
+    ("POST", "/api/v1/login"): _open(kept=Kept.OWN),
+    ("POST", "/api/v1/setup"): _open(kept=Kept.OWN),
+    # one's own session
+    ("GET", "/api/v1/me"): _MINE,
+    ("POST", "/api/v1/logout"): Right(
+        roles=PEOPLE, kept=Kept.OWN, goes_on=True, is_input=False, kiosk=True
+    ),
+    ("POST", "/api/v1/me/widen"): Right(roles=PEOPLE, kept=Kept.OWN, goes_on=True, is_input=False),
+    ("POST", "/api/v1/me/input"): Right(roles=PEOPLE, kept=Kept.NOTHING),
+    ("POST", "/api/v1/me/password"): _acts(*_ALL, kept=Kept.OWN),
+    ("POST", "/api/v1/step-up"): _acts(*_ALL, kept=Kept.OWN),
+    ("GET", "/api/v1/openapi.json"): Right(roles=PEOPLE, kept=Kept.NOTHING),
+    # the control room
+    ("GET", "/api/v1/health"): Right(
+        roles=PEOPLE - {OFFICER}, goes_on=True, is_input=False, kiosk=True
+    ),
+    ("GET", "/api/v1/refusals"): _reads(ADMIN, SUPERVISOR, OPERATOR, AUDITOR, whole=True),
+    ("GET", "/api/v1/units"): _WATCH,
+    ("GET", "/api/v1/units/{unit_id}"): _reads(*ROOM),
+    ("GET", "/api/v1/units/{unit_id}/track"): _reads(*ROOM, kept=Kept.TRACK),
+    ("GET", "/api/v1/units/{unit_id}/orders"): _reads(*ROOM),
+    ("GET", "/api/v1/units/{unit_id}/configs"): _reads(*ROOM, ADMIN),
+    ("GET", "/api/v1/alerts"): _WATCH,
+    # who did what
+    ("GET", "/api/v1/audit"): _reads(*_ALL),
+}
+
+
+def authorize(actor: Actor | None, right: Right | None, now_ms: int) -> Denied | None:
+    """Why the call is refused; None: it may be made. `right` None: there is no row."""
+    if right is None:
+        return Denied(status=403, code="no_right", hint="nobody may do this")
+    if right.is_open:
+        return None
+    if actor is None:
+        return Denied(status=401, code="not_logged_in", hint="log in first")
+    if actor.role not in right.roles:
+        return Denied(status=403, code="not_allowed", hint=f"not for {actor.role.value}s")
+    if actor.read_only and not right.kiosk:
+        return Denied(status=403, code="read_only_session", hint="this screen only shows")
+    if actor.scope and right.whole:
+        return Denied(
+            status=403, code="not_whole", hint=f"it tells of all units; you see {actor.scope}"
+        )
+    if actor.narrowed and not right.goes_on:
+        return Denied(
+            status=403,
+            code="narrowed",
+            hint="nobody has touched this session for a while: give your password again",
+        )
+    if right.step_up and not is_stepped_up(actor.step_up_ms, now_ms):
+        return Denied(
+            status=403,
+            code="step_up",
+            hint="give a code of your second factor first: it counts for five minutes",
+        )
+    return None

@@ -1,0 +1,112 @@
+"""`plomba login` and `logout`: a session for the commands that ask the API, kept as a token in a file of its user.
+
+Law: a password is asked for, never an option: options stand in the history of the shell and in the list of processes.
+"""
+
+import secrets
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from plomba import exits, tokens
+from plomba.centre import (
+    DATA,
+    ApiOption,
+    Centre,
+    DataOption,
+    JsonOption,
+    Row,
+    actor,
+    fail,
+    say_json,
+    write_store,
+)
+
+if TYPE_CHECKING:
+    from collector.store.database import Store
+
+LOCAL_ROLES = ("operator", "supervisor", "auditor", "admin")
+
+
+def login(
+    user: Annotated[str, typer.Option("--user", help="Your user name; asked for without it.")] = "",
+    desk: Annotated[str, typer.Option("--desk", help="The desk at which you sit.")] = "",
+    local: Annotated[
+        bool,
+        typer.Option(
+            "--local", help="No password: on the collector's machine, for who may write its store."
+        ),
+    ] = False,
+    role: Annotated[
+        str, typer.Option("--role", help=f"With --local: {', '.join(LOCAL_ROLES)}.")
+    ] = "supervisor",
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+    api: ApiOption = "",
+) -> None:
+    """Begin a session: 12 hours, or 2 with --local. The password is read from the terminal, or from standard input."""
+    centre = Centre(data_dir, api)
+    if local:
+        if role not in LOCAL_ROLES:
+            fail(exits.USAGE, f"--role: one of {', '.join(LOCAL_ROLES)}")
+        token = _local_token(data_dir, role)
+    else:
+        if not tokens.may_send(centre.url):
+            fail(
+                exits.NOT_ALLOWED,
+                f"{centre.url}: a password is not sent without TLS to another machine",
+            )
+        user = user or typer.prompt("user")
+        answer = centre.post(
+            "/login",
+            {"user": user, "password": _password(), "desk": desk, "token": True},
+        )
+        token = str(answer["token"])
+    path = tokens.keep(centre.url, token)
+    me = Centre(data_dir, api).get("/me")
+    row: Row = {name: me[name] for name in ("user", "role", "scope", "desk", "until")}
+    if as_json:
+        say_json([row | {"token_file": str(path)}])
+    else:
+        typer.echo(f"{row['user']}, {row['role']}, until {row['until']}")
+
+
+def logout(data_dir: DataOption = DATA, api: ApiOption = "") -> None:
+    """End the session and take its token away."""
+    centre = Centre(data_dir, api)
+    centre.post("/logout", {})
+    tokens.forget(centre.url)
+
+
+def _local_token(data_dir: DataOption, role: str) -> str:
+    from collector.people import Role
+    from collector.people.sessions import TOKEN_BYTES, Kind, opened
+    from collector.store import people, people_audit
+    from collector.store.people_audit import Act
+
+    secret, who = secrets.token_urlsafe(TOKEN_BYTES), actor()
+
+    async def act(store: "Store", now_ms: int) -> None:
+        session = opened(
+            secret, Kind.LOCAL, user_id=who, role=Role(role), scope="", desk="", now_ms=now_ms
+        )
+        async with store.write() as connection:
+            await people.open_session(connection, session, address="local")
+            await people_audit.note_act(
+                connection,
+                Act(
+                    at_ms=now_ms, who=who, role=role, act="login", obj=f"user/{who}", detail="local"
+                ),
+            )
+
+    write_store(data_dir, act)
+    return secret
+
+
+def _password() -> str:
+    import getpass
+    import sys
+
+    if sys.stdin.isatty():
+        return getpass.getpass("password: ")
+    return sys.stdin.readline(1_000).rstrip("\n")

@@ -1,0 +1,89 @@
+"""The API in one process, and people who are logged in to it."""
+
+from collections.abc import Callable
+
+import httpx
+from fastapi import FastAPI
+
+from collector.api.app import Parts, create_app
+from collector.api.audit import Auditor
+from collector.api.guard import Front
+from collector.api.porter import Porter
+from collector.api.service import Reads
+from collector.people import Role, totp
+from collector.people.passwords import Hasher
+from collector.people.sessions import Kind, opened
+from collector.store import people
+from collector.store.database import Store
+
+ORIGIN = "http://127.0.0.1"
+CHANGE = {"Sec-Fetch-Site": "same-origin", "X-Plomba": "1"}
+PASSWORD = "four grey trucks by noon"
+HASHER = Hasher(memory_kib=64)  # the same function, quick
+ENCODED = HASHER.hash_of(PASSWORD, bytes(16))
+SECOND = b"12345678901234567890"
+
+
+def served(
+    store: Store, reads: Reads, now_ms: Callable[[], int], *, front: Front | None = None
+) -> FastAPI:
+    """The whole application."""
+    return create_app(
+        Parts(
+            reads=reads,
+            store=store,
+            porter=Porter(store, now_ms, hasher=HASHER),
+            auditor=Auditor(store, now_ms),
+            now_ms=now_ms,
+            build="7",
+            front=front or Front(),
+        )
+    )
+
+
+def client_of(api: FastAPI, *, token: str = "", address: str = "127.0.0.1") -> httpx.AsyncClient:
+    """A client; with a token it is logged in."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    transport = httpx.ASGITransport(app=api, client=(address, 1))
+    return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers)
+
+
+async def logged_in(
+    store: Store,
+    role: Role = Role.SUPERVISOR,
+    *,
+    now_ms: int,
+    user_id: str = "os:test",
+    scope: str = "",
+    kind: Kind = Kind.LOCAL,
+    step_up: bool = False,
+) -> str:
+    """A session as the store holds it; its secret."""
+    secret = f"{kind.value}-{user_id}-{role.value}-{scope}-{step_up}"
+    session = opened(secret, kind, user_id=user_id, role=role, scope=scope, desk="", now_ms=now_ms)
+    async with store.write() as connection:
+        await people.open_session(connection, session, address="test")
+        if step_up:
+            await people.touch(connection, session.id, seen_ms=now_ms, step_up_ms=now_ms)
+    return secret
+
+
+async def account(store: Store, user_id: str, role: Role, *, now_ms: int, scope: str = "") -> None:
+    """An account that is set up, with the password and the second factor of this file."""
+    async with store.write() as connection:
+        assert await people.add_account(
+            connection,
+            user_id=user_id,
+            name="",
+            role=role,
+            scope=scope,
+            desk="",
+            by="test",
+            now_ms=now_ms,
+        )
+        await people.set_password(connection, user_id, ENCODED, totp_secret=SECOND)
+
+
+def code_at(now_ms: int) -> str:
+    """What the authenticator shows."""
+    return totp.code_of(SECOND, totp.step_of(now_ms))
