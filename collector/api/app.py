@@ -5,12 +5,15 @@ Law: a route without a row stops the start. Routes are added to the application 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 
 from fastapi import FastAPI
 
 from collector.api.audit import Auditor, add_audit
 from collector.api.auth import add_auth
 from collector.api.guard import Front, Guard, missing_rights
+from collector.api.hub import Hub
+from collector.api.live import add_live
 from collector.api.models import Problem
 from collector.api.porter import Porter
 from collector.api.problems import add_handlers
@@ -29,6 +32,7 @@ class Parts:
     auditor: Auditor
     now_ms: Callable[[], int]
     build: str
+    hub: Hub
     front: Front = field(default_factory=Front)
 
 
@@ -48,6 +52,7 @@ def create_app(parts: Parts) -> FastAPI:
     add_handlers(api)
     add_auth(api, parts.porter)
     add_reads(api, parts.reads)
+    add_live(api, parts.hub, Random())  # noqa: S311  # spreads clients, hides nothing
     add_audit(api, parts.store)
     missing = missing_rights(api)
     if missing:

@@ -19,6 +19,7 @@ MAGIC, VERSION = b"PLU1", 1
 HEADER = struct.Struct("<4sHHIIQQ")  # magic, version, length, n, server time s, feed, scope hash
 AGE_OLD, AGE_NEVER = 65_534, 65_535  # that or more; never
 COURSE_NONE = 255
+BYTES_MAX = 256 << 10  # of one answer to who is behind; more is a new snapshot
 ALERTS_MAX = 50  # rows of one event; of more the client reads the list anew
 
 Columns = NDArray[
@@ -77,8 +78,13 @@ def units_event(units: Columns, *, t_s: int, feed: int) -> bytes:
 def alert_event(rows: Sequence[Mapping[str, object]], *, feed: int) -> bytes:
     """Alerts that changed. It bears no id: it may overtake the positions of its own feed number."""
     if len(rows) > ALERTS_MAX:
-        return event("alert", {"f": feed, "reload": True})
+        return reload_event(feed)
     return event("alert", {"f": feed, "rows": rows})
+
+
+def reload_event(feed: int) -> bytes:
+    """More alerts changed than one event holds: the list is to be read anew."""
+    return event("alert", {"f": feed, "reload": True})
 
 
 def stat_event(figures: Mapping[str, object], *, feed: int) -> bytes:

@@ -18,7 +18,9 @@ import uvicorn
 
 from collector.api.app import Parts, create_app
 from collector.api.audit import Auditor
+from collector.api.hub import Hub, Watch
 from collector.api.models import Refusal
+from collector.api.places import Places
 from collector.api.porter import Porter
 from collector.api.reads import Live, StoreReads
 from collector.app import StartError
@@ -126,6 +128,17 @@ async def _serve(
         await gateway.start()
         await gateway.listen()
     porter, auditor = Porter(store, clock.now_ms), Auditor(store, clock.now_ms)
+    hub = Hub(
+        Watch(
+            store=store,
+            now_ms=clock.now_ms,
+            mono_ms=clock.mono_ms,
+            stands=porter.stands,
+            ended=porter.ended,
+            places=Places.load(),
+            build=live.build,
+        )
+    )
     served = create_app(
         Parts(
             reads=reads,
@@ -134,6 +147,7 @@ async def _serve(
             auditor=auditor,
             now_ms=clock.now_ms,
             build=live.build,
+            hub=hub,
             front=front_of(config.api),
         )
     )
@@ -145,6 +159,7 @@ async def _serve(
             tasks.create_task(intake.serve(), name="intake"),
             tasks.create_task(intake.keep_time(), name="time"),
             tasks.create_task(_notice(watched, ticker), name="rules"),
+            tasks.create_task(hub.run(), name="live"),
         ]
         if gateway is not None:
             running += [
@@ -170,6 +185,7 @@ async def _serve(
             task.cancel()
         if gateway is not None:
             await gateway.stop()
+        hub.close()
         api.should_exit = True
         if enrol is not None:
             enrol.should_exit = True

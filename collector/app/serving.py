@@ -10,6 +10,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from collector.api.live import ABORT
+
 HEAD_S_MAX = 10.0  # from the first byte, or from the connection, to the end of the head
 HEAD_BYTES_MAX = 32_768
 KEEP_ALIVE_S = 5
@@ -23,6 +25,7 @@ class PatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn itself has it
         super().connection_made(transport)
+        self.app_state = {**self.app_state, ABORT: transport.abort}
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -98,6 +98,8 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/units/{unit_id}/orders"): _reads(*ROOM),
     ("GET", "/api/v1/units/{unit_id}/configs"): _reads(*ROOM, ADMIN),
     ("GET", "/api/v1/alerts"): _WATCH,
+    ("GET", "/api/v1/live/snapshot"): _WATCH,
+    ("GET", "/api/v1/live/stream"): _WATCH,
     # who did what
     ("GET", "/api/v1/audit"): _reads(*_ALL),
 }

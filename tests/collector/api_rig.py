@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from collector.api.app import Parts, create_app
 from collector.api.audit import Auditor
 from collector.api.guard import Front
+from collector.api.hub import Hub, Watch
+from collector.api.places import Places
 from collector.api.porter import Porter
 from collector.api.service import Reads
 from collector.people import Role, totp
@@ -25,18 +27,39 @@ SECOND = b"12345678901234567890"
 
 
 def served(
-    store: Store, reads: Reads, now_ms: Callable[[], int], *, front: Front | None = None
+    store: Store,
+    reads: Reads,
+    now_ms: Callable[[], int],
+    *,
+    front: Front | None = None,
+    hub: Hub | None = None,
 ) -> FastAPI:
-    """The whole application."""
+    """The whole application. Nobody runs its hub: a test that listens steps it."""
+    porter = Porter(store, now_ms, hasher=HASHER)
     return create_app(
         Parts(
             reads=reads,
             store=store,
-            porter=Porter(store, now_ms, hasher=HASHER),
+            porter=porter,
+            hub=hub or hub_of(store, porter, now_ms),
             auditor=Auditor(store, now_ms),
             now_ms=now_ms,
             build="7",
             front=front or Front(),
+        )
+    )
+
+
+def hub_of(store: Store, porter: Porter, now_ms: Callable[[], int]) -> Hub:
+    return Hub(
+        Watch(
+            store=store,
+            now_ms=now_ms,
+            mono_ms=now_ms,
+            stands=porter.stands,
+            ended=porter.ended,
+            places=Places(),
+            build="7",
         )
     )
 
