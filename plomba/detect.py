@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from collector.detect import Finding
+    from collector.detect.cross.known import Known
     from collector.detect.engine import UnitState
     from collector.detect.geo import ImportFault, Shapes
     from collector.detect.rules import Thresholds
@@ -89,22 +90,23 @@ def replay(
     if not reading.rows and not reading.facts:
         typer.echo("nothing usable in these files", err=True)
         raise typer.Exit(exits.FAILED)
-    states, next_seq = _read_state(state)
+    states, next_seq, known = _read_state(state)
     units = dict.fromkeys([*(row.unit for row in reading.rows), *(f.unit for f in reading.facts)])
     plan = Plan(
         batch_rows=batch,
         tick_batches=tick,
         deliver=deliver,
         ticks_s=ticks,
+        goes_on=state is not None,
         screen=every_row if step_all else marked_rows,
     )
     try:
         book = rulebook(shapes, thresholds, reading.facts, units, route_id)
-        came_of_it = run_replay(book, reading.rows, reading.facts, plan, states, next_seq)
+        came_of_it = run_replay(book, reading.rows, reading.facts, plan, states, next_seq, known)
     except BadCellError as fault:
         typer.echo(f"{facts or tracks[0]}: {fault}", err=True)
         raise typer.Exit(exits.FAILED) from fault
-    _write_state(state, came_of_it.states, came_of_it.next_seq)
+    _write_state(state, came_of_it.states, came_of_it.next_seq, came_of_it.known)
     _print(came_of_it.findings, as_json=as_json)
 
 
@@ -231,23 +233,30 @@ def _thresholds(path: Path | None) -> "Thresholds | None":
         raise typer.Exit(exits.USAGE) from error
 
 
-def _read_state(path: Path | None) -> "tuple[dict[str, UnitState], dict[str, int]]":
+def _read_state(path: Path | None) -> "tuple[dict[str, UnitState], dict[str, int], Known]":
+    """A line a unit, and one for each thing that several units have told together."""
+    from collector.detect.cross.known import NOTHING, read
     from collector.detect.engine.blob import unpack
 
     if path is None or not path.is_file():
-        return {}, {}
+        return {}, {}, NOTHING
     states: dict[str, UnitState] = {}
     next_seq: dict[str, int] = {}
+    rows: dict[str, bytes] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         kept = json.loads(line)
+        if "known" in kept:
+            rows[kept["known"]] = bytes.fromhex(kept["state"])
+            continue
         states[kept["unit"]] = unpack(bytes.fromhex(kept["state"]))
         next_seq[kept["unit"]] = kept["next_seq"]
-    return states, next_seq
+    return states, next_seq, read(rows)
 
 
 def _write_state(
-    path: Path | None, states: "dict[str, UnitState]", next_seq: dict[str, int]
+    path: Path | None, states: "dict[str, UnitState]", next_seq: dict[str, int], known: "Known"
 ) -> None:
+    from collector.detect.cross.known import NOTHING, changed
     from collector.detect.engine.blob import pack
 
     if path is None:
@@ -258,6 +267,11 @@ def _write_state(
             ensure_ascii=False,
         )
         for unit in sorted(states)
+    ]
+    lines += [
+        json.dumps({"known": key, "state": row.hex()}, ensure_ascii=False)
+        for key, row in sorted(changed(NOTHING, known).items())
+        if row is not None
     ]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 

@@ -4,12 +4,16 @@ Law: what a unit would have sealed is made here and nothing is detected here.
 """
 
 import random
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from collector.detect import Finding, Hit, stamp
+from collector.detect import Finding, Hit, Sample, Signal, stamp
+from collector.detect.cross import Clocks
+from collector.detect.cross.convoy import STILL_MS
+from collector.detect.cross.known import NOTHING, Known, Word, hear
 from collector.detect.engine import (
     FRESH,
     Heard,
@@ -20,6 +24,7 @@ from collector.detect.engine import (
     UnitState,
     marked_rows,
 )
+from collector.detect.engine.across import judge as judge_together
 from collector.detect.engine.run import run
 from collector.detect.geo import Shapes
 from collector.detect.rules import Journey, Order, Rulebook, Thresholds, build, epochs
@@ -30,6 +35,7 @@ from wire.columns import Event
 from wire.records import EventKind, SealBit
 
 CHAIN = bytes(16)
+WORDS_MS = 60_000  # judged together; of that much nothing outgrows its bounds
 CENTRE_KINDS = ("journey", "order", "order_withdrawn")
 DATA_TYPES = {"live": 0, "alarm": 1, "backlog": 2, "recent": 3}
 CAUSES = {"change": 1, "heartbeat": 2, "silent": 3, "heard": 4, "heard_again": 4}
@@ -47,6 +53,9 @@ class Plan:
     tick_batches: int = 512
     deliver: str = "time"  # time, received, shuffle:SEED
     ticks_s: int | None = None  # time passes so often between first and last receipt
+    goes_on: bool = (
+        False  # more of the same units will follow: nothing is over with the last record
+    )
     screen: Screening = marked_rows
 
 
@@ -57,6 +66,7 @@ class Replay:
     findings: list[Finding] = field(default_factory=list)
     states: dict[str, UnitState] = field(default_factory=dict)
     next_seq: dict[str, int] = field(default_factory=dict)
+    known: Known = NOTHING  # what several units have told together
     rows: int = 0
     stepped: int = 0
 
@@ -91,7 +101,7 @@ def rulebook(
     for unit in units:
         if unit not in journeys:
             journeys[unit] = [
-                Journey(id="replay", unit=unit, since_ms=0, route=own.get(unit, fallback))
+                Journey(id=unit, unit=unit, since_ms=0, route=own.get(unit, fallback))
             ]
     return Rulebook(
         versions=versions,
@@ -110,9 +120,11 @@ def replay(
     plan: Plan,
     states: Mapping[str, UnitState] | None = None,
     next_seq: Mapping[str, int] | None = None,
+    known: Known = NOTHING,
 ) -> Replay:
     """All findings, sorted as they are printed. Raises BadCellError for facts that no record can hold."""
-    out = Replay(states=dict(states or {}), next_seq=dict(next_seq or {}))
+    out = Replay(states=dict(states or {}), next_seq=dict(next_seq or {}), known=known)
+    words: list[Word] = []
     batches: list[Batch] = []
     for unit, records in _chains(rows, facts, out.next_seq).items():
         batches += _batches(unit, records, plan.batch_rows)
@@ -120,16 +132,53 @@ def replay(
     deliver = plan.deliver if plan.ticks_s is None else "received"
     items = list(_settled(_arrivals(batches, deliver)))
     for tick in _ticks(_with_time(items, plan.ticks_s), plan.tick_batches):
-        known = {unit: out.states.get(unit, FRESH) for unit in units_of(tick)}
+        here = {unit: out.states.get(unit, FRESH) for unit in units_of(tick)}
         if any(isinstance(item, TimePassed) for item in tick.items):
-            known |= out.states  # time passes for all
-        result = run(book, known, tick, screen=plan.screen)
+            here |= out.states  # time passes for all
+        result = run(book, here, replace(tick, known=out.known), screen=plan.screen)
         out.states.update(result.states)
+        if plan.ticks_s is not None:
+            out.known = result.known or out.known
+        words += result.words
         out.findings += result.findings
         out.rows += result.rows
         out.stepped += result.stepped
+    if plan.ticks_s is None:
+        _judge_together(book, out, words, plan)
     out.findings.sort(key=key_of)
     return out
+
+
+def _judge_together(book: Rulebook, out: Replay, words: Sequence[Word], plan: Plan) -> None:
+    """What several units tell together, where no ticks pass: by their own time, whatever came first."""
+    told_ms = {unit: state.watch.told_ms for unit, state in out.states.items()}
+    newest_ms = max(told_ms.values(), default=0)
+    rising = sorted(words, key=_word_ms)
+    while rising:
+        now_ms = min(_word_ms(rising[0]) + WORDS_MS, newest_ms)
+        behind = bisect_right(rising, now_ms, key=_word_ms)
+        out.known = hear(out.known, rising[:behind])
+        rising = rising[behind:]
+        _pass(book, out, told_ms, now_ms)
+    if not plan.goes_on:  # nobody says any more, and nobody is waited for
+        _pass(book, out, {}, newest_ms)
+
+
+def _pass(book: Rulebook, out: Replay, told_ms: Mapping[str, int], now_ms: int) -> None:
+    """All that was told until then is heard. Who has said nothing for so long has nothing to be compared with."""
+
+    def of(unit: str) -> int | None:
+        last_ms = min(told_ms.get(unit, 0), now_ms)
+        return last_ms if now_ms - last_ms <= STILL_MS else None
+
+    clocks = Clocks(now_ms=now_ms, of=of, slowest_ms=lambda: now_ms)
+    out.known, findings = judge_together(book, out.known, clocks)
+    out.findings += findings
+
+
+def _word_ms(word: Word) -> int:
+    """When it was; what only silence tells comes with ticks, and there are none."""
+    return word.t_ms if isinstance(word, Signal | Sample) else 0
 
 
 def units_of(tick: Tick) -> set[str]:

@@ -15,17 +15,21 @@ __all__ = [
     "U_CM_MAX",
     "Finding",
     "Fix",
+    "Gap",
     "Hit",
     "Level",
     "Phase",
     "Place",
     "Priority",
+    "Sample",
     "Settled",
     "SettledAs",
     "Signal",
     "finding_key",
     "place_in",
     "place_out",
+    "signal_in",
+    "signal_out",
     "stamp",
     "whole",
 ]
@@ -158,6 +162,30 @@ class Signal:
     t_ms: int
     lat_e7: int
     lon_e7: int
+    received_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One place in 30 s of a unit that shares its journey with others: they are compared (DETECTION section 7.7)."""
+
+    unit: str
+    journey: str
+    t_ms: int
+    lat_e7: int
+    lon_e7: int
+    u_cm: int
+    received_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A silence that nothing but the network explains, and where along which route it began (DETECTION section 7.6)."""
+
+    route: str
+    mark: int  # of the route's shape
+    number: int  # of the last full 2 km
+    lasted_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +258,31 @@ def place_in(packed: object) -> Place | None:
     assert isinstance(packed, list | tuple)
     seq, t_ms, lat_e7, lon_e7, u_cm = packed
     return Place(seq=seq, t_ms=t_ms, lat_e7=lat_e7, lon_e7=lon_e7, u_cm=u_cm)
+
+
+def signal_out(signal: Signal) -> tuple[int | str | None, ...]:
+    """A signal as a row of the cross pass holds it; `signal_in` reads it."""
+    return (
+        signal.unit,
+        signal.kind,
+        signal.t_ms,
+        signal.lat_e7,
+        signal.lon_e7,
+        signal.received_ms,
+    )
+
+
+def signal_in(packed: object) -> Signal:
+    assert isinstance(packed, list | tuple)
+    unit, kind, t_ms, lat_e7, lon_e7, received_ms = packed
+    return Signal(
+        unit=str(unit),
+        kind=str(kind),
+        t_ms=whole(t_ms),
+        lat_e7=whole(lat_e7),
+        lon_e7=whole(lon_e7),
+        received_ms=None if received_ms is None else whole(received_ms),
+    )
 
 
 def whole(value: object) -> int:

@@ -15,6 +15,7 @@ from collector.detect.rules import Thresholds
 
 ROLLOVER_MS = 619_315_200_000  # exactly 1,024 weeks
 NEAR_M = 5_000.0  # a misread place, read right, lies this near to the last good one
+TELEPORT = "teleport"
 WELL_FIXES = 3  # so many good ones in a row end a fault
 
 
@@ -198,21 +199,23 @@ def _hold(rules: Thresholds, state: State, fix: Fix) -> Gated:
             released=(),
             hits=tuple(hits),
         )
-    first = waiting[0].place
+    assert fix.prev is not None
+    first, prev = waiting[0].place, fix.prev
     hits.append(
         Hit(
             code="GNSS_INTERFERENCE",
             at_ms=first.t_ms,
             origin_seq=first.seq,
-            subject="teleport",
+            subject=TELEPORT,
             lat_e7=first.lat_e7,
             lon_e7=first.lon_e7,
-            value="teleport",
+            value=TELEPORT,
+            data={
+                "jumped_m": round(distance_m(prev.lon_e7, prev.lat_e7, first.lon_e7, first.lat_e7))
+            },
         )
     )
-    assert fix.prev is not None
     released: list[Fix] = []
-    prev = fix.prev
     for held in waiting:
         released.append(
             Fix(

@@ -15,6 +15,7 @@ from collector.detect.rules import Rules
 from wire.columns import Event
 from wire.records import EventKind, FixFlag
 
+CODE = "GNSS_INTERFERENCE"
 JAMMING, SPOOFING = "jamming", "spoofing"
 TIME_JUMP, FROZEN, OUTLIERS, NO_FIX = "time_jump", "frozen", "outliers", "no_fix"
 SPEED = "speed"  # GNSS against the odometer: told as spoofing
@@ -460,7 +461,7 @@ def _due_ms(run: Run) -> int | None:
 def _hit(work: _Work, run: Run, phase: Phase, at_ms: int) -> Hit:
     place, value = work.place, _value(run.name)
     return Hit(
-        code="GNSS_INTERFERENCE",
+        code=CODE,
         at_ms=at_ms,
         origin_seq=run.seq,
         subject=run.name,

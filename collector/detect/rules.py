@@ -93,6 +93,16 @@ class Thresholds:
     border_m: int = 20_000
     limit_risk_s: int = 600
     limit_spare_s: int = 900
+    # several units together
+    fleet_units: int = 3
+    fleet_jump_m: int = 5_000
+    fleet_cell_m: int = 500
+    fleet_s: int = 1_800
+    fleet_jam_m: int = 5_000
+    fleet_jam_s: int = 600
+    apart_m: int = 300
+    together_m: int = 150
+    paired_moments: int = 3
     # seals
     relock_s: int = 1_800
     order_zone_m: int = 300
@@ -270,6 +280,15 @@ class Rulebook:
     )  # by unit, rising since_ms
     orders: Mapping[str, tuple[Order, ...]] = field(default_factory=dict)  # by seal
     match: MatchOrder = match_order
+    convoys: Mapping[str, tuple[str, ...]] = field(
+        init=False, default_factory=dict
+    )  # units that are ever on one journey together, rising, by its id
+    paired: frozenset[str] = field(init=False, default=frozenset())  # all of these
+
+    def __post_init__(self) -> None:
+        convoys = _convoys(self.journeys)
+        object.__setattr__(self, "convoys", convoys)
+        object.__setattr__(self, "paired", frozenset().union(*convoys.values()))
 
     def at(self, t_ms: int) -> Rules:
         """The version that judges a fact of this time."""
@@ -291,6 +310,18 @@ class Rulebook:
         if journey is None or journey.route is None:
             return None
         return (rules or self.at(t_ms)).routes.get(journey.route)
+
+
+def _convoys(journeys: Mapping[str, tuple[Journey, ...]]) -> dict[str, tuple[str, ...]]:
+    """Journeys that more than one unit is on. For nearly all units this is one look at one journey."""
+    first: dict[str, str] = {}
+    shared: dict[str, set[str]] = {}
+    for unit, some in journeys.items():
+        for journey in some:
+            other = first.setdefault(journey.id, unit)
+            if other != unit:
+                shared.setdefault(journey.id, {other}).add(unit)
+    return {name: tuple(sorted(shared[name])) for name in sorted(shared)}
 
 
 def build(

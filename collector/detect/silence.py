@@ -6,7 +6,7 @@ centre that was away has heard nothing of anybody.
 
 from dataclasses import dataclass, replace
 
-from collector.detect import Hit, Phase, Place, Priority, whole
+from collector.detect import Gap, Hit, Phase, Place, Priority, whole
 from collector.detect.geo.index import box_around
 from collector.detect.geo.measure import to_edges_m
 from collector.detect.rules import Journey, Rules
@@ -18,9 +18,20 @@ HEARD_STEP_MS = 30_000  # the grace of the limit
 JAMMED_MS = 120_000  # interference so shortly before the silence explains it
 BATTERY_LOW = 3  # source of a `power` event
 POWER_LOST = 1  # cause of a `boot` event
-POWER, JAMMING, UNKNOWN = "power", "jamming", "unknown"
+POWER, JAMMING, COVERAGE, UNKNOWN = "power", "jamming", "coverage", "unknown"
+OTHERS = 2  # units that were lost or jammed near by at the same time: that is a jammer
+LOST_CODE = "CONTACT_LOST"
 DEADLINES = frozenset({"TIME_LIMIT_RISK", "TIME_LIMIT_EXCEEDED"})
 LEVELS = {3: Priority.P3, 2: Priority.P2, 1: Priority.P1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Along:
+    """Where along a route the unit was when it was last heard."""
+
+    route: str
+    mark: int  # of the route's shape
+    number: int  # of the last full 2 km
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +44,7 @@ class Lost:
     level: int
     why: str
     near_border: bool
+    along: Along | None = None  # None as well where the centre itself was away meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +55,13 @@ class Back:
     since_ms: int
     heard_ms: int
     why: str
+    along: Along | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     heard_ms: int = 0  # receipt of the newest word; 0: never
+    told_ms: int = 0  # event time of the newest settled record; 0: none yet
     seq: int = 0  # of the newest settled record
     out_of_power: bool = False  # its last word was of an empty battery or a stop
     jammed_ms: int | None = None  # event time of the newest interference
@@ -72,6 +86,11 @@ class Around:
     jammed: bool  # such a finding runs
     arrived: bool
     eta_ms: int | None
+    others: int = 0  # units that were lost or jammed near by at the same time
+    hole_s: float | None = (
+        None  # so long the network is silent from here on, as far as earlier passages tell
+    )
+    along: Along | None = None
 
 
 def note(state: State, event: Event) -> State:
@@ -96,9 +115,15 @@ def heard(state: State, received_ms: int) -> tuple[State, tuple[Hit, ...]]:
     state = replace(state, heard_ms=max(state.heard_ms, received_ms), lost=None)
     if lost is None:
         return state, ()
-    back = Back(seq=lost.seq, since_ms=lost.since_ms, heard_ms=received_ms, why=lost.why)
+    back = Back(
+        seq=lost.seq,
+        since_ms=lost.since_ms,
+        heard_ms=received_ms,
+        why=lost.why,
+        along=lost.along,
+    )
     ended = Hit(
-        code="CONTACT_LOST",
+        code=LOST_CODE,
         at_ms=received_ms,
         origin_seq=lost.seq,
         phase=Phase.END,
@@ -109,19 +134,31 @@ def heard(state: State, received_ms: int) -> tuple[State, tuple[Hit, ...]]:
     return replace(state, back=back), (ended,)
 
 
-def restored(state: State, events: tuple[Event, ...]) -> tuple[State, tuple[Hit, ...]]:
-    """The first batch in order after a silence; its events tell what the silence was, as far as they do."""
+def restored(state: State, events: tuple[Event, ...]) -> tuple[State, tuple[Hit, ...], Gap | None]:
+    """The first batch in order after a silence; its events tell what the silence was, as far as they do.
+
+    The gap is what later passages are compared with, where nothing but the network explains it.
+    """
     back = state.back
     if back is None:
-        return state, ()
+        return state, (), None
+    why, lasted_ms = _proved(events) or back.why, back.heard_ms - back.since_ms
     hit = Hit(
         code="CONTACT_RESTORED",
         at_ms=back.heard_ms,
         origin_seq=back.seq,
-        value=(back.heard_ms - back.since_ms) / 1_000,
-        data={"class": _proved(events) or back.why},
+        value=lasted_ms / 1_000,
+        data={"class": why},
     )
-    return replace(state, back=None), (hit,)
+    gap = None
+    if back.along is not None and why in (COVERAGE, UNKNOWN):
+        gap = Gap(
+            route=back.along.route,
+            mark=back.along.mark,
+            number=back.along.number,
+            lasted_s=lasted_ms // 1_000,
+        )
+    return replace(state, back=None), (hit,), gap
 
 
 def tick(
@@ -133,7 +170,8 @@ def tick(
     return _deadline(around, state, hits, now_ms), tuple(hits)
 
 
-def pack(state: State) -> tuple[object, ...]:
+def pack(state: State, fix_ms: int = 0) -> tuple[object, ...]:
+    """`fix_ms`: of the last good fix. It is the newest record of nearly all units, and a difference is short."""
     lost, back = state.lost, state.back
     return (
         state.heard_ms,
@@ -142,8 +180,18 @@ def pack(state: State) -> tuple[object, ...]:
         state.jammed_ms,
         None
         if lost is None
-        else (lost.seq, lost.since_ms, lost.n, lost.level, lost.why, int(lost.near_border)),
-        None if back is None else (back.seq, back.since_ms, back.heard_ms, back.why),
+        else (
+            lost.seq,
+            lost.since_ms,
+            lost.n,
+            lost.level,
+            lost.why,
+            int(lost.near_border),
+            _along_out(lost.along),
+        ),
+        None
+        if back is None
+        else (back.seq, back.since_ms, back.heard_ms, back.why, _along_out(back.along)),
         None
         if state.journey is None
         else (
@@ -154,13 +202,15 @@ def pack(state: State) -> tuple[object, ...]:
             int(state.exceeded),
             state.exceeded_n,
         ),
+        state.told_ms - fix_ms,
     )
 
 
-def unpack(packed: list[object]) -> State:
-    heard_ms, seq, out_of_power, jammed_ms, lost, back, limit = packed
+def unpack(packed: list[object], fix_ms: int = 0) -> State:
+    heard_ms, seq, out_of_power, jammed_ms, lost, back, limit, *told = packed
     state = State(
         heard_ms=whole(heard_ms),
+        told_ms=fix_ms + whole(told[0]) if told else 0,
         seq=whole(seq),
         out_of_power=bool(out_of_power),
         jammed_ms=None if jammed_ms is None else whole(jammed_ms),
@@ -214,33 +264,44 @@ def _silent(around: Around, state: State, hits: list[Hit], now_ms: int, since_ms
             since_ms=state.heard_ms,
             n=1,
             level=3,
-            why=_class(around, state),
+            why=_class(around, state, silent_ms),
             near_border=_near_border(around),
+            along=around.along if state.heard_ms >= since_ms else None,
         )
         hits.append(_lost_hit(begun, around.place, Phase.BEGIN, 0, state.heard_ms, now_ms))
         return replace(state, lost=begun)
-    level = lost.level
+    level, why = lost.level, _class_now(around, state, lost.why, silent_ms)
     if lost.near_border or not around.sealed:
         level = 1
-    elif silent_ms >= th.silent_p2_s * 1_000:
+    elif silent_ms >= th.silent_p2_s * 1_000 and why != COVERAGE:
         level = min(level, 2)
-    if level == lost.level:
+    if (level, why) == (lost.level, lost.why):
         return state
-    worse = replace(lost, level=level, n=lost.n + 1)
+    worse = replace(lost, level=level, why=why, n=lost.n + 1)
     hits.append(_lost_hit(worse, around.place, Phase.CHANGE, lost.n, now_ms, now_ms))
     return replace(state, lost=worse)
 
 
-def _class(around: Around, state: State) -> str:
-    """Why it may be silent: first that holds. The classes that several units together tell come from the cross pass."""
+def _class(around: Around, state: State, silent_ms: int) -> str:
+    """Why it may be silent: first that holds."""
     if state.out_of_power:
         return POWER
-    if around.jammed:
+    if around.jammed or around.others >= OTHERS:
         return JAMMING
     last_ms = None if around.place is None else around.place.t_ms
     if state.jammed_ms is not None and (last_ms is None or last_ms - state.jammed_ms <= JAMMED_MS):
         return JAMMING
+    if around.hole_s is not None and silent_ms < around.hole_s * 1_000:
+        return COVERAGE
     return UNKNOWN
+
+
+def _class_now(around: Around, state: State, before: str, silent_ms: int) -> str:
+    """Others may fall silent as well, or a hole last too long. What is proved stays; what was no hole at first is none later."""
+    if before in (POWER, JAMMING):
+        return before
+    why = _class(around, state, silent_ms)
+    return UNKNOWN if why == COVERAGE and before == UNKNOWN else why
 
 
 def _proved(events: tuple[Event, ...]) -> str | None:
@@ -272,7 +333,7 @@ def _lost_hit(
     lost: Lost, place: Place | None, phase: Phase, n: int, at_ms: int, now_ms: int
 ) -> Hit:
     return Hit(
-        code="CONTACT_LOST",
+        code=LOST_CODE,
         at_ms=at_ms,
         origin_seq=lost.seq,
         phase=phase,
@@ -365,7 +426,7 @@ def _lost_in(packed: object) -> Lost | None:
     if packed is None:
         return None
     assert isinstance(packed, list)
-    seq, since_ms, n, level, why, near_border = packed
+    seq, since_ms, n, level, why, near_border, *along = packed
     return Lost(
         seq=whole(seq),
         since_ms=whole(since_ms),
@@ -373,6 +434,7 @@ def _lost_in(packed: object) -> Lost | None:
         level=whole(level),
         why=str(why),
         near_border=bool(near_border),
+        along=_along_in(along),
     )
 
 
@@ -380,5 +442,24 @@ def _back_in(packed: object) -> Back | None:
     if packed is None:
         return None
     assert isinstance(packed, list)
-    seq, since_ms, heard_ms, why = packed
-    return Back(seq=whole(seq), since_ms=whole(since_ms), heard_ms=whole(heard_ms), why=str(why))
+    seq, since_ms, heard_ms, why, *along = packed
+    return Back(
+        seq=whole(seq),
+        since_ms=whole(since_ms),
+        heard_ms=whole(heard_ms),
+        why=str(why),
+        along=_along_in(along),
+    )
+
+
+def _along_out(along: Along | None) -> tuple[object, ...] | None:
+    return None if along is None else (along.route, along.mark, along.number)
+
+
+def _along_in(packed: list[object]) -> Along | None:
+    """What stands behind the fields of before, if anything does."""
+    if not packed or packed[0] is None:
+        return None
+    assert isinstance(packed[0], list)
+    route, mark, number = packed[0]
+    return Along(route=str(route), mark=whole(mark), number=whole(number))

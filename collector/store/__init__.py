@@ -14,6 +14,7 @@ from wire.columns import Columns
 
 __all__ = [
     "BatchRow",
+    "CrossWrite",
     "Fence",
     "ForkRow",
     "GapCloseRow",
@@ -142,6 +143,15 @@ class UnitWrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CrossWrite:
+    """A row of what several units have told together."""
+
+    key: str
+    rev: int | None  # that the tick was judged against; None: there was none
+    blob: bytes | None  # None: it goes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineRow:
     """A message that is worth nothing, with its reason."""
 
@@ -167,6 +177,7 @@ class TickWrite:
     quarantine: tuple[QuarantineRow, ...]
     counters: dict[str, int]
     targets: tuple[Target, ...] = ()  # who is told of alerts
+    crossed: tuple[CrossWrite, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from collector.alerts import State, move, opening_of
 from collector.detect import Finding, Level, Phase
 from collector.ingest import Arrival
 from collector.notify import Change
-from collector.store import TickWrite, UnitWrite, names, notifications, schema
+from collector.store import StoreError, TickWrite, UnitWrite, names, notifications, schema
 from collector.store.alert_acts import run_out_all
 from collector.store.dialect import insert, upsert
 from collector.store.feed import next_feed
@@ -46,6 +46,7 @@ async def write_tick(connection: AsyncConnection, tick: TickWrite, at: At) -> Co
     """Write `tick` on a connection that has begun a transaction of the writer. Calls `at` between statements."""
     lost = await _lost(connection, tick.units)
     units = [unit for unit in tick.units if unit.unit_id not in lost]
+    await _write_crossed(connection, tick, lost)
     at("fenced")
     tick_no = await _write_log(connection, tick, lost)
     feed_no = await next_feed(connection)
@@ -110,6 +111,34 @@ async def _lost(connection: AsyncConnection, units: Sequence[UnitWrite]) -> froz
         # The rows are locked since the select: on no engine can one of them be missed here.
         await connection.execute(fence, moves)
     return frozenset(lost)
+
+
+async def _write_crossed(
+    connection: AsyncConnection, tick: TickWrite, lost: frozenset[str]
+) -> None:
+    """The fence of what several units told together. It cannot be written without one of them: then nothing is."""
+    if not tick.crossed:
+        return
+    cross = schema.cross_state
+    keys = [write.key for write in tick.crossed]
+    found: dict[str, int] = {}
+    for some in _parts(keys):
+        rows = await connection.execute(
+            select(cross.c.key, cross.c.rev).where(cross.c.key.in_(some)).with_for_update()
+        )
+        found.update({row.key: row.rev for row in rows})
+    if lost or any(found.get(write.key) != write.rev for write in tick.crossed):
+        raise StoreError("another collector writes to this store: let only one run")
+    kept: Rows = [
+        {"key": write.key, "rev": (write.rev or 0) + 1, "blob": write.blob}
+        for write in tick.crossed
+        if write.blob is not None
+    ]
+    if kept:
+        await connection.execute(upsert(connection.dialect.name, cross), kept)
+    gone = [write.key for write in tick.crossed if write.blob is None]
+    for some in _parts(gone):
+        await connection.execute(delete(cross).where(cross.c.key.in_(some)))
 
 
 async def _write_log(connection: AsyncConnection, tick: TickWrite, lost: frozenset[str]) -> int:

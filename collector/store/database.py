@@ -154,6 +154,12 @@ class Store:
         async with self.read() as connection:
             return await loads.read_units(connection, unit_ids)
 
+    async def cross_rows(self) -> dict[str, tuple[int, bytes]]:
+        """What several units have told together: revision and bytes by key."""
+        async with self.read() as connection:
+            rows = await connection.execute(select(schema.cross_state))
+            return {row.key: (row.rev, row.blob) for row in rows}
+
     async def heard_units(self, most: int) -> list[str]:
         """Units that were ever heard, the newest first, at most so many."""
         unit, now = schema.unit.c, schema.unit_now.c

@@ -279,6 +279,16 @@ detector_state = Table(
     _bytes("blob"),
 )
 
+cross_state = (
+    Table(  # what several units have told together: fleets, neighbours, a journey's, a route's
+        "cross_state",
+        metadata,
+        Column("key", Text, primary_key=True),
+        _big("rev"),  # its fence: who writes it has seen it as it is
+        _bytes("blob"),
+    )
+)
+
 unit_now = Table(
     "unit_now",
     metadata,

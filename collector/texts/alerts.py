@@ -42,6 +42,8 @@ CODES: dict[str, tuple[Priority, ...]] = {
     for code, priority in (PRIORITIES | _OF_CUSTOMS).items()
 }
 
+_OF_AREAS = frozenset({"GNSS_INTERFERENCE"})  # may be of several units and of no single one
+
 _MEASURED: dict[str, Callable[[float, str], str]] = {  # what a number as a finding's value means
     "LEGAL_ROUTE_DEVIATION": distance,
     "ROUTE_DEVIATION": distance,
@@ -107,7 +109,8 @@ def sentence(
 ) -> str:
     """What a finding of an alert says, for people: who and where, what, and what is known beside it."""
     what = text(f"alert.{code}.what", language) if code in CODES else shown(code)
-    subject = _subject(language, unit=unit, seal=seal, zone=zone, route=route)
+    nobody = "subject.several" if code in _OF_AREAS else "subject.none"
+    subject = _subject(language, nobody, unit=unit, seal=seal, zone=zone, route=route)
     details = "; ".join(_details(code, language, value, data or {}))
     told = (
         text("sentence.told", language, subject=subject, what=what, details=details)
@@ -117,14 +120,14 @@ def sentence(
     return text("sentence.over", language, sentence=told) if phase is Phase.END else told
 
 
-def _subject(language: str, **names: str | None) -> str:
-    """`Unit uz-01, seal UZ-000123`: what is known; an alert of the office has only its journey."""
+def _subject(language: str, nobody: str, **names: str | None) -> str:
+    """`Unit uz-01, seal UZ-000123`: what is known; an alert of the office has only its journey, one of an area several units."""
     said = [
         text(f"subject.{kind}", language, name=shown(name))
         for kind, name in names.items()
         if name and (kind != "route" or not names["zone"])
     ]
-    return ", ".join(said) if names["unit"] else ", ".join([text("subject.none", language), *said])
+    return ", ".join(said) if names["unit"] else ", ".join([text(nobody, language), *said])
 
 
 def _details(
@@ -144,6 +147,8 @@ def _details(
             said.append(
                 counted(f"alert.{code}.checkpoints", language, len(points), names=_listed(points))
             )
+        case "GNSS_INTERFERENCE" | "UNIT_SEPARATED" if units := _names(data, "units"):
+            said.append(text(f"alert.{code}.units", language, names=_listed(units)))
         case "CONTACT_LOST":
             silent_s = data.get("silent_s")
             if isinstance(silent_s, int | float) and math.isfinite(silent_s):

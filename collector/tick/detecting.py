@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from collector.detect import Finding, Settled as Word
+from collector.detect.cross.known import NOTHING, Known
 from collector.detect.engine import (
     ChainHole,
     EarlyCopy,
@@ -61,6 +62,8 @@ class Detected:
     findings: list[Finding]
     words: list[Word]
     next_due_ms: int | None
+    known: Known = NOTHING  # what several units have told together
+    is_known_lost: bool = False  # it could not be judged, and begins anew
     intake: list[Entry] = field(default_factory=list)
     blobs: dict[str, bytes] = field(default_factory=dict)  # of `states`, as they are stored
 
@@ -71,6 +74,7 @@ def detect(
     rulebook: Rulebook,
     engine: Engine,
     states: Mapping[str, UnitState],
+    known: Known = NOTHING,
     listening_ms: int | None,
     orders: tuple[int, int] | None = None,
 ) -> Detected:
@@ -92,9 +96,9 @@ def detect(
         items.append(TimePassed(now_ms=work.now_ms, since_ms=listening_ms))
         intake.append(("", (IN_TIME, work.now_ms, listening_ms)))
     detected = (
-        run_items(rulebook, engine, states, items)
+        run_items(rulebook, engine, states, items, known)
         if items
-        else Detected(states={}, findings=[], words=[], next_due_ms=None)
+        else Detected(states={}, findings=[], words=[], next_due_ms=None, known=known)
     )
     detected.findings = [*forked, *detected.findings]
     detected.intake = intake
@@ -128,38 +132,50 @@ def _pack(
 
 
 def run_items(
-    rulebook: Rulebook, engine: Engine, states: Mapping[str, UnitState], items: Sequence[Item]
+    rulebook: Rulebook,
+    engine: Engine,
+    states: Mapping[str, UnitState],
+    items: Sequence[Item],
+    known: Known = NOTHING,
 ) -> Detected:
     """The engine over items of a tick; alone by unit and then by batch where it fails an assert."""
     try:
-        detected = _of(engine(rulebook, states, Tick(items=tuple(items))))
+        detected = _of(engine(rulebook, states, Tick(items=tuple(items), known=known)), known)
     except FAILURES:
-        detected = _one_by_one(rulebook, engine, states, items)
+        detected = _one_by_one(rulebook, engine, states, items, known)
     _pack(rulebook, detected, states, items)
     return detected
 
 
 def _one_by_one(
-    rulebook: Rulebook, engine: Engine, states: Mapping[str, UnitState], items: Sequence[Item]
+    rulebook: Rulebook,
+    engine: Engine,
+    states: Mapping[str, UnitState],
+    items: Sequence[Item],
+    known: Known,
 ) -> Detected:
     after: dict[str, UnitState] = {}
-    whole = Detected(states=after, findings=[], words=[], next_due_ms=None)
+    whole = Detected(states=after, findings=[], words=[], next_due_ms=None, known=known)
     for item in items:
-        known = {**states, **after}
+        here = {**states, **after}
         try:
-            part = _of(engine(rulebook, known, Tick(items=(item,))))
+            part = _of(engine(rulebook, here, Tick(items=(item,), known=whole.known)), whole.known)
         except FAILURES:
-            whole.findings += _set_aside(rulebook, item)
-            continue
+            if isinstance(item, Batch | EarlyCopy):
+                whole.findings += _set_aside(rulebook, item)
+                continue
+            # Of one unit nothing else can fail here: what several have told is given up, so that time goes on for all.
+            part = _of(engine(rulebook, here, Tick(items=(item,))), NOTHING)
+            whole.is_known_lost = True
         after.update(part.states)
+        whole.known = part.known
         whole.findings += part.findings
         whole.words += part.words
         whole.next_due_ms = _earliest((whole.next_due_ms, part.next_due_ms))
     return whole
 
 
-def _set_aside(rulebook: Rulebook, item: Item) -> list[Finding]:
-    assert isinstance(item, Batch | EarlyCopy), f"the engine cannot take a {type(item).__name__}"
+def _set_aside(rulebook: Rulebook, item: Batch | EarlyCopy) -> list[Finding]:
     batch = item if isinstance(item, Batch) else item.batch
     received_ms = batch.received_ms if batch.received_ms is not None else batch.sealed_ms
     finding = oddities.of_undecidable(batch.unit, batch.chain, batch.first_seq, received_ms)
@@ -227,12 +243,13 @@ def judge_forked(rulebook: Rulebook, batch: Batch) -> list[Finding]:
     return [replace(finding, data={**finding.data, "forked": 1}) for finding in found]
 
 
-def _of(result: Result) -> Detected:
+def _of(result: Result, before: Known) -> Detected:
     return Detected(
         states=dict(result.states),
         findings=list(result.findings),
         words=list(result.settled),
         next_due_ms=result.next_due_ms,
+        known=before if result.known is None else result.known,
     )
 
 

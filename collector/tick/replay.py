@@ -11,6 +11,7 @@ from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.detect import Finding
+from collector.detect.cross.known import NOTHING
 from collector.detect.engine import ChainHole, EarlyCopy, Heard, Item, TimePassed, UnitState
 from collector.detect.engine.run import run as run_engine
 from collector.detect.rules import Rulebook
@@ -60,6 +61,7 @@ async def replay(
     log names a batch that is not stored.
     """
     states: dict[str, UnitState] = {}
+    known = NOTHING
     unlocks: dict[bytes, Unlock] = {}
     number = -1
     while True:
@@ -91,8 +93,9 @@ async def replay(
                     items.append(batches[entry[1], entry[2], entry[3]])
                 else:
                     items.append(await _item(connection, row.now_ms, entry))
-        detected = run_items(rulebook, engine, _of(items, states), items)
+        detected = run_items(rulebook, engine, _of(items, states), items, known)
         states.update(detected.states)
+        known = detected.known
         yield Replayed(
             tick_no=row.number,
             now_ms=row.now_ms,

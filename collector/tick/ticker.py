@@ -8,18 +8,19 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from collector.detect.cross.known import NOTHING, Known, changed, read as read_known
 from collector.detect.engine import FRESH, UnitState
 from collector.detect.engine.run import run as run_engine
 from collector.detect.rules import Rulebook, Rules, situated
 from collector.ingest.hello import places_of
 from collector.ingest.pace import RECEIPT_AGAIN_MS, Bucket, draw, resend_due_ms
 from collector.notify import Target
-from collector.store import QuarantineRow, TickWrite, UnitWrite
+from collector.store import CrossWrite, QuarantineRow, TickWrite, UnitWrite
 from collector.store.commit import Committed
 from collector.store.database import Store
 from collector.tick import Message, Outgoing, TickResult, oddities
 from collector.tick.answering import Signing, receipt_for, resend_from
-from collector.tick.detecting import Detected, Engine, detect
+from collector.tick.detecting import FAILURES, Detected, Engine, detect
 from collector.tick.held import Held
 from collector.tick.judging import (
     apply,
@@ -95,6 +96,8 @@ class Ticker:
         self._listening_ms: int | None = None  # since the first tick of this process
         self._knows_all = False  # every unit with a history is in memory: its silence is watched
         self._engine_due_ms: int | None = None
+        self._known: Known | None = None  # what several units have told together; None: not read
+        self._known_revs: dict[str, int] = {}  # of its rows
         self._lock = asyncio.Lock()
 
     def forget(self) -> None:
@@ -106,6 +109,7 @@ class Ticker:
         self._keys_ms = None
         self._desk = Desk(self._store, self._order_key)
         self._knows_all = False
+        self._known = None
 
     async def run(self, messages: Sequence[Message], now_ms: int) -> TickResult:
         """Judge, detect and commit these messages, and whatever else is due at `now_ms`.
@@ -127,6 +131,7 @@ class Ticker:
         said = await self._read(work, messages)
         time_passed = self._is_time(now_ms)
         await self._hold(work, said, time_passed=time_passed)
+        known = await self._bring_known(work)
         await self._bring_heads(work, said)
         self._judge(work, said)
         finish(work, await self._store.parked(wanted(work)))
@@ -137,6 +142,7 @@ class Ticker:
             rulebook=self._desk.rulebook(self.rulebook),
             engine=self._engine,
             states=self._states(work),
+            known=known,
             listening_ms=self._listening_ms if time_passed else None,
             orders=self._desk.unlogged(),
         )
@@ -264,6 +270,19 @@ class Ticker:
         for held in work.units.values():
             held.chains.begin_tick(heads.get(held.unit_no, {}))
 
+    async def _bring_known(self, work: Work) -> Known:
+        """What several units have told together; anew where its rows cannot be read."""
+        if self._known is not None:
+            return self._known
+        rows = await self._store.cross_rows()
+        self._known_revs = {key: rev for key, (rev, _) in rows.items()}
+        try:
+            self._known = read_known({key: blob for key, (_, blob) in rows.items()})
+        except FAILURES:
+            work.counted["cross.unreadable"] += 1
+            self._known = NOTHING
+        return self._known
+
     # judging
 
     def _judge(self, work: Work, said: Sequence[_Said]) -> None:
@@ -322,6 +341,9 @@ class Ticker:
             write = held.written()
             if write is not None:
                 writes.append(write)
+        if detected.is_known_lost:
+            work.counted["cross.undecidable"] += 1
+        crossed = self._cross_writes(detected.known)
         own = [situated(self.rulebook, finding) for finding in work.findings]
         findings = [*own, *detected.findings]
         tick = TickWrite(
@@ -337,11 +359,29 @@ class Ticker:
             quarantine=tuple(work.quarantine),
             counters=_counters(work),
             targets=self._targets,
+            crossed=crossed,
         )
         is_empty = not (writes or findings or tick.settled or tick.quarantine or tick.counters)
-        if is_empty and not time_passed:
+        if is_empty and not time_passed and not crossed:
             return None
-        return await self._store.commit(tick)
+        committed = await self._store.commit(tick)
+        self._known = detected.known
+        for row in crossed:
+            if row.blob is None:
+                del self._known_revs[row.key]
+            else:
+                self._known_revs[row.key] = (row.rev or 0) + 1
+        return committed
+
+    def _cross_writes(self, after: Known) -> tuple[CrossWrite, ...]:
+        assert self._known is not None
+        rows = changed(self._known, after)
+        gone = self._known_revs.keys() if self._known is NOTHING else ()  # could not be read
+        rows.update({key: None for key in gone if key not in rows})
+        return tuple(
+            CrossWrite(key=key, rev=self._known_revs.get(key), blob=blob)
+            for key, blob in sorted(rows.items())
+        )
 
     # after the commit
 
@@ -485,6 +525,7 @@ def _refuse(work: Work, message: Message, refused: Refused) -> None:
 
 def _counters(work: Work) -> dict[str, int]:
     counters = {f"verdict.{name}": count for name, count in work.verdicts.items()}
+    counters.update(work.counted)
     if work.positions:
         counters["positions"] = work.positions
     return counters

@@ -49,6 +49,7 @@ class Work:
     findings: list[Finding] = field(default_factory=list)
     quarantine: list[QuarantineRow] = field(default_factory=list)
     verdicts: Counter[str] = field(default_factory=Counter)
+    counted: Counter[str] = field(default_factory=Counter)  # by its whole name
     positions: int = 0
     receipts: set[tuple[str, bytes]] = field(default_factory=set)  # unit_id, chain_id
     receipts_later: set[tuple[str, bytes]] = field(default_factory=set)  # said again too soon

@@ -258,6 +258,17 @@ def test_a_finding_under_interference_says_that_its_place_is_doubtful() -> None:
     assert said.endswith("(drove in; the position is doubtful: GNSS interference).")
 
 
+def test_what_several_units_tell_names_them() -> None:
+    data = {"by": "jumped", "units": ["uz-01", "uz-02", "uz-03"]}
+    assert sentence("GNSS_INTERFERENCE", "en", value="fleet", data=data) == (
+        "Several units: the position from satellites cannot be trusted"
+        " (several vehicles at once in one area; units uz-01, uz-02, uz-03)."
+    )
+    pair = {"journey": "J1", "units": ["uz-01", "uz-02"]}
+    said = told("UNIT_SEPARATED", "ru", value=640.0, data=pair)
+    assert said.endswith("(расстояние 640 м; устройства uz-01, uz-02).")
+
+
 def test_an_alert_of_the_office_has_no_unit() -> None:
     assert sentence("BILL_OVERDUE", "en").startswith("A journey: the bill of discharge")
 
@@ -280,7 +291,9 @@ def test_what_a_unit_says_cannot_move_the_terminal_or_fill_it() -> None:
     language=st.sampled_from(LANGUAGES),
     value=st.none() | st.text(max_size=20) | st.integers() | st.floats(),
     data=st.dictionaries(
-        st.sampled_from(["reasons", "silent_s", "missing_n", "foreign_n", "checkpoints", "gnss"]),
+        st.sampled_from(
+            ["reasons", "silent_s", "missing_n", "foreign_n", "checkpoints", "gnss", "units"]
+        ),
         st.none()
         | st.text(max_size=5)
         | st.integers()

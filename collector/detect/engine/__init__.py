@@ -14,7 +14,6 @@ from collector.detect import (
     Finding,
     Place,
     Settled,
-    Signal,
     gnss,
     interference,
     motion,
@@ -27,6 +26,7 @@ from collector.detect import (
     tags,
     zones,
 )
+from collector.detect.cross.known import NOTHING, Known, Word
 from collector.detect.track import Batch
 
 CHAINS_MAX = 8  # of a unit whose findings may still be running
@@ -97,6 +97,7 @@ class Tick:
     """What one transaction of the intake holds, in intake order. Batches are accepted ones, in chain order for each unit."""
 
     items: tuple[Item, ...]
+    known: Known = NOTHING  # what several units have told together before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +145,11 @@ class Result:
     ]  # of every unit that had a batch or hole, was heard or has a watch that moved
     findings: tuple[Finding, ...]
     settled: tuple[Settled, ...]
-    signals: tuple[Signal, ...]
+    words: tuple[
+        Word, ...
+    ]  # what units had to tell one another: `known` holds what is left of them
     next_due_ms: int | None  # when the watch wants a TimePassed; None: the usual 10 s will do
+    known: Known | None = None  # after it; None: as it was
     rows: int = 0
     stepped: int = 0  # of them, for whoever measures
 

@@ -50,7 +50,9 @@ def pack(state: UnitState) -> bytes:
         None if state.stops == FRESH.stops else stops.pack(state.stops),
         None if state.speed == FRESH.speed else speed.pack(state.speed),
         None if frame.start is None else (frame.start.seq, frame.start.t_ms),
-        None if state.watch == FRESH.watch else silence.pack(state.watch),
+        None
+        if state.watch == FRESH.watch
+        else silence.pack(state.watch, 0 if prev is None else prev.t_ms),
         None if state.sky == FRESH.sky else interference.pack(state.sky),
         None if state.tags == FRESH.tags else tags.pack(state.tags),
     )
@@ -86,6 +88,7 @@ def unpack(blob: bytes) -> UnitState:
         journey=None if journey is None else (str(journey[0]), bool(journey[1])),
         start=None if start is None else restate.Start(seq=start[0], t_ms=start[1]),  # type: ignore[arg-type]  # see above
     )
+    fix_ms = 0 if frame.prev is None else frame.prev.t_ms
     return UnitState(
         frame=frame,
         gate=gnss.unpack(gate),
@@ -95,7 +98,7 @@ def unpack(blob: bytes) -> UnitState:
         stops=stops.State() if stopped is None else stops.unpack(stopped),  # type: ignore[arg-type]  # see above
         speed=speed.State() if sped is None else speed.unpack(sped),  # type: ignore[arg-type]  # see above
         seals=seals.unpack(sealed),  # type: ignore[arg-type]  # see above
-        watch=silence.State() if watched is None else silence.unpack(watched),  # type: ignore[arg-type]  # see above
+        watch=silence.State() if watched is None else silence.unpack(watched, fix_ms),  # type: ignore[arg-type]  # see above
         sky=interference.State() if sky is None else interference.unpack(sky),  # type: ignore[arg-type]  # see above
         tags=tags.State() if tagged is None else tags.unpack(tagged),  # type: ignore[arg-type]  # see above
     )

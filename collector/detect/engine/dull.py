@@ -121,6 +121,7 @@ def passed_by(
         tags=state.tags,
         watch=WatchState(  # spelt out: `replace` was a fifth of a dull unit's time
             heard_ms=heard_ms,
+            told_ms=cells[1],
             seq=coded - cells[0] + last_seq,
             out_of_power=watch.out_of_power,
             jammed_ms=watch.jammed_ms,

@@ -13,6 +13,7 @@ from collector.detect import (
     stops,
     zones,
 )
+from collector.detect.cross import convoy
 from collector.detect.engine import MOTION, ROUTE, SEALS, SKY, SPEED, STOPS, ZONES
 from collector.detect.engine.columns import journey_key
 from collector.detect.engine.dues import limit_cm_s
@@ -78,6 +79,8 @@ def judge_fix(
         limit = limit_cm_s(rules, unit.zones)
         unit.speed, hits = speed.step(rules.thresholds, unit.speed, fix, limit)
         unit.tell(hits, confirmed_ms)
+    if unit.shares and convoy.is_next(fix.prev, fix.place):
+        unit.share(fix.prev, fix.place)
     unit.prev, unit.broken = fix.place, False
     if bits & SEALS and unit.seals.seals and not unit.is_undated():
         unit.stale = True

@@ -3,7 +3,8 @@
 Law: pure. Each unit is walked alone; cutting its chain into ticks in another way changes nothing.
 """
 
-from collector.detect import Finding, Settled, Signal, restate
+from collector.detect import Finding, Settled, restate
+from collector.detect.cross.known import Word, hear
 from collector.detect.engine import (
     FRESH,
     ChainHole,
@@ -18,6 +19,7 @@ from collector.detect.engine import (
     UnitState,
     marked_rows,
 )
+from collector.detect.engine.across import clocks_at, judge as judge_together
 from collector.detect.engine.columns import columns_of
 from collector.detect.engine.dull import marked_units, passed_by
 from collector.detect.engine.early import judge
@@ -49,12 +51,14 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
     after: dict[str, UnitState] = {}
     findings: list[Finding] = early
     settled: list[Settled] = []
-    signals: list[Signal] = []
+    words: list[Word] = []
     stepped = 0
     number_of = {unit: number for number, unit in enumerate(track.units)}
     for unit, some in pieces.items():
         number = number_of.get(unit)
-        passed = None if number is None else passed_by(columns, marked, number, states, some)
+        passed = None
+        if number is not None and unit not in rules.paired:
+            passed = passed_by(columns, marked, number, states, some)
         if passed is not None:
             after[unit] = passed
             continue
@@ -63,15 +67,24 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
         after[unit] = walk.state()
         findings += walk.findings
         settled += walk.settled
-        signals += walk.signals
+        words += walk.words
         stepped += walk.stepped
-    findings += watch(rules, states, after, tick)
+    known = hear(tick.known, words)
+    for item in tick.items:
+        if isinstance(item, TimePassed):
+            found, lost = watch(rules, states, after, item, known)
+            known, together = judge_together(
+                rules, hear(known, lost), clocks_at(states, after, item)
+            )
+            findings += [*found, *together]
+            words += lost
     return Result(
         states=after,
         findings=tuple(findings),
         settled=tuple(settled),
-        signals=tuple(signals),
+        words=tuple(words),
         next_due_ms=None,
+        known=known,
         rows=len(track),
         stepped=stepped,
     )

@@ -5,14 +5,18 @@ Law: nothing here looks at columns; a part is only ever replaced whole.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from collector.detect import (
     Finding,
     Hit,
+    Phase,
     Place,
+    Sample,
     Settled,
     SettledAs,
     Signal,
+    gnss,
     interference,
     motion,
     restate,
@@ -22,6 +26,7 @@ from collector.detect import (
     tags,
     zones,
 )
+from collector.detect.cross import convoy, fleet
 from collector.detect.engine import CHAINS_MAX, MARKS_MAX, SEQ_BITS, Frame, UnitState
 from collector.detect.engine.dues import named
 from collector.detect.engine.early import judge_alone
@@ -31,6 +36,9 @@ from collector.detect.geo.lines import MARK_M
 from collector.detect.rules import Rulebook, Rules
 from collector.detect.track import Batch
 from wire.columns import Event
+
+if TYPE_CHECKING:
+    from collector.detect.cross.known import Word
 
 OPENINGS = frozenset({"SEAL_OPENED", "SEAL_OPEN_UNAUTHORISED", "DOOR_OPEN_UNAUTHORISED"})
 PLACED = ("ZONE_", "ROUTE_", "FORBIDDEN_ZONE", "LEGAL_ROUTE")  # findings that stand on places
@@ -54,7 +62,8 @@ class Unit:
         self.batch: Batch | None = None
         self.findings: list[Finding] = []
         self.settled: list[Settled] = []
-        self.signals: list[Signal] = []
+        self.words: list[Word] = []  # for those that look at several units
+        self.shares = unit in book.paired  # its journey with others
 
     def state(self) -> UnitState:
         return UnitState(
@@ -150,16 +159,57 @@ class Unit:
                     self.name, chain, seq, hit, confirmed_ms, self.batch.received_ms, self.book
                 )
             )
-            if hit.value == "teleport" and hit.lat_e7 is not None and hit.lon_e7 is not None:
-                self.signals.append(
-                    Signal(
-                        unit=self.name,
-                        kind="jumped",
-                        t_ms=hit.at_ms,
-                        lat_e7=hit.lat_e7,
-                        lon_e7=hit.lon_e7,
-                    )
+            if hit.code == interference.CODE:
+                self._signal(hit)
+
+    def _signal(self, hit: Hit) -> None:
+        """Interference, as others near by may have it too."""
+        assert self.batch is not None
+        kind = None
+        if hit.value == interference.JAMMING:
+            self.watch = replace(self.watch, jammed_ms=hit.at_ms)
+            kind = fleet.JAMMED if hit.phase is Phase.BEGIN else None
+        elif hit.value == gnss.TELEPORT:
+            jumped_m = hit.data["jumped_m"]
+            assert isinstance(jumped_m, int)
+            far = jumped_m > self.book.at(hit.at_ms).thresholds.fleet_jump_m
+            kind = fleet.JUMPED if far else None
+        if kind is not None and hit.lat_e7 is not None and hit.lon_e7 is not None:
+            self.words.append(
+                Signal(
+                    unit=self.name,
+                    kind=kind,
+                    t_ms=hit.at_ms,
+                    lat_e7=hit.lat_e7,
+                    lon_e7=hit.lon_e7,
+                    received_ms=self.batch.received_ms,
                 )
+            )
+
+    def share(self, before: Place | None, place: Place) -> None:
+        """The first place of its half minute, for those who share the journey; behind a long leg its beginning as well."""
+        if before is not None and place.t_ms - before.t_ms > convoy.SAMPLE_MS:
+            self._share(before)
+        self._share(place)
+
+    def _share(self, place: Place) -> None:
+        """A place that is good enough to confirm anything."""
+        assert self.batch is not None
+        journey = self.book.journey(self.name, place.t_ms)
+        if journey is None or not journey.in_transit or journey.id not in self.book.convoys:
+            return
+        if place.sharp:
+            self.words.append(
+                Sample(
+                    unit=self.name,
+                    journey=journey.id,
+                    t_ms=place.t_ms,
+                    lat_e7=place.lat_e7,
+                    lon_e7=place.lon_e7,
+                    u_cm=place.u_cm,
+                    received_ms=self.batch.received_ms,
+                )
+            )
 
     def tell_odd(self, event: Event) -> None:
         kind = f"kind {event.kind}"

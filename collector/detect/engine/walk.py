@@ -22,6 +22,7 @@ from collector.detect import (
     speed,
     zones,
 )
+from collector.detect.cross import convoy
 from collector.detect.engine import (
     ALL,
     GATE,
@@ -113,10 +114,17 @@ class Walk(Unit):
             if piece.time_quality >= restate.TRUSTED:
                 self.start = None  # what it says from here on needs no statement
             last = piece.first_seq + piece.count - 1
-            self.watch, hits = silence.restored(self.watch, piece.events)
-            self.tell(hits, self._newest_ms(piece))
-            heard_ms = max(self.watch.heard_ms, piece.received_ms or 0)
-            self.watch = replace(self.watch, seq=self.coded(last), heard_ms=heard_ms)
+            newest_ms = self._newest_ms(piece)
+            self.watch, hits, gap = silence.restored(self.watch, piece.events)
+            self.tell(hits, newest_ms)
+            if gap is not None:
+                self.words.append(gap)
+            self.watch = replace(
+                self.watch,
+                seq=self.coded(last),
+                heard_ms=max(self.watch.heard_ms, piece.received_ms or 0),
+                told_ms=newest_ms,
+            )
             if piece.early_ms is not None:
                 self.settle(piece, self.findings[found:])
 
@@ -231,8 +239,21 @@ class Walk(Unit):
     def _skip(self, row: int, end: int) -> None:
         """Dull rows: only the frame goes on."""
         self._go_on(row, end)
-        cells = self._row(end - 1)
-        self.prev = place_of(cells, self.coded(cells[0]))
+        if self.shares:
+            self._sample(row, end)
+        self.prev = self._place(end - 1)
+
+    def _sample(self, row: int, end: int) -> None:
+        """What of these dull rows is for those who share the journey."""
+        assert self.prev is not None
+        halves = self.track.t_ms[row:end] // convoy.SAMPLE_MS
+        before = np.concatenate(([self.prev.t_ms // convoy.SAMPLE_MS], halves[:-1]))
+        for at in np.flatnonzero(halves != before).tolist():
+            self.share(self._place(row + at - 1) if at else self.prev, self._place(row + at))
+
+    def _place(self, row: int) -> Place:
+        cells = self._row(row)
+        return place_of(cells, self.coded(cells[0]))
 
     def _go_on(self, row: int, end: int) -> None:
         """Progress over rows that are dull for the route."""

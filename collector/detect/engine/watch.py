@@ -5,16 +5,18 @@ Law: a tick proves that nothing was heard; it never proves a place. It comes beh
 
 from dataclasses import replace
 
-from collector.detect import Finding, Hit, interference, route, seals, silence
+from collector.detect import Finding, Hit, Phase, Signal, interference, route, seals, silence
+from collector.detect.cross import coverage, neighbours
+from collector.detect.cross.known import Known
 from collector.detect.engine import (
     SEQ_BITS,
     States,
-    Tick,
     TimePassed,
     UnitState,
     WatchState,
 )
 from collector.detect.engine.telling import finding_of
+from collector.detect.geo.lines import MARK_M
 from collector.detect.rules import Rulebook
 
 
@@ -22,23 +24,38 @@ def watch(
     book: Rulebook,
     states: States,
     after: dict[str, UnitState],
-    tick: Tick,
-) -> list[Finding]:
-    """Silence and deadlines: how much time has passed, behind all rows of the tick. Writes `after`."""
+    item: TimePassed,
+    known: Known,
+) -> tuple[list[Finding], list[Signal]]:
+    """Silence and deadlines: how much time has passed, behind all rows of the tick; and who is lost now. Writes `after`."""
     findings: list[Finding] = []
-    for item in tick.items:
-        if isinstance(item, TimePassed):
-            for unit in sorted(states.keys() | after.keys()):
-                state = after.get(unit) or states[unit]
-                watch, hits = _time_passed(book, unit, state, item)
-                if watch is not state.watch:
-                    after[unit] = replace(state, watch=watch)
-                findings += [watched(book, unit, state, hit, item.now_ms) for hit in hits]
-    return findings
+    lost: list[Signal] = []
+    for unit in sorted(states.keys() | after.keys()):
+        state = after.get(unit) or states[unit]
+        watch, hits = _time_passed(book, unit, state, item, known)
+        if watch is not state.watch:
+            after[unit] = replace(state, watch=watch)
+        findings += [watched(book, unit, state, hit, item.now_ms) for hit in hits]
+        lost += [
+            Signal(
+                unit=unit,
+                kind=neighbours.LOST,
+                t_ms=hit.at_ms,
+                lat_e7=hit.lat_e7,
+                lon_e7=hit.lon_e7,
+                received_ms=item.now_ms,
+            )
+            for hit in hits
+            if hit.code == silence.LOST_CODE
+            and hit.phase is Phase.BEGIN
+            and hit.lat_e7 is not None
+            and hit.lon_e7 is not None
+        ]
+    return findings, lost
 
 
 def _time_passed(
-    book: Rulebook, unit: str, state: UnitState, item: TimePassed
+    book: Rulebook, unit: str, state: UnitState, item: TimePassed, known: Known
 ) -> tuple[WatchState, tuple[Hit, ...]]:
     watch, journey = state.watch, book.journey(unit, item.now_ms)
     rules = book.at(item.now_ms)
@@ -49,9 +66,18 @@ def _time_passed(
     if watch.lost is None and no_limit and (on_time or watch.heard_ms == 0):
         return watch, ()  # as for nearly all, each ten seconds
     line = book.route(unit, item.now_ms, rules)
-    frame, eta_ms = state.frame, None
+    frame, eta_ms, along = state.frame, None, None
     if line is not None and state.route.route == line.id:
         eta_ms = route.eta_ms(line, frame.top_m, frame.marks, item.now_ms)
+        if route.followed(state.route):
+            along = silence.Along(
+                route=line.id, mark=state.route.mark, number=frame.top_m // MARK_M
+            )
+    others, hole_s = 0, None
+    if not on_time:
+        others = neighbours.others(known.near, unit, frame.prev, watch.heard_ms)
+        if along is not None:
+            hole_s = coverage.hole_s(known.holes.get(along.route), along.mark, along.number)
     around = silence.Around(
         rules=rules,
         journey=journey,
@@ -60,6 +86,9 @@ def _time_passed(
         jammed=interference.JAMMING in interference.running(state.sky),
         arrived=line is not None and state.route.mode is route.Mode.DONE,
         eta_ms=eta_ms,
+        others=others,
+        hole_s=hole_s,
+        along=along,
     )
     return silence.tick(around, watch, now_ms=item.now_ms, since_ms=item.since_ms)
 

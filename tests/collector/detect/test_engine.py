@@ -215,6 +215,7 @@ def test_a_dull_unit_keeps_all_that_the_watch_knows() -> None:
     before = play(book, [unit.batch(*cruise(0), received_s=10)]).states["u"]
     told_of = silence.State(
         heard_ms=before.watch.heard_ms,
+        told_ms=before.watch.told_ms,
         seq=before.watch.seq,
         out_of_power=True,
         jammed_ms=5,
@@ -232,7 +233,8 @@ def test_a_dull_unit_keeps_all_that_the_watch_knows() -> None:
     assert (dull.stepped, walked.stepped) == (0, 10)
     assert dull.states == walked.states
     kept = dull.states["u"].watch
-    assert replace(kept, heard_ms=told_of.heard_ms, seq=told_of.seq) == told_of
+    moved = replace(kept, heard_ms=told_of.heard_ms, told_ms=told_of.told_ms, seq=told_of.seq)
+    assert moved == told_of
     unset = {name for name in asdict(kept) if getattr(kept, name) == getattr(silence.State(), name)}
     assert unset == {
         "lost",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from collector.detect import Finding
+from collector.detect.cross.known import NOTHING, Known, changed, read
 from collector.detect.engine import (
     FRESH,
     ChainHole,
@@ -223,12 +224,14 @@ class Run:
     findings: list[Finding] = field(default_factory=list)
     states: dict[str, UnitState] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
+    known: Known = NOTHING
 
     def add(self, other: "Run") -> None:
         """What came after."""
         self.findings += other.findings
         self.states.update(other.states)
         self.results += other.results
+        self.known = other.known
 
 
 def play(
@@ -238,18 +241,20 @@ def play(
     cut: int = 10_000,
     screen: Screening = marked_rows,
     states: dict[str, UnitState] | None = None,
+    known: Known = NOTHING,
 ) -> Run:
     """All items, so many a tick."""
-    out = Run(states=dict(states or {}))
+    out = Run(states=dict(states or {}), known=known)
     for begin in range(0, len(items), cut):
         some = tuple(items[begin : begin + cut])
         units = {item.unit for item in some if isinstance(item, Batch | ChainHole)}
         units |= {item.unit for item in some if isinstance(item, Heard)}
-        known = {unit: out.states.get(unit, FRESH) for unit in units}
+        here = {unit: out.states.get(unit, FRESH) for unit in units}
         if any(isinstance(item, TimePassed) for item in some):
-            known |= out.states  # time passes for all
-        result = run(book, known, Tick(items=some), screen=screen)
+            here |= out.states  # time passes for all
+        result = run(book, here, Tick(items=some, known=out.known), screen=screen)
         out.states.update(result.states)
+        out.known = result.known or out.known
         out.findings += result.findings
         out.results.append(result)
     return out
@@ -266,6 +271,13 @@ def told(run_: Run) -> list[tuple[object, ...]]:
 
 def blobs(run_: Run) -> dict[str, bytes]:
     return {unit: pack(state) for unit, state in run_.states.items()}
+
+
+def together(run_: Run) -> dict[str, bytes | None]:
+    """What several units have told, as its rows hold it; and the rows hold all of it."""
+    rows = changed(NOTHING, run_.known)
+    assert read({key: row for key, row in rows.items() if row is not None}) == run_.known
+    return rows
 
 
 def codes(run_: Run) -> list[str]:
