@@ -6,6 +6,7 @@ and nothing here decides what is true.
 
 import json
 import re
+import secrets
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -70,9 +71,12 @@ class Centre:
             f"{self.url}/api/v1{path}" + (f"?{urlencode(asked)}" if asked else ""), None
         )
 
-    def post(self, path: str, body: Row, *, key: str = "") -> Row:
-        """The answer to POST `path`, {} if it has none; ends as `get` does, 2 for what is said wrongly."""
-        return self._ask(f"{self.url}/api/v1{path}", json.dumps(body).encode(), key=key)
+    def post(self, path: str, body: Row, *, rev: int | None = None) -> Row:
+        """The answer to POST `path`, {} if it has none; ends as `get` does, 2 for what is said wrongly.
+
+        `rev`: the revision that the person saw; another one by now is 412.
+        """
+        return self._ask(f"{self.url}/api/v1{path}", json.dumps(body).encode(), rev=rev)
 
     def alive(self) -> Row:
         """What a stranger is told."""
@@ -88,10 +92,14 @@ class Centre:
         except TokenError as error:
             fail(exits.NOT_ALLOWED, str(error))
 
-    def _ask(self, url: str, body: bytes | None, *, key: str = "") -> Row:
+    def _ask(self, url: str, body: bytes | None, *, rev: int | None = None) -> Row:
         headers = {"X-Plomba": "1", "Sec-Fetch-Site": "same-origin"}
-        headers |= {"Content-Type": "application/json"} if body is not None else {}
-        headers |= {"Idempotency-Key": key} if key else {}
+        if body is not None:
+            headers |= {
+                "Content-Type": "application/json",
+                "Idempotency-Key": secrets.token_hex(16),
+            }
+        headers |= {"If-Match": f'"{rev}"'} if rev is not None else {}
         token = self._token()
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         request = Request(url, data=body, headers=headers)  # noqa: S310  # the collector's own address

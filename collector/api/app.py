@@ -9,6 +9,8 @@ from random import Random
 
 from fastapi import FastAPI
 
+from collector.api.admin import add_admin
+from collector.api.admin_units import add_admin_units
 from collector.api.audit import Auditor, add_audit
 from collector.api.auth import add_auth
 from collector.api.guard import Front, Guard, missing_rights
@@ -54,11 +56,14 @@ def create_app(parts: Parts) -> FastAPI:
     add_reads(api, parts.reads)
     add_live(api, parts.hub, Random())  # noqa: S311  # spreads clients, hides nothing
     add_audit(api, parts.store)
+    add_admin(api, parts.store, parts.porter, parts.now_ms)
+    add_admin_units(api, parts.store, parts.now_ms)
     missing = missing_rights(api)
     if missing:
         raise MisuseError(f"no row in the table of rights for {', '.join(missing)}")
     api.add_middleware(
         Guard,
+        store=parts.store,
         porter=parts.porter,
         auditor=parts.auditor,
         front=parts.front,

@@ -13,7 +13,7 @@ from pydantic import Field
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from collector.api.auth import Who
+from collector.api.auth import Who, actor_of
 from collector.api.models import Answer
 from collector.api.times import rfc3339
 from collector.people import Actor
@@ -149,7 +149,7 @@ async def keep(
     detail: str = "",
 ) -> None:
     """`note` of a route: the guard writes no second row."""
-    await note(connection, request.state.actor, act, obj, now_ms, scope=scope, detail=detail)
+    await note(connection, actor_of(request), act, obj, now_ms, scope=scope, detail=detail)
     request.state.is_kept = True
 
 

@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from collector.api import once
 from collector.api.audit import Auditor, Call
 from collector.api.auth import form_token, secrets_of
 from collector.api.models import Problem
@@ -25,6 +26,7 @@ from collector.api.problems import answer, problem_of
 from collector.people import Actor, Denied
 from collector.people.authorize import RIGHTS, Right, authorize
 from collector.people.buckets import REFUSALS, REQUESTS, STRANGERS, Buckets, seconds
+from collector.store.database import Store
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HEADERS_MAX = 100
@@ -89,12 +91,14 @@ class Guard:
         self,
         app: ASGIApp,
         *,
+        store: Store,
         porter: Porter,
         auditor: Auditor,
         front: Front,
         now_ms: Callable[[], int],
     ) -> None:
         self._app = app
+        self._store = store
         self._porter = porter
         self._auditor = auditor
         self._front = front
@@ -174,7 +178,25 @@ class Guard:
             return
         if right.is_input and held is not None:
             await self._porter.saw_input(held.session, now_ms)
-        await self._app(scope, receive, self._keeping(actor, right, call, state, send))
+        if not right.once:
+            await self._app(scope, receive, self._keeping(actor, right, call, state, send))
+            return
+        key = once.key_of(actor, scope["path"], headers.get(once.HEADER), body)
+        if isinstance(key, Denied):
+            await refuse(_said(key), None)
+            return
+        before = await once.begin(self._store, key, now_ms, secret=right.secret)
+        if isinstance(before, Denied):
+            await refuse(_said(before), None)
+            return
+        if before is not None:
+            await before(send)
+            return
+
+        async def answering(send: Send) -> None:
+            await self._app(scope, receive, self._keeping(actor, right, call, state, send))
+
+        await once.run(answering, self._store, key, send, secret=right.secret)
 
     def _keeping(
         self, actor: Actor, right: Right, call: Call, state: dict[str, object], send: Send

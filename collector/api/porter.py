@@ -223,6 +223,25 @@ class Porter:
             )
         return account.user_id, second
 
+    async def claim(self, given: str, *, address: str) -> tuple[str, Session]:
+        """What an admin has given to a wall becomes a session of that wall alone; RefusedError."""
+        now_ms = self._now_ms()
+        self._draw(self._by_address, address, now_ms)
+        secret = secrets.token_urlsafe(TOKEN_BYTES)
+        async with self._store.write() as connection:
+            found = await people.find_session(connection, id_of(given), now_ms)
+            if found is None or found.end is not None or found.session.kind is not Kind.KIOSK:
+                raise RefusedError(_BAD_CODE)
+            session = replace(found.session, id=id_of(secret), seen_ms=now_ms)
+            await people.end_session(
+                connection, found.session.id, by=session.user_id, now_ms=now_ms
+            )
+            await people.open_session(connection, session, address=address)
+            await self._note(
+                connection, session.user_id, session.role.value, session.scope, "login", "kiosk"
+            )
+        return secret, session
+
     async def widen(self, held: Session, password: str, *, address: str) -> None:
         """The password again: a narrowed session goes on in full."""
         await self._prove(held, password, address)

@@ -51,6 +51,8 @@ class Right:
     goes_on: bool = False  # also in a session that has narrowed
     is_input: bool = True  # somebody sits there; a screen that looks by itself does not
     kiosk: bool = False  # a wall may look at it
+    once: bool = False  # bears a key: the same again is answered as it was, and done once
+    secret: bool = False  # what it answers is told once and kept nowhere
     login_page: str = ""  # where a stranger who opens it in a browser is sent
     form: bool = False  # a plain form: its token stands for the headers that no form can send
     body_bytes_max: int = BODY_BYTES_MAX
@@ -64,8 +66,10 @@ def _reads(*roles: Role, kept: Kept = Kept.ROLL, whole: bool = False) -> Right:
     return Right(roles=frozenset(roles), kept=kept, whole=whole)
 
 
-def _acts(*roles: Role, kept: Kept = Kept.ACT, step_up: bool = False) -> Right:
-    return Right(roles=frozenset(roles), kept=kept, step_up=step_up)
+def _acts(
+    *roles: Role, kept: Kept = Kept.ACT, step_up: bool = False, secret: bool = False
+) -> Right:
+    return Right(roles=frozenset(roles), kept=kept, step_up=step_up, once=True, secret=secret)
 
 
 _ALL = tuple(PEOPLE)
@@ -84,8 +88,8 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ),
     ("POST", "/api/v1/me/widen"): Right(roles=PEOPLE, kept=Kept.OWN, goes_on=True, is_input=False),
     ("POST", "/api/v1/me/input"): Right(roles=PEOPLE, kept=Kept.NOTHING),
-    ("POST", "/api/v1/me/password"): _acts(*_ALL, kept=Kept.OWN),
-    ("POST", "/api/v1/step-up"): _acts(*_ALL, kept=Kept.OWN),
+    ("POST", "/api/v1/me/password"): Right(roles=PEOPLE, kept=Kept.OWN),
+    ("POST", "/api/v1/step-up"): Right(roles=PEOPLE, kept=Kept.OWN),
     ("GET", "/api/v1/openapi.json"): Right(roles=PEOPLE, kept=Kept.NOTHING),
     # the control room
     ("GET", "/api/v1/health"): Right(
@@ -100,6 +104,30 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/alerts"): _WATCH,
     ("GET", "/api/v1/live/snapshot"): _WATCH,
     ("GET", "/api/v1/live/stream"): _WATCH,
+    # people, desks, walls, programs
+    ("POST", "/api/v1/kiosk"): _open(kept=Kept.OWN),
+    ("GET", "/api/v1/admin/users"): _reads(ADMIN, AUDITOR),
+    ("POST", "/api/v1/admin/users"): _acts(ADMIN, secret=True),
+    ("POST", "/api/v1/admin/users/{user_id}/setup-link"): _acts(ADMIN, secret=True),
+    ("POST", "/api/v1/admin/users/{user_id}/role"): _acts(ADMIN),
+    ("POST", "/api/v1/admin/users/{user_id}/scope"): _acts(ADMIN),
+    ("POST", "/api/v1/admin/users/{user_id}/desk"): _acts(ADMIN),
+    ("POST", "/api/v1/admin/users/{user_id}/lock"): _acts(ADMIN),
+    ("POST", "/api/v1/admin/users/{user_id}/unlock"): _acts(ADMIN),
+    ("GET", "/api/v1/admin/desks"): _reads(ADMIN, AUDITOR),
+    ("POST", "/api/v1/admin/desks"): _acts(ADMIN),
+    ("GET", "/api/v1/admin/sessions"): _reads(ADMIN, AUDITOR),
+    ("POST", "/api/v1/admin/sessions/{session}/end"): _acts(ADMIN),
+    ("POST", "/api/v1/admin/kiosks"): _acts(ADMIN, secret=True),
+    ("POST", "/api/v1/admin/tokens"): _acts(ADMIN, secret=True),
+    # units, without their places
+    ("GET", "/api/v1/admin/units"): _reads(ADMIN, AUDITOR),
+    ("POST", "/api/v1/admin/units/{unit_id}/scope"): _acts(ADMIN),
+    ("POST", "/api/v1/admin/units/{unit_id}/revoke"): _acts(ADMIN, step_up=True),
+    ("POST", "/api/v1/admin/enrol-tokens"): _acts(ADMIN, secret=True),
+    ("GET", "/api/v1/admin/enrolments"): _reads(ADMIN, AUDITOR),
+    ("POST", "/api/v1/admin/enrolments/{unit_id}/approve"): _acts(ADMIN, step_up=True),
+    ("POST", "/api/v1/admin/enrolments/{unit_id}/refuse"): _acts(ADMIN),
     # who did what
     ("GET", "/api/v1/audit"): _reads(*_ALL),
 }

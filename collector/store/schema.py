@@ -710,3 +710,16 @@ read_roll = Table(  # all other reads: how often by whom in an hour
     Column("obj", Text, primary_key=True),
     _big("times"),
 )
+
+once = Table(  # changes by the key of their sender: the same again is not done again
+    "once",
+    metadata,
+    Column("who", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    _bytes("body_sha256"),
+    _big("at_ms"),
+    Column("status", Integer, nullable=True),  # None: it runs yet
+    _bytes("answer", nullable=True),
+    Index("once_by_time", "at_ms"),
+)

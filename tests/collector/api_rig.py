@@ -1,9 +1,11 @@
 """The API in one process, and people who are logged in to it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import select
 
 from collector.api.app import Parts, create_app
 from collector.api.audit import Auditor
@@ -11,12 +13,14 @@ from collector.api.guard import Front
 from collector.api.hub import Hub, Watch
 from collector.api.places import Places
 from collector.api.porter import Porter
+from collector.api.reads import Live, StoreReads
 from collector.api.service import Reads
 from collector.people import Role, totp
 from collector.people.passwords import Hasher
 from collector.people.sessions import Kind, opened
-from collector.store import people
+from collector.store import people, schema
 from collector.store.database import Store
+from tests.collector.fleet import T0_MS
 
 ORIGIN = "http://127.0.0.1"
 CHANGE = {"Sec-Fetch-Site": "same-origin", "X-Plomba": "1"}
@@ -110,3 +114,31 @@ async def account(store: Store, user_id: str, role: Role, *, now_ms: int, scope:
 def code_at(now_ms: int) -> str:
     """What the authenticator shows."""
     return totp.code_of(SECOND, totp.step_of(now_ms))
+
+
+@dataclass(slots=True)
+class House:
+    """A store and its API, with a clock that is moved by hand."""
+
+    store: Store
+    now_ms: int = T0_MS
+    api: FastAPI = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.api = self.build()
+
+    def build(self, front: Front | None = None) -> FastAPI:
+        live = Live(build="7", broker_kind="embedded", started_ms=T0_MS)
+        reads = StoreReads(self.store.readers, live, lambda: self.now_ms)
+        return served(self.store, reads, lambda: self.now_ms, front=front)
+
+    @property
+    def porter(self) -> Porter:
+        porter = self.api.user_middleware[0].kwargs["porter"]
+        assert isinstance(porter, Porter)
+        return porter
+
+    async def acts(self) -> list[tuple[str, str, str]]:
+        async with self.store.read() as connection:
+            rows = await connection.execute(select(schema.act).order_by(schema.act.c.number))
+            return [(row.who, row.act, row.obj) for row in rows]
