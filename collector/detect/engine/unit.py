@@ -60,6 +60,7 @@ class Unit:
         self.sky, self.tags = state.sky, state.tags
         self.stale = False  # the state has changed since it was screened
         self.batch: Batch | None = None
+        self.rolled = False  # the fix at hand bears a date that was put right by 1,024 weeks
         self.findings: list[Finding] = []
         self.settled: list[Settled] = []
         self.words: list[Word] = []  # for those that look at several units
@@ -154,6 +155,8 @@ class Unit:
             if self.sky.runs and hit.code.startswith(PLACED):
                 ran = sorted(set(interference.running(self.sky)))
                 hit = replace(hit, data={**hit.data, "gnss": ran}) if ran else hit  # noqa: PLW2901  # the same hit, saying more
+            if self.rolled:
+                hit = replace(hit, data={**hit.data, "rollover": 1})  # noqa: PLW2901  # see above
             self.findings.append(
                 finding_of(
                     self.name, chain, seq, hit, confirmed_ms, self.batch.received_ms, self.book

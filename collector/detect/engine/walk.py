@@ -311,8 +311,10 @@ class Walk(Unit):
     def _judge(
         self, rules: Rules, fix: Fix, confirmed_ms: int, row: int, bits: int, whole: Along | None
     ) -> None:
+        self.rolled = fix.rollover
         if not judge_fix(self, rules, fix, confirmed_ms, bits, whole):
             self._go_on(row, row + 1)
+        self.rolled = False
 
     def _behind(self, row: int, end: int) -> Place | None:
         """The place of a row of the same batch, behind an event."""

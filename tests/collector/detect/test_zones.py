@@ -72,7 +72,7 @@ def test_a_visit_is_crossed_entered_and_left_at_the_times_of_its_crossings() -> 
     assert entered.data.keys() == {"t0", "t1"}
 
 
-def test_the_first_fix_inside_is_found_and_not_entered() -> None:
+def test_case_19_the_first_fix_inside_is_found_and_not_entered() -> None:
     seen = drive((0, 0, 0), (10, 10, 0), (20, 20, 0))
     assert zone_codes(seen) == ["ZONE_FOUND_INSIDE"]
 
@@ -233,7 +233,7 @@ def test_case_17_a_zone_redrawn_around_a_unit_is_told_as_that() -> None:
     ]
 
 
-def test_case_19_a_dwell_is_told_once_a_visit_by_a_fix_that_is_still_inside() -> None:
+def test_a_dwell_is_told_once_a_visit_by_a_fix_that_is_still_inside() -> None:
     book = book_of(square("z", 0, 0, 500, dwell_s=60))
     rows = [(t, -1_000 + 20 * t, 0) for t in range(50)]
     rows += [(50 + t, 0, 0) for t in range(0, 600, 10)]
@@ -321,7 +321,7 @@ def test_more_than_64_zones_at_once_drop_the_oldest_with_a_record() -> None:
     assert len(pack(seen.states["u"])) <= 4_096
 
 
-def test_the_antimeridian_is_crossed_inside_a_zone_of_two_halves() -> None:
+def test_case_14_the_antimeridian_is_crossed_inside_a_zone_of_two_halves() -> None:
     def half(name: str, west: float, east: float) -> list[list[list[float]]]:
         return [[[west, 9.99], [east, 9.99], [east, 10.01], [west, 10.01], [west, 9.99]]]
 
