@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -218,10 +219,20 @@ class _Play:
             mono_s=time.monotonic(),
             unix_ms=time.time_ns() // 1_000_000,
             process=look(unit.process.pid),
-            air_bytes=self._outer.air_bytes(),
+            air_bytes=self._air(),
         )
         self._measured.marks[name] = mark
         return mark
+
+    def _air(self) -> Counter[str]:
+        """All bytes so far: MQTT by what it says, what TLS adds, and the heads of the segments."""
+        said: Counter[str] = Counter()
+        for one in list(self._packets):
+            what = one.packet.topic.rpartition("/")[2] or one.packet.kind.name.lower()
+            said[what] += len(one.packet.data)
+        with_tls = self._outer.up_bytes + self._outer.down_bytes
+        heads = self._outer.air_bytes() - with_tls
+        return said + Counter(tls=with_tls - said.total(), heads=heads)
 
     @staticmethod
     def _wait(begin: Mark, seconds: float) -> None:

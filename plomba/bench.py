@@ -171,7 +171,7 @@ def agent(
     written_bytes_a_commit_of_the_cuts, commits_an_urgent_event; run_dir_in_memory (false: the run directory lay on the disk, 4 KiB a commit too many);
     wchar_bytes_a_position, rchar_bytes_a_position (all that it wrote and read, pipes and sockets too);
     signed_bytes_a_position_without_link_positions_alone (the same batches without their events), positions_a_batch_without_link,
-    events_a_batch_without_link; air_bytes_a_batch_live; tag_events; python_itself_ms (a Python that does nothing); drained_s (backlog gone after
+    events_a_batch_without_link; air_bytes_a_batch_live (MQTT by topic or packet, what TLS adds, heads of segments); tag_events; python_itself_ms (a Python that does nothing); drained_s (backlog gone after
     the link came back); fsync_4k_ms; cuts_seen, ack_ms, publish_ms; batches_live, batches_without_link; first_fix_kept_s.
     """
     from bench.agent import run

@@ -20,8 +20,9 @@ import serial
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.link_watch import LinkWatch
+from agent.io.tag_sieve import TagSieve
 from agent.recorder import LinkState, PortState, Role, SealSilence
-from devices import Counters, Fact, MisuseError
+from devices import Counters, Fact, MisuseError, TagRead
 from devices.nmea import BaudHunt, Rate
 
 READ_BYTES_MAX = 4_096
@@ -32,6 +33,7 @@ ORDERS_MAX = 16  # as a reader's conversation holds
 WRITE_S_MAX = 2.0  # 1,024 bytes at 9600 baud take 1.1 s
 LOOK_S = 1.0  # how often a missing node is looked for, and a silent link is judged
 MUTE_REOPEN_MS = 60_000
+GATHER_S = 0.1  # of a tag reader nothing is urgent: read ten times a second, not at each byte (decision 0046)
 VALID = {"nmea": "sentences", "m100": "frames"}  # "no tag" is a sign of life, and no fact
 _FALLEN = (
     serial.SerialException,
@@ -121,6 +123,7 @@ class SerialPort:
             protocol=settings.protocol,
             hunts=settings.baud is None,
         )
+        self._sieve = TagSieve()
         self._hunt: BaudHunt | None = None
         self._stop = threading.Event()
         self._jobs: deque[Job] = deque()
@@ -286,6 +289,8 @@ class SerialPort:
             if data:
                 heard_ms = mono_ms
             self._digest(port, data, mono_ms)
+            if data and self.settings.role is Role.RFID:
+                select.select([self._wake_read], [], [], GATHER_S)
             if mono_ms - heard_ms >= MUTE_REOPEN_MS:
                 self.counters["mute_reopened"] += 1
                 return
@@ -309,7 +314,8 @@ class SerialPort:
             facts = facts + self._reader.wake(now_ms)
         valid = self._valid_frames() - before
         for fact in facts:
-            self._put(fact, mono_ms)
+            if not isinstance(fact, TagRead) or self._sieve.passes(fact, mono_ms):
+                self._put(fact, mono_ms)
         self._hand_over(
             self._watch.heard(bytes_seen=len(data), valid=valid, facts=facts, mono_ms=mono_ms)
         )

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ from agent.io.inbox import HeardFact, Inbox
 from agent.io.key import KeyFileError
 from agent.io.link_watch import LinkWatch
 from agent.io.mqtt import Tls, TlsFilesError, certificate_dates_ms, tls_context
+from agent.io.tag_sieve import TAGS_MAX, TagSieve
 from agent.recorder import LinkState, PortState, Role, SealSilence
 from devices import Fact, NoFix, NoFixReason, Odd, SealAlive, SealAnswer
+from tests.agent.facts import tag
 from wire.envelope import Aad, kid_of, open_envelope, seal, verify
 
 # keys
@@ -265,6 +268,23 @@ def test_an_rfid_module_that_sees_no_tag_talks() -> None:
     assert link.at(1, valid=1) is LinkState.TALKING
     assert link.at(122) is LinkState.SILENT
     assert link.at(123, valid=1) is LinkState.TALKING
+
+
+def test_of_a_tag_that_is_read_twenty_times_a_second_one_reading_a_second_is_a_fact() -> None:
+    sieve = TagSieve()
+    passed = [at_ms for at_ms in range(0, 3_000, 50) if sieve.passes(tag(b"one"), at_ms)]
+    assert passed == [0, 1_000, 2_000]
+    assert sieve.passes(tag(b"two"), 2_010)
+    assert not sieve.passes(tag(b"two"), 2_020)
+    assert sieve.passes(replace(tag(b"two"), antenna=2), 2_020)
+
+
+def test_a_crowd_of_tags_passes_whole_and_takes_no_more_room_than_its_bound() -> None:
+    sieve = TagSieve()
+    crowd = [number.to_bytes(2, "big") for number in range(TAGS_MAX + 100)]
+    assert all(sieve.passes(tag(epc), 0) for epc in crowd)
+    assert [sieve.passes(tag(epc), 10) for epc in crowd] == [False] * TAGS_MAX + [True] * 100
+    assert all(sieve.passes(tag(epc), 1_000) for epc in reversed(crowd))
 
 
 def test_an_odd_frame_is_no_sign_of_life() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import agent
+from agent import words
 from agent.__main__ import main
 from agent.app.check import Finding, Level, verdict
 from agent.app.kill import parse_kill_at
@@ -165,4 +167,16 @@ def test_help_waits_for_nothing_that_only_a_running_unit_needs() -> None:
     words = "import sys; from agent.__main__ import _parser; _parser().format_help(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
     heavy = {"asyncio", "cryptography", "msgspec", "paho", "serial", "sqlite3", "ssl"}
+    heavy |= {"agent.words", "dataclasses", "inspect", "typing"}  # together a fifth of it
     assert not heavy & set(done.stdout.split())
+
+
+def test_the_words_of_the_house_are_made_when_one_is_asked_for_and_no_other_name_is() -> None:
+    assert agent.Moment is words.Moment
+    assert sorted(agent.__all__) == sorted(
+        name
+        for name, what in vars(words).items()
+        if getattr(what, "__module__", "") == "agent.words"
+    )
+    with pytest.raises(AttributeError, match="no attribute 'Moments'"):
+        _ = agent.Moments  # type: ignore[attr-defined]  # that is the test
