@@ -15,6 +15,7 @@ from agent.app.log import say, warn
 DAY_S = 86_400.0
 FIRST_S = 3_600.0  # a unit that has just started has better things to do
 RENEW_S_MAX = 180.0  # two answers of 30 s each, twice
+REST_S = 1.0  # how often the one who sleeps for a day shows the keeper that he lives
 
 
 class Renewal:
@@ -29,13 +30,23 @@ class Renewal:
         )
         self._moment = moment
         self._rng = rng
+        self.turned_mono_ms = moment().mono_ms  # when it moved last, or has to have moved
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        await asyncio.sleep(FIRST_S + self._rng.uniform(0, DAY_S / 2))
+        await self._rest(FIRST_S + self._rng.uniform(0, DAY_S / 2))
         while True:
+            self.turned_mono_ms = self._moment().mono_ms + round(RENEW_S_MAX * 1_000)
             await self.look()
-            await asyncio.sleep(DAY_S * self._rng.uniform(0.9, 1.1))
+            await self._rest(DAY_S * self._rng.uniform(0.9, 1.1))
+
+    async def _rest(self, seconds: float) -> None:
+        """On the unit's own axis, which counts sleep."""
+        self.turned_mono_ms = self._moment().mono_ms
+        due_ms = self.turned_mono_ms + seconds * 1_000
+        while self.turned_mono_ms < due_ms:
+            await asyncio.sleep(REST_S)
+            self.turned_mono_ms = self._moment().mono_ms
 
     async def look(self) -> None:
         """Once; without a time that can be trusted nobody knows what is due."""

@@ -504,11 +504,16 @@ class Unit:
         self._line.nudge()
 
     def _tasks_ms(self, mono_ms: int) -> dict[str, int]:
+        turned = {
+            "line": self._line.turned_mono_ms,
+            "watch": self._watched_mono_ms,
+            "config": self._versions.turned_mono_ms,
+        }
+        if self._renewal is not None:
+            turned["certificate"] = self._renewal.turned_mono_ms
         return {
             **self._way.tasks_ms(mono_ms),
-            "line": mono_ms - self._line.turned_mono_ms,
-            "watch": mono_ms - self._watched_mono_ms,
-            "config": mono_ms - self._versions.turned_mono_ms,
+            **{name: mono_ms - at_ms for name, at_ms in turned.items()},
         }
 
     def _deadlines_ms(self, mono_ms: int) -> dict[str, int]:

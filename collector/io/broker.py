@@ -28,6 +28,7 @@ STOP_MS_MAX = 8_000  # it syncs its files; systemd gives the collector 10 s in a
 PAUSE_MS_MIN = 200
 PAUSE_MS_MAX = 10_000
 SOUND_MS = 30_000  # who lived so long did not die of its start
+BIRTHS_MAX = 5  # killed so often before it was ever ready: that is no accident
 PAYLOAD_BYTES_MAX = 65_536  # above every message of WIRE section 2; the broker cuts who sends more
 LOG_BYTES_MAX = 8 << 20
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -131,11 +132,13 @@ class Broker:
         _need_port(self._settings.mqtt_host, self._settings.mqtt_port)
         pause_ms = PAUSE_MS_MIN
         down_since_ms: int | None = None
+        was_ready = False
         while True:
             began_ms = clock.mono_ms()
             process = await self._start(binary)
             try:
                 ready = await self._ready(process)
+                was_ready = was_ready or ready
                 if ready and down_since_ms is not None:
                     log.info("broker back after %.1f s", (clock.mono_ms() - down_since_ms) / 1_000)
                     down_since_ms = None
@@ -143,7 +146,8 @@ class Broker:
             finally:
                 await self._say(None)
                 await _end(process)
-            if not ready and self.starts == 1:
+            was_killed = process.returncode is not None and process.returncode < 0
+            if not was_ready and (self.starts >= BIRTHS_MAX or not was_killed):
                 raise BrokerError(
                     f"nats-server does not start: {self._last_words(process.pid)}",
                     hint=f"see {self._folder}/broker.log",

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from agent import Moment, Quality
-from agent.app import enrol, enrolling
+from agent.app import enrol, enrol_renewal, enrolling
 from agent.app.enrol import EnrolError, Pending
 from agent.app.enrol_renewal import Renewal
 from agent.app.identity import load
@@ -181,7 +181,7 @@ async def test_without_a_trusted_time_nothing_is_renewed_and_a_failure_is_told(
 ) -> None:
     moments = [
         Moment(mono_ms=0, now_ms=0, utc_ms=NOW_MS, quality=quality)
-        for quality in (Quality.RTC, Quality.GNSS)
+        for quality in (Quality.RTC, Quality.RTC, Quality.GNSS)
     ]
     renewal = Renewal(
         unit_id=UNIT, state_dir=tmp_path, moment=lambda: moments.pop(0), rng=Random(1)
@@ -192,3 +192,21 @@ async def test_without_a_trusted_time_nothing_is_renewed_and_a_failure_is_told(
     [record] = caplog.records
     assert record.getMessage() == "not_renewed"
     assert "pins.toml" in json.dumps(record.__dict__, default=str)
+
+
+async def test_who_sleeps_for_a_day_shows_the_keeper_that_he_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(enrol_renewal, "REST_S", 0)
+    mono_ms = iter(range(0, 100_000, 1_000))
+    turned: list[int] = []
+    made: list[Renewal] = []
+
+    def moment() -> Moment:
+        turned.extend(one.turned_mono_ms for one in made)
+        return Moment(mono_ms=next(mono_ms), now_ms=0, utc_ms=0, quality=Quality.NONE)
+
+    made.append(Renewal(unit_id=UNIT, state_dir=tmp_path, moment=moment, rng=Random(1)))
+    await made[0]._rest(3.0)
+    assert turned == [0, 1_000, 2_000, 3_000]
+    assert made[0].turned_mono_ms == 4_000

@@ -1,6 +1,7 @@
 """A real nats-server under the collector's care."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -43,6 +44,26 @@ async def test_killed_it_comes_back_and_the_log_hears_of_it_once(
         assert pid_of_broker(tmp_path) != first
     said = [record.getMessage().split(" ")[:2] for record in caplog.records]
     assert said == [["broker", "died"], ["broker", "back"]]
+
+
+async def test_killed_while_it_starts_it_is_started_again_as_one_that_was_killed_later(
+    tmp_path: Path,
+) -> None:
+    real = find_binary(BrokerSettings())
+    binary = tmp_path / "nats-server"
+    binary.write_text(
+        f'#!/bin/sh\n[ -e {tmp_path}/born ] || {{ touch {tmp_path}/born; kill -9 $$; }}\nexec {real} "$@"\n'
+    )
+    binary.chmod(0o755)
+    broker = Broker(BrokerSettings(mqtt_port=free_port(), binary=binary), tmp_path / "broker")
+    task = asyncio.create_task(broker.run())
+    try:
+        await asyncio.wait_for(broker.url(), 20)
+        assert broker.starts == 2
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_its_store_may_be_wiped_under_it(tmp_path: Path) -> None:
