@@ -32,6 +32,7 @@ CUT = SealBit.ROPE_CUT | SealBit.REMOVED
 HEARTBEAT, SILENT = 2, 3  # causes of a seal event
 BACKLOG = 2  # its data_type
 DOORS, LIGHTS = frozenset({"door"}), frozenset({"light"})
+CARDS = frozenset({"cards_registered", "cards_changed"})  # sources of an access that opened nothing
 
 EARLY_CODES = frozenset(
     {
@@ -524,6 +525,8 @@ def _surely_in_area(area: Sequence[int], place: Place) -> bool:
 def _access(context: Context, state: State, event: Event, access: Access) -> Stepped:
     work = _work(context, event, access.at_ms, state)
     seal = _heard(work, _of(state, access.seal), access.at_ms)
+    if access.source in CARDS:
+        return _kept(work, state, _other_cards(work, seal, access))
     if access.opened and access.authorised is not False:
         card = access.card or access.source
         seal = replace(seal, card=card, card_ms=access.at_ms)
@@ -574,10 +577,21 @@ def _refused(work: _Work, seal: Seal, at_ms: int, value: str) -> Seal:
     return replace(seal, refused_seq=work.event.seq, refused_ms=at_ms)
 
 
+def _other_cards(work: _Work, seal: Seal, access: Access) -> Seal:
+    """Who gives himself a key is told at once, also while a refusal runs (DEVICES section 4.5: a later difference is an alarm)."""
+    seal = _refusal_over(work, seal, access.at_ms)
+    return _refused(work, seal, access.at_ms, access.source or "")
+
+
 def _ends_refused(work: _Work, seal: Seal, at_ms: int) -> Seal:
     if seal.refused_seq is None or at_ms - seal.refused_ms < REFUSED_MS:
         return seal
-    over_ms = seal.refused_ms + REFUSED_MS
+    return _refusal_over(work, seal, seal.refused_ms + REFUSED_MS)
+
+
+def _refusal_over(work: _Work, seal: Seal, over_ms: int) -> Seal:
+    if seal.refused_seq is None:
+        return seal
     work.tell(
         "SEAL_ACCESS_REFUSED",
         seal.seal,

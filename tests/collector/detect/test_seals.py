@@ -252,6 +252,32 @@ def test_refused_cards_and_three_wrong_passwords_are_told_and_end_after_an_hour(
     assert one(three, "SEAL_ACCESS_REFUSED").value == "password"
 
 
+def test_other_cards_in_the_lock_are_told_also_while_a_refusal_runs_and_no_card_is_refused() -> (
+    None
+):
+    def access(t_s: float, source: str, authorised: int | None) -> Event:
+        return event(
+            t_s, 6, "s1", "test", source, authorised, None, "0008627839", None, None, 1, b""
+        )
+
+    seen = tell(
+        book(),
+        HOME,
+        access(1, "illegal_card", 0),
+        access(2, "cards_registered", None),
+        access(3, "cards_changed", None),
+        access(4, "illegal_card", 0),
+    )
+    found = [(f.phase.value, f.value) for f in seen.findings if f.code == "SEAL_ACCESS_REFUSED"]
+    assert found == [
+        ("begin", "card"),
+        ("end", None),
+        ("begin", "cards_registered"),
+        ("end", None),
+        ("begin", "cards_changed"),
+    ]
+
+
 def test_a_battery_is_low_lower_and_well_again() -> None:
     rows = [
         seal(n, battery=percent, **SHUT) for n, percent in enumerate((50, 14, 10, 4, 18, 25), 1)
