@@ -8,9 +8,11 @@ import re
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from collector.api.officer_settings import S_MAX, OfficerSettings
 from collector.gateway.link import PROTOCOLS
 from collector.io import TickBounds
 from collector.io.broker import BrokerSettings
@@ -101,6 +103,7 @@ class Config:
     detect: DetectSettings = field(default_factory=DetectSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    officer: OfficerSettings = field(default_factory=OfficerSettings)
     enrol: EnrolSettings = field(default_factory=EnrolSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -206,6 +209,7 @@ def _checked(config: Config) -> Config:
     _check_gateway(config)
     if broker.embedded and broker.mqtt_port == config.api.port:
         raise ConfigError(key="api.port", hint=f"{config.api.port} is broker.mqtt_port already")
+    _check_officer(config.officer)
     _check_enrol(config)
     _check_notify(config.notify.target)
     if config.store.url and not config.store.url.startswith("sqlite:///"):
@@ -272,6 +276,23 @@ def _check_gateway(config: Config) -> None:
     _need_range("gateway.connections_max", gateway.connections_max, 1, 10_000)
     _need_range("gateway.bytes_max", gateway.bytes_max, 1 << 20, 1 << 44)
     _need_range("gateway.utc_offset_min", gateway.utc_offset_min, -840, 840)
+
+
+def _check_officer(officer: OfficerSettings) -> None:
+    for key in ("fix_s_max", "seal_s_max", "answer_s_max", "ingest_s_max", "behind_s_max"):
+        _need_range(f"officer.{key}", getattr(officer, key), 1, S_MAX)
+    _need_range("officer.battery_percent_min", officer.battery_percent_min, 0, 100)
+    if not re.fullmatch(r"(?:\+?[0-9]{3,15})?", officer.phone):
+        raise ConfigError(
+            key="officer.phone", hint=f"digits without spaces, +998712345678; is {officer.phone!r}"
+        )
+    try:
+        ZoneInfo(officer.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigError(
+            key="officer.time_zone",
+            hint=f"this machine knows no zone {officer.time_zone!r}: Asia/Tashkent, UTC (package tzdata)",
+        ) from error
 
 
 def _check_enrol(config: Config) -> None:

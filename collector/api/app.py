@@ -6,6 +6,7 @@ Law: a route without a row stops the start. Routes are added to the application 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
@@ -17,6 +18,11 @@ from collector.api.guard import Front, Guard, missing_rights
 from collector.api.hub import Hub
 from collector.api.live import add_live
 from collector.api.models import Problem
+from collector.api.officer import add_officer
+from collector.api.officer_answers import Answers
+from collector.api.officer_pages import Pages
+from collector.api.officer_settings import OfficerSettings
+from collector.api.places import Places
 from collector.api.porter import Porter
 from collector.api.problems import add_handlers
 from collector.api.service import Reads, add_reads
@@ -36,6 +42,7 @@ class Parts:
     build: str
     hub: Hub
     front: Front = field(default_factory=Front)
+    officer: OfficerSettings = field(default_factory=OfficerSettings)
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -58,6 +65,16 @@ def create_app(parts: Parts) -> FastAPI:
     add_audit(api, parts.store)
     add_admin(api, parts.store, parts.porter, parts.now_ms)
     add_admin_units(api, parts.store, parts.now_ms)
+    add_officer(
+        api,
+        pages=Pages(
+            zone=ZoneInfo(parts.officer.time_zone),
+            phone=parts.officer.phone,
+            places=Places.load(),
+        ),
+        answers=Answers(parts.store, parts.officer.limits, parts.now_ms),
+        porter=parts.porter,
+    )
     missing = missing_rights(api)
     if missing:
         raise MisuseError(f"no row in the table of rights for {', '.join(missing)}")

@@ -149,6 +149,7 @@ async def _serve(
             build=live.build,
             hub=hub,
             front=front_of(config.api),
+            officer=config.officer,
         )
     )
     api = _Api(server_config(served, cert_file=config.api.cert_file, key_file=config.api.key_file))

@@ -74,6 +74,7 @@ def _acts(
 
 _ALL = tuple(PEOPLE)
 _WATCH = Right(roles=ROOM, goes_on=True, is_input=False, kiosk=True)  # what a screen asks by itself
+_OFFICER = Right(roles=frozenset({SUPERVISOR, OPERATOR, OFFICER}), login_page="/o/login")
 _MINE = Right(roles=PEOPLE, kept=Kept.NOTHING, goes_on=True, is_input=False, kiosk=True)
 
 RIGHTS: dict[tuple[str, str], Right] = {
@@ -128,6 +129,20 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/admin/enrolments"): _reads(ADMIN, AUDITOR),
     ("POST", "/api/v1/admin/enrolments/{unit_id}/approve"): _acts(ADMIN, step_up=True),
     ("POST", "/api/v1/admin/enrolments/{unit_id}/refuse"): _acts(ADMIN),
+    # beside the road
+    ("GET", "/o"): _OFFICER,
+    ("GET", "/o/"): _OFFICER,
+    ("GET", "/o/s"): _OFFICER,
+    ("GET", "/o/h/{code}"): _OFFICER,
+    ("GET", "/O/H/{code}"): _OFFICER,
+    ("POST", "/o/report"): Right(roles=frozenset({OFFICER}), kept=Kept.OWN, form=True),
+    ("GET", "/o/login"): _open(),
+    ("POST", "/o/login"): _open(kept=Kept.OWN, form=True),
+    ("POST", "/o/logout"): Right(
+        roles=PEOPLE, kept=Kept.OWN, goes_on=True, is_input=False, form=True
+    ),
+    ("GET", "/o/officer.js"): _open(),
+    ("GET", "/o/sw.js"): _open(),
     # who did what
     ("GET", "/api/v1/audit"): _reads(*_ALL),
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import ColumnElement, Row, delete, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.customs.ids import key_of
@@ -79,13 +79,15 @@ async def put_heard(
     await _put(connection, list(rows.values()))
 
 
-async def search(connection: AsyncConnection, key: str, *, now_ms: int) -> list[Hit]:
-    """Units that are known under a number now, at most `HITS_MAX`; one hit a unit."""
+async def search(
+    connection: AsyncConnection, key: str, *, now_ms: int, scope: str = ""
+) -> list[Hit]:
+    """Units that are known under a number now, at most `HITS_MAX`; one hit a unit. `scope`: only units in it."""
     known, unit = schema.known_as.c, schema.unit.c
     statement = (
         select(schema.known_as, unit.unit_id)
         .join(schema.unit, unit.number == known.unit_no)
-        .where(known.key == key)
+        .where(known.key == key, within(scope))
         .order_by(known.since_ms.desc())
         .limit(ROWS_MAX)
     )
@@ -137,6 +139,14 @@ async def current_journeys(
     )
     newest = {row.unit_no: row for row in rows}
     return {unit_no: row for unit_no, row in newest.items() if row.state.lower() not in OVER}
+
+
+def within(scope: str) -> ColumnElement[bool]:
+    """Units that an actor of `scope` sees: all of them, or those at and under a dotted name."""
+    column = schema.unit.c.scope
+    if not scope:
+        return true()
+    return or_(column == scope, column.startswith(f"{scope}.", autoescape=True))
 
 
 def _holds(row: Row[Any], journey: Row[Any] | None) -> bool:

@@ -4,7 +4,7 @@ Law: one read transaction. A time is never later than the batch that brought it 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgpack
@@ -15,6 +15,7 @@ from collector.alerts import State
 from collector.customs.verdict import AlertSeen, Claim, Facts, SealLife, SealSeen
 from collector.detect.engine.blob import unpack
 from collector.detect.seals import Life, Report, Seal, read_report
+from collector.ingest.chains import GOOD_QUALITIES
 from collector.store import names, schema
 from wire import MisuseError, Refused
 from wire.batch import read_body, read_payload
@@ -67,12 +68,10 @@ class Standing:
 class _Heard:
     """What a seal said lately: its newest report, and each bit as the newest report that knows it has it."""
 
-    report: Report
     at_ms: int
     known: int = 0
     true: int = 0
     battery_percent: int | None = None
-    said: list[tuple[int, Report]] = field(default_factory=list)
 
 
 async def standing(connection: AsyncConnection, unit_no: int, now_ms: int) -> Standing | None:
@@ -175,31 +174,46 @@ async def _heard(
         .limit(BATCHES_MAX)
     )
     said: dict[str, list[tuple[int, Report]]] = {}
+    clocks: dict[
+        int, int
+    ] = {}  # of each start: its trusted time less its steady one, as it was said last
     for row in rows:
-        for report in reversed(_reports(row.envelope)):
-            said.setdefault(report.seal, []).append((min(report.at_ms, row.rx_ms), report))
+        for at_ms, report in reversed(_reports(row.envelope, clocks)):
+            said.setdefault(report.seal, []).append((min(at_ms, row.rx_ms), report))
         if row.sealed_ms < now_ms - RECENT_MS and said.keys() >= set(declared):
             break
     return {seal: _merged(reports) for seal, reports in said.items()}
 
 
-def _reports(envelope: bytes) -> list[Report]:
-    """Reports in which a seal said something of itself, in their order."""
+def _reports(envelope: bytes, clocks: dict[int, int]) -> list[tuple[int, Report]]:
+    """Reports in which a seal said something of itself, in their order, with their times.
+
+    What a unit told before it trusted its clock is timed by what it has said since, within the same start.
+    """
     opened = open_envelope(envelope, Aad.BATCH)
     assert not isinstance(opened, Refused), "the store holds what ingest accepted"
     header = read_payload(opened.payload)
     assert not isinstance(header, Refused), "the store holds what ingest accepted"
     body = read_body(header)
     assert not isinstance(body, Refused), "the store holds what ingest accepted"
-    found = [read_report(event) for event in body.events if event.kind == EventKind.SEAL]
-    return [one for one in found if one is not None and one.known and one.cause != SILENT]
+    if header.time_quality in GOOD_QUALITIES:
+        clocks.setdefault(header.boot_no, header.sealed_ms - header.sealed_mono_ms)
+    clock_ms = clocks.get(header.boot_no)
+    found = []
+    for event in body.events:
+        report = read_report(event) if event.kind == EventKind.SEAL else None
+        if report is None or not report.known or report.cause == SILENT:
+            continue
+        is_own = report.at_ms != event.t_ms  # the seal's own time, of its backlog
+        at_ms = report.at_ms if is_own or clock_ms is None else clock_ms + event.mono_ms
+        found.append((at_ms, report))
+    return found
 
 
 def _merged(said: list[tuple[int, Report]]) -> _Heard:
     """Some locks say a level only when it changes: each bit is as it was said last."""
     said.sort(key=lambda one: -one[0])
-    at_ms, newest = said[0]
-    heard = _Heard(report=newest, at_ms=at_ms)
+    heard = _Heard(at_ms=said[0][0])
     for _, report in said:
         fresh = report.known & ~heard.known
         heard.true |= report.true & fresh

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from collector.api.places import Places
+from collector.texts.places import in_words
 
 JIZZAX = {"id": 7, "lat": 40.1158, "lon": 67.8422, "people": 1, "names": {}}
 GUZOR = {"id": 9, "lat": 38.6208, "lon": 66.2481, "people": 1, "names": {}}
@@ -47,3 +48,23 @@ def test_the_nearest_town_is_named_and_none_that_is_far(places: Places) -> None:
 
 def test_without_towns_there_are_no_words(tmp_path: Path) -> None:
     assert Places.load(tmp_path / "places.json").near(386_000_000, 662_000_000) is None
+
+
+TASHKENT = 1512569
+
+
+@pytest.mark.parametrize(
+    ("place", "language", "words"),
+    [
+        ({"km": 12, "dir": "N", "of": TASHKENT}, "en", "12 km N of Tashkent"),
+        ({"km": 12, "dir": "N", "of": TASHKENT}, "uz", "Toshkentdan 12 km shimolda"),
+        ({"km": 12, "dir": "SW", "of": TASHKENT}, "ru", "Ташкент, 12 км ЮЗ"),
+        ({"km": 1, "dir": "N", "of": TASHKENT}, "en", "near Tashkent"),
+        ({"km": 12, "dir": "N", "of": 1}, "en", ""),
+        (None, "en", ""),
+    ],
+)
+def test_a_place_is_said_as_people_say_it(
+    place: dict[str, object] | None, language: str, words: str
+) -> None:
+    assert in_words(place, language).replace("\u00a0", " ") == words

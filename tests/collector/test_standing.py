@@ -259,6 +259,28 @@ async def test_a_clock_that_runs_ahead_makes_nothing_young(post: Post) -> None:
     assert facts.seals[0].reported_ms <= post.centre.now_ms
 
 
+async def test_what_a_unit_told_before_it_knew_the_time_is_timed_by_what_it_said_since(
+    post: Post,
+) -> None:
+    await post.begin(seals=(SEAL,))
+    now_ms = post.centre.now_ms
+    told = report(now_ms)
+    early = replace(told, t_ms=1_767_225_600_000)  # the floor of its clock
+    post.unit.clock_ms, post.unit.quality = now_ms, 0
+    await post.hear(post.unit.seal([early]))
+    assert (await post.colour())[1][-1] == "seal_silent"
+    post.unit.clock_ms, post.unit.quality = post.centre.now_ms, 2
+    await post.hear(post.unit.seal())
+    [seal] = (await post.facts()).seals
+    assert seal.reported_ms == now_ms
+    post.unit.boot_no = 2  # another start: its steady clock says nothing of that one
+    post.unit.quality = 0
+    post.unit.clock_ms = post.centre.now_ms
+    await post.hear(post.unit.seal([early]))
+    [seal] = (await post.facts()).seals
+    assert seal.reported_ms == now_ms
+
+
 async def test_what_lock_and_rope_said_apart_is_put_together(post: Post) -> None:
     await post.begin(seals=(SEAL,))
     await post.says(CLOSED)

@@ -1,0 +1,254 @@
+"""The officer's pages over HTTP: one box, one answer, the unit's code, two reports (CONSOLE section 6).
+
+Law: complete HTML in one response, without a script; an answer is never kept by a browser, so that Back asks anew.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Annotated
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from collector.api.auth import (
+    actor_of,
+    clear_cookies,
+    form_token,
+    held_of,
+    maybe_actor_of,
+    set_cookie,
+)
+from collector.api.guard import csp_officer
+from collector.api.officer_answers import Answer, Answers, Many
+from collector.api.officer_pages import Frame, Pages, language_of
+from collector.api.porter import Porter, RefusedError
+from collector.api.problems import ProblemError, not_found
+from collector.customs.ids import Bad
+from collector.people import Role
+from collector.store.roadside import KEY_CHARS_MAX
+from wire.handover import TEXT_CHARS
+from wire.topics import UNIT_ID
+
+FIELD_CHARS_MAX = 512  # of a form; the longest of ours is the address after log-in
+WHATS = ("matches", "differs")
+SCRIPTS = ("officer.js", "sw.js")
+
+Text = Annotated[str, Query(max_length=200)]
+Language = Annotated[str, Query(max_length=8)]
+
+
+def add_officer(api: FastAPI, *, pages: Pages, answers: Answers, porter: Porter) -> None:
+    """The routes under /o/."""
+    _add_answers(api, pages, answers)
+    _add_report(api, answers)
+    _add_session(api, pages, porter)
+    _add_scripts(api)
+
+
+def _add_answers(api: FastAPI, pages: Pages, answers: Answers) -> None:
+    @api.get("/o/", tags=["officer"], summary="The form", response_class=HTMLResponse)
+    async def form(request: Request, lang: Language = "", fault: Language = "") -> Response:
+        frame = _frame(request, lang)
+        said = "officer.fault.report" if fault == "report" else ""
+        return _html(request, pages.form(frame, fault=said))
+
+    @api.get("/o", include_in_schema=False)
+    async def form_without_slash() -> Response:
+        return _see("/o/")
+
+    @api.get("/o/s", tags=["officer"], summary="An answer", response_class=HTMLResponse)
+    async def search(
+        request: Request, q: Text = "", unit: Text = "", lang: Language = ""
+    ) -> Response:
+        scope = actor_of(request).scope
+        here = urlencode({"unit": unit} if unit else {"q": q})
+        frame = _frame(request, lang, asked=q or unit, here=f"{here}&")
+        found = await answers.of_unit(unit, scope) if unit else await answers.of_text(q, scope)
+        match found:
+            case Bad():
+                page = pages.form(frame, fault=f"officer.fault.{found.reason}")
+                return _html(request, page, status=422)
+            case Many():
+                return _html(request, pages.hits(frame, found.wanted, found.hits))
+            case Answer():
+                return _answer(request, pages, frame, found)
+
+    async def code(request: Request, code: str, lang: Language = "") -> Response:
+        found = await answers.of_code(code[: TEXT_CHARS + 1], actor_of(request).scope)
+        return _answer(request, pages, _frame(request, lang), found)
+
+    for path in ("/o/h/{code}", "/O/H/{code}"):  # a QR packs capitals tightest
+        api.get(path, tags=["officer"], summary="A unit's code", response_class=HTMLResponse)(code)
+
+
+def _add_report(api: FastAPI, answers: Answers) -> None:
+    @api.post("/o/report", tags=["officer"], summary="What an officer has seen of the seal")
+    async def report(request: Request) -> Response:
+        said, actor = await _fields(request), actor_of(request)
+        what, unit_id, made = said.get("what", ""), said.get("unit", ""), said.get("made", "")
+        key = f"{said.get('key', '')}-{what}"
+        sound = what in WHATS and UNIT_ID.fullmatch(unit_id) and 8 < len(key) <= KEY_CHARS_MAX
+        done = (
+            Bad(reason="report")
+            if not sound
+            else await answers.report(
+                unit_id=unit_id,
+                scope=actor.scope,
+                journey=said.get("journey", "")[:64],
+                matches=what == "matches",
+                seen=said.get("seen", "")[:8],
+                who=actor.user_id,
+                key=key,
+                made_ms=int(made)
+                if made.isascii() and made.isdecimal() and len(made) < 15
+                else None,
+            )
+        )
+        by_script = "x-plomba" in request.headers
+        language = said.get("lang", "")
+        if not isinstance(done, Bad):
+            if by_script:
+                return Response(status_code=204)
+            return _see(f"/o/s?{urlencode({'unit': unit_id, 'lang': language})}")
+        if not by_script:
+            return _see(f"/o/?{urlencode({'fault': 'report', 'lang': language})}")
+        if done.reason == "no-unit":
+            raise not_found("unit", f"{unit_id} is not enrolled")
+        raise ProblemError(
+            status=422,
+            code=done.reason.replace("-", "_"),
+            title="Not taken",
+            detail="open the answer once more",
+        )
+
+
+def _add_session(api: FastAPI, pages: Pages, porter: Porter) -> None:
+    @api.get("/o/login", tags=["officer"], summary="Log in", response_class=HTMLResponse)
+    async def login_page(
+        request: Request,
+        then: Annotated[str, Query(alias="next", max_length=FIELD_CHARS_MAX)] = "",
+        lang: Language = "",
+    ) -> Response:
+        frame = _frame(request, lang, here=urlencode({"next": then}) + "&")
+        actor = maybe_actor_of(request)
+        fault = "officer.fault.expired" if actor is not None and actor.narrowed else ""
+        return _html(request, pages.login(frame, then=then, fault=fault))
+
+    @api.post("/o/login", tags=["officer"], summary="Begin a session", response_class=HTMLResponse)
+    async def login(request: Request) -> Response:
+        said = await _fields(request)
+        then, language = said.get("next", ""), said.get("lang", "")
+        try:
+            secret, session = await porter.log_in(
+                said.get("user", ""),
+                said.get("password", ""),
+                address=request.state.address,
+                by_token=False,
+                desk="",
+            )
+        except RefusedError as error:
+            fault = "wait" if error.wait_s is not None else "login"
+            frame = _frame(request, language, here=urlencode({"next": then}) + "&")
+            page = pages.login(frame, then=then, fault=f"officer.fault.{fault}")
+            refused = _html(request, page, status=error.denied.status)
+            if error.wait_s is not None:
+                refused.headers["Retry-After"] = str(error.wait_s)
+            return refused
+        response = _see(_back(then, language))
+        set_cookie(response, secret, session, session.made_ms)
+        return response
+
+    @api.post("/o/logout", tags=["officer"], summary="End the session")
+    async def logout(request: Request) -> Response:
+        said = await _fields(request)
+        await porter.log_out(actor_of(request))
+        response = _see(f"/o/login?{urlencode({'lang': said.get('lang', '')})}")
+        clear_cookies(response)
+        return response
+
+
+def _add_scripts(api: FastAPI) -> None:
+    def script(name: str) -> Callable[[], Response]:
+        def give() -> Response:
+            headers = {
+                "Cache-Control": "no-cache"
+            }  # asked for again, so that all are of one version
+            return Response(_script(name), media_type="text/javascript", headers=headers)
+
+        return give
+
+    for name in SCRIPTS:
+        api.get(f"/o/{name}", tags=["officer"], summary="A script", include_in_schema=False)(
+            script(name)
+        )
+
+
+def _answer(request: Request, pages: Pages, frame: Frame, found: Answer) -> Response:
+    actor = actor_of(request)
+    report: list[tuple[str, str]] = []
+    subject = found.subject
+    if actor.role is Role.OFFICER and subject is not None:
+        of = f"{actor.session} {subject.unit_id} {subject.journey} {found.now_ms}"
+        report = [
+            ("csrf", frame.csrf),
+            ("key", sha256(of.encode()).hexdigest()[:32]),
+            ("unit", subject.unit_id),
+            ("journey", subject.journey),
+            ("seen", found.verdict.colour.value),
+            ("lang", frame.language),
+        ]
+    return _html(request, pages.answer(frame, found, report))
+
+
+def _frame(request: Request, wanted: str, *, asked: str = "", here: str = "") -> Frame:
+    held = held_of(request)
+    return Frame(
+        language=language_of(wanted, request.headers.get("accept-language", "")),
+        nonce=request.state.nonce,
+        csrf="" if held is None else form_token(held.secret),
+        who="" if held is None else held.actor.user_id,
+        asked=asked,
+        here=here,
+    )
+
+
+def _html(request: Request, page: str, *, status: int = 200) -> Response:
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": csp_officer(request.state.nonce),
+        "Permissions-Policy": "camera=(self)",
+    }
+    return HTMLResponse(page, status_code=status, headers=headers)
+
+
+def _see(address: str) -> Response:
+    return RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+def _back(then: str, language: str) -> str:
+    """Where somebody wanted to go before he logged in: a page of ours, or the form."""
+    parts = urlsplit(then)
+    is_ours = not parts.scheme and not parts.netloc and parts.path.lower().startswith("/o/")
+    if (
+        not is_ours
+        or "\\" in then
+        or ".." in parts.path
+        or parts.path.lower() in ("/o/login", "/o/logout")
+    ):
+        return f"/o/?{urlencode({'lang': language})}"
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    """A plain form. The first of each name counts, cut to what ours can hold."""
+    body = (await request.body()).decode("utf-8", "replace")
+    said = parse_qs(body, max_num_fields=20, keep_blank_values=True)
+    return {name: values[0][:FIELD_CHARS_MAX] for name, values in said.items()}
+
+
+@cache
+def _script(name: str) -> bytes:
+    return files("collector").joinpath("web", "officer", name).read_bytes()

@@ -1,0 +1,143 @@
+// @ts-check
+/**
+ * What scripts add to the officer's page: scanning, reports that wait for the network, and one look more at the clock.
+ * Law: the page is whole without this file, and nothing here makes an answer better.
+ */
+const root = document.documentElement;
+const $ = (/** @type {string} */ query) => /** @type {HTMLElement | null} */ (document.querySelector(query));
+
+// Green, once more by the wall clock: also after sleep, and when a page comes back out of the browser's memory.
+const green = $("[data-green]");
+if (green) {
+  const until = Number(green.dataset["green"]) * 1000;
+  const born = Date.now();
+  const pale = () => {
+    const gone = Date.now() - born;
+    if (!(gone >= 0 && gone < until)) root.dataset["v"] = "old";
+  };
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) root.dataset["v"] = "old";
+    pale();
+  });
+  document.addEventListener("visibilitychange", pale);
+  const [way] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+  if (way?.type === "back_forward" && way.transferSize === 0 && !way.workerStart) root.dataset["v"] = "old";
+}
+
+if ("serviceWorker" in navigator) navigator.serviceWorker.register("/o/sw.js", { scope: "/o/" }).catch(() => {});
+
+// Reports wait on the phone, each with its key: the centre takes it once however often it comes.
+/** @typedef {{key: string, who: string, fields: [string, string][]}} Waiting */
+
+/** @returns {Promise<IDBDatabase>} */
+function open() {
+  return new Promise((give, fail) => {
+    const asked = indexedDB.open("officer", 1);
+    asked.onupgradeneeded = () => asked.result.createObjectStore("reports", { keyPath: "key" });
+    asked.onsuccess = () => give(asked.result);
+    asked.onerror = () => fail(asked.error);
+  });
+}
+
+/** @template T @param {IDBTransactionMode} mode @param {(reports: IDBObjectStore) => IDBRequest<T>} act @returns {Promise<T>} */
+async function reports(mode, act) {
+  const database = await open();
+  try {
+    return await new Promise((give, fail) => {
+      const asked = act(database.transaction("reports", mode).objectStore("reports"));
+      asked.onsuccess = () => give(asked.result);
+      asked.onerror = () => fail(asked.error);
+    });
+  } finally {
+    database.close();
+  }
+}
+
+const wait = $("#wait");
+const token = () => /** @type {HTMLInputElement | null} */ (document.querySelector('input[name="csrf"]'))?.value ?? "";
+const who = () => wait?.dataset["who"] ?? "";
+
+/** True if the centre has it, or will never take it. @param {Waiting} waiting */
+async function send(waiting) {
+  const body = new URLSearchParams(waiting.fields);
+  body.set("csrf", token());
+  const answer = await fetch("/o/report", { method: "POST", body, headers: { "X-Plomba": "1" }, redirect: "error" });
+  return answer.ok || answer.status === 404 || answer.status === 422;
+}
+
+let sending = false;
+async function flush() {
+  if (sending) return;
+  sending = true;
+  try {
+    for (const one of /** @type {Waiting[]} */ (await reports("readonly", (all) => all.getAll()))) {
+      if (one.who !== who()) continue; // another officer's: it waits for him
+      if (await send(one).catch(() => false)) await reports("readwrite", (all) => all.delete(one.key));
+    }
+  } finally {
+    sending = false;
+    await show();
+  }
+}
+
+async function show() {
+  const n = await reports("readonly", (all) => all.count());
+  if (wait) wait.textContent = n ? (wait.dataset["one"] ?? "").replace("{n}", String(n)) : "";
+}
+
+const form = /** @type {HTMLFormElement | null} */ ($("#report"));
+form?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const button = /** @type {HTMLButtonElement} */ (event.submitter);
+  const fields = /** @type {[string, string][]} */ ([...new FormData(form)].filter(([name]) => name !== "csrf"));
+  fields.push(["what", button.value], ["made", String(Date.now())]);
+  const key = `${new FormData(form).get("key")}-${button.value}`;
+  for (const one of form.querySelectorAll("button")) one.disabled = true;
+  void (async () => {
+    await reports("readwrite", (all) => all.put({ key, who: who(), fields }));
+    await flush();
+    const kept = await reports("readonly", (all) => all.get(key));
+    if (!kept && navigator.onLine) location.reload();
+  })();
+});
+
+addEventListener("online", () => void flush());
+void flush().catch(() => {}); // without IndexedDB there is nothing that could wait
+
+// Scanning
+const scan = /** @type {HTMLButtonElement | null} */ ($("#scan"));
+/** @typedef {{detect(source: HTMLVideoElement): Promise<{rawValue: string}[]>}} Detector */
+const Detector = /** @type {{new(options: {formats: string[]}): Detector} | undefined} */ (
+  /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (globalThis))["BarcodeDetector"]
+);
+if (scan && Detector && "mediaDevices" in navigator) {
+  scan.hidden = false;
+  scan.addEventListener("click", () => void look(new Detector({ formats: ["qr_code"] })).catch(() => (scan.hidden = true)));
+}
+
+/** @param {Detector} detector */
+async function look(detector) {
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  const video = document.createElement("video");
+  video.playsInline = true;
+  video.srcObject = stream;
+  document.querySelector("main")?.prepend(video);
+  await video.play();
+  const end = Date.now() + 60_000; // a camera that sees nothing for a minute is put away
+  try {
+    while (Date.now() < end) {
+      const [found] = await detector.detect(video);
+      if (found) return go(found.rawValue);
+      await new Promise((on) => setTimeout(on, 150));
+    }
+  } finally {
+    for (const track of stream.getTracks()) track.stop();
+    video.remove();
+  }
+}
+
+/** A unit's code leads to its page, anything else is looked for as it is. @param {string} text */
+function go(text) {
+  const code = /\/o\/h\/([a-z2-7]{148})$/i.exec(text);
+  location.assign(code ? `/o/h/${code[1]}` : `/o/s?q=${encodeURIComponent(text.slice(0, 64))}`);
+}

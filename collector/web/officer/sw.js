@@ -1,0 +1,83 @@
+// @ts-check
+/// <reference lib="webworker" />
+/**
+ * The officer's store: the form and the last 50 answers for 24 hours, both gone at log-out (CONSOLE section 6).
+ * Law: what comes out of here says so, and is never green: the page bears data-v="stored", and its own style does the rest.
+ */
+const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
+const STORE = "officer-1";
+const ANSWERS_MAX = 50;
+const KEEP_MS = 24 * 3_600_000;
+const AT = "X-Stored-At";
+const NETWORK_MS = 12_000; // a handshake takes three round trips of 2 s, and as much again is patience
+const FORM = new URL("/o/", worker.location.origin).href;
+const KEPT = new Set(["/o/", "/o/s", "/o/officer.js"]);
+
+worker.addEventListener("install", (event) => event.waitUntil(worker.skipWaiting()));
+worker.addEventListener("activate", (event) => event.waitUntil(started()));
+worker.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const { pathname } = new URL(request.url);
+  if (request.method === "POST" && pathname === "/o/logout") event.respondWith(left(request));
+  else if (request.method === "GET" && isKept(pathname)) event.respondWith(asked(event));
+});
+
+/** @param {string} path */
+function isKept(path) {
+  return KEPT.has(path) || path.toLowerCase().startsWith("/o/h/");
+}
+
+async function started() {
+  for (const name of await caches.keys()) if (name !== STORE) await caches.delete(name);
+  await worker.clients.claim();
+}
+
+/**
+ * The network first; without it, or when it says nothing for long, what is kept: the answer, else the form.
+ * @param {FetchEvent} event
+ */
+async function asked(event) {
+  const { url } = event.request;
+  try {
+    const kept = await (await caches.open(STORE)).match(url);
+    const patience = kept ? AbortSignal.timeout(NETWORK_MS) : undefined;
+    const answer = await fetch(event.request, patience ? { signal: patience } : {});
+    if (answer.ok) event.waitUntil(keep(url, answer.clone()));
+    // An answer is only sent elsewhere when nobody is logged in any more.
+    if (answer.type === "opaqueredirect") event.waitUntil(caches.delete(STORE));
+    return answer;
+  } catch {
+    return (await stored(url)) ?? (await stored(FORM)) ?? Response.error();
+  }
+}
+
+/** Nothing stays behind a log-out, whether the centre hears of it or not. @param {Request} request */
+async function left(request) {
+  await caches.delete(STORE);
+  return fetch(request);
+}
+
+/** @param {string} url @param {Response} answer */
+async function keep(url, answer) {
+  const headers = new Headers(answer.headers);
+  headers.set(AT, String(Date.now()));
+  const store = await caches.open(STORE);
+  await store.delete(url); // the order of the keys is that of their last answers
+  await store.put(url, new Response(await answer.text(), { headers }));
+  const keys = await store.keys();
+  for (const old of keys.slice(0, Math.max(0, keys.length - ANSWERS_MAX - 2))) await store.delete(old);
+}
+
+/** @param {string} url */
+async function stored(url) {
+  const store = await caches.open(STORE);
+  const kept = await store.match(url);
+  if (!kept) return undefined;
+  const age = Date.now() - Number(kept.headers.get(AT));
+  if (!(age >= 0 && age < KEEP_MS)) {
+    await store.delete(url);
+    return undefined;
+  }
+  const page = (await kept.text()).replace('data-v="live"', 'data-v="stored"');
+  return new Response(page, { headers: kept.headers });
+}
