@@ -322,7 +322,9 @@ def _say(digits: str, done: "Acted | int | None", *, as_json: bool) -> None:
         return
     until = "" if row["until"] is None else f" until {row['until']}"
     owner = "" if done.owner is None else f", in hand of {done.owner}"
-    typer.echo(f"{done.code} of {done.unit or 'a journey'} is {done.state.value}{until}{owner}")
+    typer.echo(
+        f"{done.code} of {done.unit or 'no single unit'} is {done.state.value}{until}{owner}"
+    )
 
 
 def none_or_many(digits: str, found: int) -> None:

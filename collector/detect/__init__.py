@@ -176,6 +176,7 @@ class Sample:
     lon_e7: int
     u_cm: int
     received_ms: int | None
+    gnss: tuple[str, ...] = ()  # classes of interference that ran
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ class Spot:
     lon_e7: int
     u_cm: int
     received_ms: int | None
+    gnss: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,7 @@ def hear(state: State, samples: Iterable[Sample]) -> State:
             lon_e7=sample.lon_e7,
             u_cm=sample.u_cm,
             received_ms=sample.received_ms,
+            gnss=sample.gnss,
         )
         tracks[sample.unit] = (*track, spot)[-SAMPLES_MAX:]
     return replace(state, tracks=tuple(sorted(tracks.items())))
@@ -209,6 +211,7 @@ def _between(before: Spot, behind: Spot, t_ms: int) -> Spot | None:
         lon_e7=lon_e7,
         u_cm=max(before.u_cm, behind.u_cm),
         received_ms=max(received, default=None),
+        gnss=tuple(sorted({*before.gnss, *behind.gnss})),
     )
 
 
@@ -225,6 +228,8 @@ def _compare(work: _Work, pair: Pair, one: Spot, other: Spot) -> Pair:
     begun = pair if runs else replace(pair, start_ms=first.t_ms)
     received = [spot.received_ms for spot in (one, other) if spot.received_ms is not None]
     hit = _hit(work.journey.id, begun, first, Phase.END if runs else Phase.BEGIN, away_m)
+    if one.gnss or other.gnss:
+        hit = replace(hit, data={**hit.data, "gnss": sorted({*one.gnss, *other.gnss})})
     work.told.append(
         Told(
             unit=pair.one,
@@ -276,8 +281,10 @@ def _trimmed(unit: str, track: tuple[Spot, ...], pairs: Sequence[Pair]) -> tuple
     return track[max(0, behind - 1) :]
 
 
-def _spot_out(spot: Spot) -> tuple[int | None, ...]:
-    return (spot.t_ms, spot.lat_e7, spot.lon_e7, spot.u_cm, spot.received_ms)
+def _spot_out(spot: Spot) -> tuple[object, ...]:
+    """What is rare costs nothing where it is not."""
+    bare = (spot.t_ms, spot.lat_e7, spot.lon_e7, spot.u_cm, spot.received_ms)
+    return (*bare, spot.gnss) if spot.gnss else bare
 
 
 def _spots_in(packed: object) -> tuple[Spot, ...]:
@@ -287,11 +294,12 @@ def _spots_in(packed: object) -> tuple[Spot, ...]:
 
 def _spot_in(packed: object) -> Spot:
     assert isinstance(packed, list)
-    t_ms, lat_e7, lon_e7, u_cm, received_ms = packed
+    t_ms, lat_e7, lon_e7, u_cm, received_ms, *gnss = packed
     return Spot(
         t_ms=whole(t_ms),
         lat_e7=whole(lat_e7),
         lon_e7=whole(lon_e7),
         u_cm=whole(u_cm),
         received_ms=None if received_ms is None else whole(received_ms),
+        gnss=tuple(str(name) for name in gnss[0]) if gnss else (),
     )

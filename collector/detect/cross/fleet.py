@@ -20,7 +20,7 @@ KEPT_MS = (
     259_200_000  # 72 h: the longest outage that is promised; what is older joins nothing any more
 )
 SIGNALS_MAX = 128  # waiting, and judged: of 100 bytes at most; the whole row stays below 48 KiB
-FLEETS_MAX = 16
+FLEETS_MAX = 16  # running, or over and still known
 UNITS_MAX = 16  # that one is named by; more join it uncounted
 ROW_E7 = 45_000  # of the grid that names a cell: 500 m of latitude
 
@@ -153,7 +153,9 @@ def _begun(
             received_ms=max(received, default=None),
         )
     )
-    fleets = sorted((*state.fleets, fleet), key=lambda one: (one.over is False, one.start_ms))
+    fleets = sorted((*state.fleets, fleet), key=lambda one: (not one.over, one.last_ms))
+    running = (one for one in fleets[:-FLEETS_MAX] if not one.over)
+    told += [_end(one, one.last_ms) for one in running]  # nobody would ever end them
     return replace(
         state,
         judged=tuple(one for one in known if one not in members),
@@ -166,9 +168,13 @@ def _ended(fleet: Fleet, slowest_ms: int, now_ms: int, told: list[Told]) -> Flee
     end_ms = fleet.last_ms + QUIET_MS
     if fleet.over or (slowest_ms < end_ms and now_ms < end_ms + WAIT_MS):
         return fleet
-    hit = _hit(fleet, Phase.END, end_ms)
-    told.append(Told(unit="", hit=hit, confirmed_ms=end_ms, received_ms=None))
+    told.append(_end(fleet, end_ms))
     return replace(fleet, over=True)
+
+
+def _end(fleet: Fleet, end_ms: int) -> Told:
+    hit = _hit(fleet, Phase.END, end_ms)
+    return Told(unit="", hit=hit, confirmed_ms=end_ms, received_ms=None)
 
 
 def _hit(fleet: Fleet, phase: Phase, at_ms: int) -> Hit:

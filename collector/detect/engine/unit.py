@@ -211,6 +211,7 @@ class Unit:
                     lon_e7=place.lon_e7,
                     u_cm=place.u_cm,
                     received_ms=self.batch.received_ms,
+                    gnss=tuple(sorted(set(interference.running(self.sky)))),
                 )
             )
 

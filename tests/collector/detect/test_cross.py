@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from collector.detect import Finding, Gap
-from collector.detect.cross import convoy, coverage, fleet, neighbours
+from collector.detect import Finding, Gap, Signal
+from collector.detect.cross import Clocks, convoy, coverage, fleet, neighbours
 from collector.detect.cross.known import NOTHING, Known, changed, read
 from collector.detect.engine import ChainHole, Heard, Item, TimePassed, every_row, marked_rows
-from collector.detect.rules import Journey, Rulebook
+from collector.detect.rules import Journey, Rulebook, Thresholds
 from collector.detect.track import Batch
 from tests.collector.detect.worlds import (
     BEGIN_MS,
@@ -600,3 +600,65 @@ def test_a_hole_in_a_chain_lies_between_two_places_as_any_other_time() -> None:
     at = next(n for n, item in enumerate(world) if isinstance(item, Batch) and item.unit == "b")
     hole = ChainHole(unit="b", chain=bytes([2]) * 16, first=1, last=2, why="dropped")
     assert len(shared(hear(TRAIN, [*world[: at + 1], hole, *world[at + 1 :]]))) == 1
+
+
+def test_more_areas_at_once_than_are_kept_end_the_oldest() -> None:
+    signal = Signal(
+        unit="a", kind=fleet.JUMPED, t_ms=_ms(0), lat_e7=0, lon_e7=0, received_ms=_ms(1)
+    )
+    many = [
+        replace(signal, unit=unit, t_ms=_ms(60 * n + at), lat_e7=410_000_000 + 1_000_000 * n)
+        for n in range(fleet.FLEETS_MAX + 2)
+        for at, unit in enumerate(("a", "b", "c"))
+    ]
+    clocks = Clocks(now_ms=_ms(1_200), of=lambda _: _ms(1_200), slowest_ms=lambda: _ms(1_200))
+    state, heard = fleet.judge(Thresholds(), fleet.hear(fleet.State(), many), clocks)
+    phases = [one.hit.phase.value for one in heard]
+    assert (phases.count("begin"), phases.count("end")) == (fleet.FLEETS_MAX + 2, 2)
+    assert len(state.fleets) == fleet.FLEETS_MAX
+    assert state.fleets[0].start_ms == _ms(120)
+
+
+def test_a_separation_under_interference_says_so() -> None:
+    tracks = train(1_200)
+    tracks["a"] = [*tracks["a"], sky(1_100, jam=3), sky(1_120, jam=3), sky(3_000, jam=3)]
+    (begin,) = shared(hear(TRAIN, World(tracks).items(3_600)), "UNIT_SEPARATED")
+    assert begin.data["gnss"] == ["jamming"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_law_whatever_happens_and_in_whatever_order_it_comes_the_same_is_found(seed: int) -> None:
+    """Units that drive, stand, jump, are jammed and part; each batch up to nine minutes late, in the order of its chain."""
+    chance = random.Random(seed)
+    tracks: dict[str, Sequence[At | Event]] = {}
+    for name in NAMES:
+        x_m, rows = 0.0, list[At | Event]()
+        where = (0.0, chance.choice((0.0, 20.0, 2_000.0)))
+        for t_s in range(0, 5_400, 15):
+            if chance.random() < 0.01:
+                where = chance.choice(
+                    ((0.0, 0.0), (0.0, 1_500.0), (60_000.0, 0.0), (60_000.0, 100.0))
+                )
+            x_m += chance.choice((15.0, 15.0, 0.0)) * 15 if chance.random() < 0.9 else 0.0
+            rows.append(At(t_s=t_s, x_m=where[0] or x_m, y_m=where[1], speed_m_s=10))
+            if chance.random() < 0.03:
+                rows += jammed(t_s + 1)
+        tracks[name] = rows
+    journeys = {**ALONE, **TRAIN.journeys, "c": (Journey(id="j", unit="c", since_ms=0),)}
+    book = replace(BOOK, journeys=journeys)
+    straight = ticked(book, World(tracks).items(7_800))
+    assert keys(straight)
+    late = World(tracks)
+    came = dict.fromkeys(NAMES, 0.0)
+    moved = []
+    for came_s, batch in late.batches:
+        late_s = chance.choice((0, 0, 60, 300, 540)) if batch.first_seq else 0  # each is heard once
+        came[batch.unit] = max(came[batch.unit], came_s + late_s)
+        moved.append((came[batch.unit], replace(batch, received_ms=_ms(came[batch.unit]))))
+    late.batches = moved
+    seen = (
+        hear(book, late.items(7_800, seed=seed))
+        if seed < 2
+        else ticked(book, late.items(7_800, seed=seed))
+    )
+    assert sorted(keys(seen), key=str) == sorted(keys(straight), key=str)
