@@ -355,7 +355,9 @@ class Line:
             await self._outbox.found_again(receipt, self._moment())
             await self._synchronise()
             return []
-        if reason is Reason.HEAD_MISMATCH:
+        if (
+            reason is Reason.HEAD_MISMATCH and not waited
+        ):  # else those numbers are not ours any more
             self.distrusted = verdict.detail if isinstance(verdict, Refused) else ""
             self._troubles.begin("head_mismatch", detail=self.distrusted)
             return []

@@ -3,7 +3,7 @@
 Law: nothing of it had left the unit, so nothing is ever said twice.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from agent import Moment, Weight
@@ -44,10 +44,12 @@ async def found_behind(
     from_pos: int,
     moment: Moment,
     new_chain_id: Callable[[], bytes],
+    elsewhere: Sequence[Row] = (),
 ) -> None:
     """Every batch from `from_pos` on gets a new number, link and signature in a new chain behind `said`.
 
-    They move to the end of the order of sending: a place is never used for two contents.
+    They move to the end of the order of sending: a place is never used for two contents. `elsewhere`: rows before `from_pos` that move
+    too and lie where nothing can be deleted now.
     """
     begin = Begin(
         reason=ChainReason.ROLLED_BACK,
@@ -62,12 +64,13 @@ async def found_behind(
     bad: list[Row] = []
     sources: list[int] = []
     pos = from_pos - 1
+    shelf = list(elsewhere)
     while True:
-        rows = await tx.rows(
+        rows = shelf or await tx.rows(
             "pos > ? AND pos <= ? ORDER BY pos LIMIT ?", pos, end_pos, ROWS_AT_ONCE
         )
         for row in rows:
-            pos = row.pos
+            pos = max(pos, row.pos)
             sealed = open_row(row, tx.identity, names[row.chain]) if row.chain in names else None
             if sealed is None:
                 bad.append(row)
@@ -80,6 +83,10 @@ async def found_behind(
                 if row.no > 0:  # its own genesis stays where it was
                     await tx.append(genesis_only(begin, moment))
             await _move(tx, row, sealed, begin)
+        if shelf:
+            tx.forget_urgent(shelf)
+            shelf = []
+            continue
         await tx.delete(rows)
         if len(rows) < ROWS_AT_ONCE:
             break

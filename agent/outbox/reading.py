@@ -37,17 +37,21 @@ async def look(writer: "Writer", where: str, *values: int, newest_first: bool = 
     spill = writer.spill
     if spill is None:
         return await writer.transaction().rows(where, *values)
-    shelves = [writer.transaction().rows]
+    here = await _shelf(writer.transaction(), where, *values)
+    there: list[Row] = []
     if spill.beside is not None:
-        shelves.insert(1 if newest_first else 0, writer.transaction_on(spill.beside).rows)
-    found: list[Row] = []
-    for rows in shelves:
-        try:
-            found += await rows(where, *values)
-        except (DamagedError, OutboxDiskError):
-            continue  # what cannot be read now is not lost for that
+        there = await _shelf(writer.transaction_on(spill.beside), where, *values)
+    there = [row for row in there if row.pos < spill.disk_pos]  # the rest has never been
+    found = [*here, *there] if newest_first else [*there, *here]
     limit = values[-1] if "LIMIT ?" in where else 1
     return found[:limit]
+
+
+async def _shelf(shelf: Transaction, where: str, *values: int) -> list[Row]:
+    try:
+        return await shelf.rows(where, *values)
+    except (DamagedError, OutboxDiskError):
+        return []  # what cannot be read now is not lost for that
 
 
 async def _row(writer: "Writer", pos: int, moment: Moment) -> Row | None:

@@ -6,13 +6,14 @@ Law: same chain, next number. It survives the process, not the kernel; all its r
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent import Moment
+from agent import Identity, Moment
 from agent.outbox.book import Book
+from agent.outbox.disk import Disk
 from agent.outbox.load import Loaded, confess, load
-from agent.outbox.rows import open_row
+from agent.outbox.rows import sealed_by_us
 from agent.outbox.store import DamagedError, Store, number
 from agent.outbox.transaction import COLUMNS, Transaction, row_of
-from agent.outbox.words import OutboxDiskError, OutboxError, Trouble
+from agent.outbox.words import At, OutboxDiskError, OutboxError, Trouble
 from agent.sealer import Closing, OpenBatch
 from wire.canon import decode, encode
 
@@ -39,19 +40,36 @@ class Spill:
     retry_ms: int
     beside: Store | None  # the disk's, for reading, as long as it answers
     why: str = ""  # it refused when it was tried last
+    void_pos: int | None = (
+        None  # rows of the disk from here on were founded again: they are no more
+    )
+    is_moved: bool = True  # they lie here under their new numbers; else the disk could not be read
+
+    @property
+    def disk_pos(self) -> int:
+        """Rows of the disk below this place hold."""
+        return self.from_pos if self.void_pos is None else min(self.void_pos, self.from_pos)
 
 
 def spill_cell(spill: Spill) -> bytes:
     """Where it begins, for a start of the process."""
-    return encode((spill.from_pos, spill.head))
+    return encode((spill.from_pos, spill.head, spill.void_pos, int(spill.is_moved)))
 
 
-def spill_of(book: Book) -> tuple[int, bytes | None] | None:
+def spill_of(book: Book, *, retry_ms: int) -> Spill | None:
     """What `spill_cell` said, if this is the book of a store in the run directory."""
     cell = book.memory.get(SPILL)
     match None if cell is None else decode(cell):
-        case [int(from_pos), bytes() | None as head]:
-            return from_pos, head
+        case [int(from_pos), bytes() | None as head, *more]:
+            void_pos, is_moved = more if len(more) == 2 else (None, 1)
+            return Spill(
+                from_pos=from_pos,
+                head=head,
+                retry_ms=retry_ms,
+                beside=None,
+                void_pos=void_pos if isinstance(void_pos, int) else None,
+                is_moved=bool(is_moved),
+            )
         case _:
             return None
 
@@ -60,22 +78,32 @@ async def begin(writer: "Writer", moment: Moment, why: str) -> None:
     """Go on in the run directory. OutboxDiskError if that is where we are, or if there is none."""
     if writer.spill is not None or writer.disk.run is None:
         raise OutboxDiskError(why)
-    writer.at("spill:before")
-    store = await Store.open(writer.disk.new_spill(), SPILL_BYTES_MAX)
-    book = writer.book
+    writer.spill, writer.store, writer.book = await lay_out(
+        writer.disk,
+        writer.book,
+        beside=writer.store,
+        moment=moment,
+        identity=writer.identity,
+        at=writer.at,
+    )
+    writer.tell(Trouble.SPILL, why)
+
+
+async def lay_out(
+    disk: Disk, book: Book, *, beside: Store, moment: Moment, identity: Identity, at: At
+) -> tuple[Spill, Store, Book]:
+    """A store in the run directory that goes on behind `book`: its chains and what it remembers, and none of its rows."""
+    at("spill:before")
+    store = await Store.open(disk.new_spill(), SPILL_BYTES_MAX)
     spill = Spill(
         from_pos=book.newest_pos + 1,
         head=book.current.last_head if book.chains and book.rows else None,
         retry_ms=moment.mono_ms + RETRY_MS,
-        beside=writer.store,
+        beside=beside,
     )
     try:
         tx = Transaction(
-            store,
-            Book(newest_pos=book.newest_pos),
-            identity=writer.identity,
-            boot_no=writer.boot_no,
-            at=writer.at,
+            store, Book(newest_pos=book.newest_pos), identity=identity, boot_no=0, at=at
         )
         await tx.begin()
         for chain in book.chains.values():
@@ -84,15 +112,13 @@ async def begin(writer: "Writer", moment: Moment, why: str) -> None:
             await tx.put(name, value)
         await tx.put(SPILL, spill_cell(spill))
         await tx.commit()
+        at("spill:begun")
     except BaseException:
         await store.close()
         raise
-    writer.spill, writer.store = spill, store
-    writer.book = replace(
-        book, rows=0, covered_pos=book.newest_pos, spare_bytes=0, memory=tx.book.memory
-    )
-    writer.tell(Trouble.SPILL, why)
-    writer.at("spill:begun")
+    memory = tx.book.memory
+    here = replace(book, rows=0, covered_pos=book.newest_pos, spare_bytes=0, memory=memory)
+    return spill, store, here
 
 
 async def go_back(writer: "Writer", moment: Moment) -> bool:
@@ -130,17 +156,17 @@ async def _move(writer: "Writer", spill: Spill) -> None:
         store = await Store.open(disk.store, writer.settings.bytes_max)
     try:
         await _bring(writer, store, spill, held)
+        writer.at("spill:moved")
     except BaseException:
         await store.close()
         raise
-    writer.at("spill:moved")
     await writer.store.close()
     disk.drop_spill()
     writer.store, writer.spill = store, None
     if why is not None:
         writer.tell(Trouble.DAMAGED, why)
     if aside is not None:
-        writer.salvage_from(aside, floor_pos=spill.from_pos)
+        writer.salvage_from(aside, floor_pos=spill.from_pos, home_pos=spill.disk_pos)
     writer.tell(Trouble.DISK_BACK, "all rows moved back")
 
 
@@ -159,12 +185,11 @@ async def _same_disk(writer: "Writer", store: Store, spill: Spill) -> Book:
 async def _shows_head(writer: "Writer", store: Store, spill: Spill) -> None:
     cells = await store.run(f"SELECT {COLUMNS} FROM batch WHERE pos = ?", spill.from_pos - 1)  # noqa: S608  # a constant
     row = row_of(cells[0]) if cells else None
-    chain = None if row is None else writer.book.chains.get(row.chain)
-    sealed = (
-        None if row is None or chain is None else open_row(row, writer.identity, chain.chain_id)
-    )
+    sealed = None if row is None else sealed_by_us(row, writer.identity)
     if sealed is None or sealed.head != spill.head:
         raise DamagedError("the disk has forgotten its newest batch")
+    if not spill.is_moved:
+        raise DamagedError("it holds batches that were founded again without it")
 
 
 async def _bring(writer: "Writer", store: Store, spill: Spill, held: Book) -> None:
@@ -172,8 +197,10 @@ async def _bring(writer: "Writer", store: Store, spill: Spill, held: Book) -> No
     book = writer.book
     await store.run("BEGIN IMMEDIATE")
     try:
-        if spill.head is not None:  # of a commit that failed half-way: nothing of it has left
-            await store.run("DELETE FROM batch WHERE pos >= ?", spill.from_pos)
+        if (
+            spill.head is not None
+        ):  # of a commit that failed half-way, or founded again: nothing of it has left
+            await store.run("DELETE FROM batch WHERE pos >= ?", spill.disk_pos)
             await store.run("DELETE FROM chain")
             await store.run("DELETE FROM memory")
         for chain in held.chains.values():  # they end here, and that is written down
@@ -217,7 +244,7 @@ async def _read_on(writer: "Writer", spill: Spill) -> None:
     if spill.head is None:
         return
     try:
-        spill.beside = await Store.open_aside(writer.disk.store)
+        spill.beside = await Store.open_to_read(writer.disk.store)
     except (OutboxDiskError, DamagedError, OSError):
         spill.beside = None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import Boot, Identity, Kept, Moment, Weight
-from agent.outbox.book import Book, choose_chain, count_of
+from agent.outbox.book import Book, choose_chain, count_of, joined
 from agent.outbox.disk import Disk
 from agent.outbox.forget import advance
 from agent.outbox.load import Loaded, boot_no_of, confess, load, nothing
@@ -29,6 +29,7 @@ from agent.outbox.spill import (
     UNREAD_POS,
     Spill,
     is_newer,
+    lay_out,
     spill_cell,
     spill_of,
     tell,
@@ -117,6 +118,8 @@ async def _start(
         await _first_batch(writer, loaded, moment, opened.tip)
     except BaseException:
         await opened.store.close()
+        if opened.spill is not None and opened.spill.beside is not None:
+            await opened.spill.beside.close()
         raise
     disk.mark_lived()
     writer.mend_ballast()
@@ -128,9 +131,10 @@ async def _open(
 ) -> Opened:
     spilled, doubt = await _open_spill(disk, identity, boot, moment, at)
     if spilled is not None:
-        there = await _newest_pos_on(disk)
-        if there is None or is_newer(spilled.loaded.book, there):
-            return spilled
+        there = await _look_at_disk(disk, identity, boot)
+        if there is None or is_newer(spilled.loaded.book, there[1].newest_pos):
+            return _with_disk(spilled, there)
+        await there[0].close()
         await spilled.store.close()
         disk.drop_spill()  # it was moved back before the process ended
     try:
@@ -140,23 +144,47 @@ async def _open(
     except (OutboxDiskError, StoreFullError, OSError) as error:
         if disk.run is None:
             raise OutboxDiskError(str(error)) from error
-        return await _fresh_spill(disk, moment, str(error))
+        return await _go_round(disk, identity, boot, moment, at, doubt=doubt, why=str(error))
 
 
-async def _newest_pos_on(disk: Disk) -> int | None:
-    """Newest place on the disk; None if it does not answer, or shows nothing that can be read."""
+async def _look_at_disk(disk: Disk, identity: Identity, boot: Boot) -> tuple[Store, Book] | None:
+    """What the disk shows; None if it does not answer, or shows nothing that is believed."""
     try:
-        store = await Store.open_aside(disk.store)
+        store = await Store.open_to_read(disk.store)
     except OutboxError:
         return None
     try:
-        cells = await store.run("SELECT max(pos) FROM batch")
+        loaded = await load(store, identity, boot, lived=True, checked=True)
     except OutboxError:
-        return None
-    finally:
         await store.close()
-    pos = cells[0][0]
-    return pos if isinstance(pos, int) else None
+        return None
+    return store, loaded.book
+
+
+def _with_disk(opened: Opened, there: tuple[Store, Book] | None) -> Opened:
+    """What waits on the disk is not gone: of a disk that cannot be read it is everything without a receipt."""
+    spill, book = opened.spill, opened.loaded.book
+    assert spill is not None
+    for chain in book.chains.values():
+        on_disk = None if there is None else there[1].chains.get(chain.id)
+        if there is None:
+            book = book.with_chain(replace(chain, oldest=min(chain.oldest, chain.through + 1)))
+        elif on_disk is not None and on_disk.chain_id == chain.chain_id:
+            gone = chain.gone
+            for first, last in on_disk.gone:
+                gone = joined(gone, first, last) if last > chain.through else gone
+            oldest = min(chain.oldest, on_disk.oldest)
+            book = book.with_chain(replace(chain, oldest=oldest, gone=gone))
+    if there is not None:
+        spill.beside = there[0]
+        through = {chain.chain_id: chain.through for chain in book.chains.values()}
+        waits = [
+            one
+            for one in there[1].urgent
+            if one.pos < spill.disk_pos and one.batch_no > through.get(one.chain_id, one.batch_no)
+        ]
+        book = replace(book, urgent=(*waits, *book.urgent))
+    return replace(opened, loaded=replace(opened.loaded, book=book))
 
 
 async def _open_spill(
@@ -171,22 +199,23 @@ async def _open_spill(
     except OutboxError:
         disk.drop_spill()
         return None, True
-    loaded: Loaded | None
+    loaded: Loaded | None = None
+    spill: Spill | None = None
     try:
+        if not await store.run("SELECT 1 FROM batch LIMIT 1"):
+            # The process ended before the first batch was in it: there was never more than the disk has.
+            await store.close()
+            disk.drop_spill()
+            return None, False
         loaded = await load(store, identity, boot, lived=True, checked=True)
-        begun = spill_of(loaded.book) if loaded.book.rows else None
+        spill = spill_of(loaded.book, retry_ms=moment.mono_ms + SOON_MS)
     except DamagedError:
-        begun = None
         loaded = None
-    if (
-        loaded is None or begun is None
-    ):  # damaged, or the process ended before the first batch was in it
+    if loaded is None or spill is None:
         await store.close()
         disk.drop_spill()
         return None, True
     at("start:opened")
-    from_pos, head = begun
-    spill = Spill(from_pos=from_pos, head=head, retry_ms=moment.mono_ms + SOON_MS, beside=None)
     opened = Opened(
         store=store,
         loaded=replace(loaded, holes=()),  # what it has not is on the disk
@@ -194,6 +223,57 @@ async def _open_spill(
         spill=spill,
     )
     return opened, False
+
+
+async def _go_round(
+    disk: Disk,
+    identity: Identity,
+    boot: Boot,
+    moment: Moment,
+    at: At,
+    *,
+    doubt: bool,
+    why: str,
+) -> Opened:
+    """In the run directory: behind what the disk shows, if it lets itself be read."""
+    try:
+        return await _spill_behind(disk, identity, boot, moment, at, doubt=doubt, why=why)
+    except (OutboxError, OSError):  # it cannot, or what lies there is none of ours
+        return await _fresh_spill(disk, moment, why)
+
+
+async def _spill_behind(
+    disk: Disk,
+    identity: Identity,
+    boot: Boot,
+    moment: Moment,
+    at: At,
+    *,
+    doubt: bool,
+    why: str,
+) -> Opened:
+    """The same chain, the next number: what was sealed before lies on a disk that is only read.
+
+    After a start of the system a chain of its own behind it: the marker of a clean stop cannot be taken away from such a disk, and
+    were it believed again, when the power has taken the run directory, numbers that have left would be used twice.
+    """
+    beside = await Store.open_to_read(disk.store)
+    try:
+        loaded = await load(beside, identity, boot, lived=True)
+        _see_what_lies_there(disk, loaded, boot)
+        work = salvage_of(loaded.book)
+        spill, store, book = await lay_out(
+            disk, loaded.book, beside=beside, moment=moment, identity=identity, at=at
+        )
+    except BaseException:
+        await beside.close()
+        raise
+    found = replace(loaded.found, clean=False)
+    if doubt:
+        found = replace(found, same_boot=False)
+    # What is missing or bad on the disk is told when it is back.
+    loaded = replace(loaded, book=book, found=found, holes=(), bad=())
+    return Opened(store=store, loaded=loaded, refused=why, spill=spill, salvage=work)
 
 
 async def _fresh_spill(disk: Disk, moment: Moment, why: str) -> Opened:
@@ -237,15 +317,22 @@ async def _open_sound(
     disk: Disk, settings: OutboxSettings, identity: Identity, boot: Boot, at: At, *, lived: bool
 ) -> tuple[Store, Loaded]:
     store = await Store.open(disk.store, settings.bytes_max)
-    at("start:opened")
     try:
+        at("start:opened")
         loaded = await load(store, identity, boot, lived=lived)
         _see_the_tip(disk, loaded, boot)
+        at("start:checked")
     except BaseException:
         await store.close()
         raise
-    at("start:checked")
     return store, loaded
+
+
+def _see_what_lies_there(disk: Disk, loaded: Loaded, boot: Boot) -> None:
+    """DamagedError if there is nothing that a chain could go on behind."""
+    _see_the_tip(disk, loaded, boot)
+    if not loaded.book.rows:
+        raise DamagedError("the store is empty")
 
 
 def _see_the_tip(disk: Disk, loaded: Loaded, boot: Boot) -> None:

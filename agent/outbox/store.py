@@ -80,6 +80,28 @@ class Store:
             raise
         return store
 
+    @classmethod
+    async def open_to_read(cls, path: Path) -> "Store":
+        """A store on a disk that takes no write, with what its WAL holds. OutboxDiskError if there is none.
+
+        SQLite locks before it reads a WAL, and a file that is open for reading alone cannot be locked for writing: so it is told to
+        lock nothing. `agent.lock` keeps others out. Without a WAL the file is all there is, and does not change.
+        """
+        wal = path.with_name(f"{path.name}-wal")
+        try:
+            has_wal = wal.stat().st_size > 0
+        except OSError:
+            has_wal = False
+        place = f"{path.as_uri()}?mode=ro&{'vfs=unix-none' if has_wal else 'immutable=1'}"
+        store = cls(await _connected(aiosqlite.connect(place, uri=True, isolation_level=None)))
+        try:
+            await store.run(f"PRAGMA {_ALONE}")
+            await store.run("PRAGMA cache_size=-256")
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
     async def _prepare(self, bytes_max: int) -> None:
         await self.run(f"PRAGMA {_ALONE}")
         application = await self._number("application_id")

@@ -206,9 +206,14 @@ class Transaction:
         """Rows that are confessed or covered go; the caller has seen to that."""
         for row in rows:
             await self.store.run("DELETE FROM batch WHERE pos = ?", row.pos)
+        self.book = replace(self.book, rows=self.book.rows - len(rows))
+        self.forget_urgent(rows)
+
+    def forget_urgent(self, rows: list[Row]) -> None:
+        """These are not to be sent any more."""
         gone = {row.pos for row in rows}
         urgent = tuple(one for one in self.book.urgent if one.pos not in gone)
-        self.book = replace(self.book, rows=self.book.rows - len(gone), urgent=urgent)
+        self.book = replace(self.book, urgent=urgent)
 
     def note_gone(self, chain: Chain, first: int, last: int) -> None:
         """Numbers `first` to `last` of `chain` are not here any more, and it is said."""

@@ -11,9 +11,12 @@ from agent import Moment, StoredBatch
 from agent.outbox.again import found_behind, hear_word
 from agent.outbox.book import SEQ_UNKNOWN, Book, Chain
 from agent.outbox.forget import Held, carry_out
-from agent.outbox.reading import head_at
+from agent.outbox.reading import head_at, look
+from agent.outbox.rows import Row
+from agent.outbox.spill import SPILL, Spill, spill_cell
+from agent.outbox.store import DamagedError
 from agent.outbox.transaction import Transaction
-from agent.outbox.words import AtHome, Previous, Word
+from agent.outbox.words import AtHome, OutboxDiskError, Previous, Word
 from wire.canon import decode, encode
 from wire.receipts import Receipt
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from agent.outbox.writer import Writer
 
 HOME_MS = 30_000  # a lying card has flushed by then
+ON_DISK_MAX = 4_096  # batches that move into the run directory: some 2 MiB of its 8
 STARTS_MAX = 64  # remembered one by one; after so many without a word the last ones are one
 HOME = "home"  # its name in the store's memory
 
@@ -139,15 +143,27 @@ async def hear(writer: "Writer", said: Receipt | None, moment: Moment) -> Word:
 
 async def found_again(writer: "Writer", said: Receipt, moment: Moment) -> StoredBatch | None:
     """The collector holds more than we know. Gives the newest batch of the chain that begins."""
+    void: list[tuple[int, bool]] = []
 
     async def body(tx: Transaction) -> None:
+        void.clear()
         named = tx.book.by_id(said.chain_id)
+        from_pos = await _moves_from(writer, tx, named)
+        on_disk: list[Row] | None = []
+        spill = writer.spill
+        if spill is not None and from_pos < spill.from_pos:
+            on_disk = await _rows_on_disk(writer, spill, from_pos)
+            void.append((from_pos, on_disk is not None))
+            noted = replace(spill, void_pos=from_pos, is_moved=on_disk is not None)
+            await tx.put(SPILL, spill_cell(noted))
+            from_pos = spill.from_pos
         await found_behind(
             tx,
             said,
-            from_pos=await _moves_from(writer, tx, named),
+            from_pos=from_pos,
             moment=moment,
             new_chain_id=new_chain_id,
+            elsewhere=on_disk or (),
         )
         named = tx.book.by_id(said.chain_id)
         if named is not None:  # what did not move is what the collector has
@@ -169,10 +185,26 @@ async def found_again(writer: "Writer", said: Receipt, moment: Moment) -> Stored
         tx.at("word:committing")
 
     tx = await writer.transact(moment, body)
+    if void and writer.spill is not None:
+        writer.spill.void_pos, writer.spill.is_moved = void[0]
     writer.at("word:committed")
     writer.generation += 1
     look_home(writer, moment)
     return tx.stored[-1]
+
+
+async def _rows_on_disk(writer: "Writer", spill: Spill, from_pos: int) -> list[Row] | None:
+    """What was sealed before the disk refused and must not be sent as it is; None if it cannot be read, or not all of it be borne."""
+    if spill.beside is None:
+        return None
+    shelf = writer.transaction_on(spill.beside)
+    try:
+        rows = await shelf.rows(
+            "pos >= ? AND pos < ? ORDER BY pos LIMIT ?", from_pos, spill.disk_pos, ON_DISK_MAX
+        )
+    except (DamagedError, OutboxDiskError):
+        return None
+    return rows if len(rows) < ON_DISK_MAX else None
 
 
 async def _moves_from(writer: "Writer", tx: Transaction, named: Chain | None) -> int:
@@ -184,13 +216,13 @@ async def _moves_from(writer: "Writer", tx: Transaction, named: Chain | None) ->
             return home.from_pos
         # It had left, and the word before was forgotten. What a later start has added to it is not what the collector has.
         for pos in home.starts:
-            row = await tx.rows("pos = ? AND chain = ? AND no > 0", pos, named.id)
+            row = await look(writer, "pos = ? AND chain = ? AND no > 0", pos, named.id)
             if row:
                 return pos
-        rows = await tx.rows("chain > ? ORDER BY pos LIMIT 1", named.id)
+        rows = await look(writer, "chain > ? ORDER BY pos LIMIT 1", named.id)
         return rows[0].pos if rows else nothing
     # A chain in force that the collector knows further than we do: our numbers since the start are not ours.
-    rows = await tx.rows("pos >= ? ORDER BY pos LIMIT 1", writer.start_pos)
+    rows = await look(writer, "pos >= ? ORDER BY pos LIMIT 1", writer.start_pos)
     if named is None or not rows or rows[0].chain != named.id:
         return nothing
     return rows[0].pos if rows[0].no > max(0, writer.through(named)) else nothing

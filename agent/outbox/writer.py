@@ -381,9 +381,9 @@ class Writer:
         previous = _previous(before) if home is None else home.tip
         return Begin(reason=ChainReason.STORE_LOST, previous=previous), chains, lost
 
-    def salvage_from(self, aside: int, *, floor_pos: int) -> None:
-        """What was set aside will be read, slice after slice; rows from `floor_pos` on wait for it."""
-        self.salvage = Salvage(aside=aside, pos=-1, floor_pos=floor_pos, home_pos=floor_pos)
+    def salvage_from(self, aside: int, *, floor_pos: int, home_pos: int) -> None:
+        """What was set aside will be read, slice after slice, up to `home_pos`; rows from `floor_pos` on wait for it."""
+        self.salvage = Salvage(aside=aside, pos=-1, floor_pos=floor_pos, home_pos=home_pos)
 
     async def _leave_salvage(self) -> None:
         if self.salvage is not None and self.salvage.reader is not None:

@@ -1,6 +1,7 @@
 """EDGE section 4, spill: the disk refuses, the chain goes on in the run directory and comes back whole."""
 
 import shutil
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -8,7 +9,8 @@ from random import Random
 import pytest
 
 from agent import Weight
-from agent.outbox import Outbox, OutboxDiskError, OutboxFullError, Trouble
+from agent.outbox import ChainReason, Outbox, OutboxDiskError, OutboxFullError, Trouble
+from agent.outbox.store import Store
 from agent.sealer import OpenBatch
 from tests.agent.facts import at
 from tests.agent.outbox_rig import (
@@ -19,17 +21,20 @@ from tests.agent.outbox_rig import (
     batch,
     boot,
     deliver,
+    image,
     opened,
     receipt_for,
     sound,
+    stop_batch,
 )
 from tests.agent.test_outbox_salvage import salvage_all, told
+from wire.records import EventKind
 
 LONG_TEXTS = [Random(number).randbytes(450).hex() for number in range(50)]  # nothing to deflate
 
 
 class Disk:
-    """Refuses every commit on the disk while `refuses`, and every way back."""
+    """Refuses every commit on the disk while `refuses`, every start and every way back; it lets itself be read."""
 
     def __init__(self, root: Path) -> None:
         self.store = root / "disk"
@@ -41,6 +46,8 @@ class Disk:
             raise OutboxDiskError("disk I/O error, told by the test")
         if name == "spill:moving" and self.refuses:
             raise OutboxDiskError("still, told by the test")
+        if name == "start:checked" and self.refuses:
+            raise OutboxDiskError("read-only, told by the test")
 
     @property
     def spilled(self) -> bool:
@@ -236,6 +243,238 @@ async def test_e24_a_disk_that_was_dead_at_the_start_and_wakes_gives_back_its_ch
         assert [one.waiting for one in outbox.chains()] == [2, 3]
     async with opened(store, run=run, moment=at(80_000)) as outbox:
         assert rows.items() <= (await all_rows(outbox)).items()
+
+
+class CutError(Exception):
+    """The process ends here."""
+
+
+async def filled(disk: Disk, *, boot_no: int = 1) -> dict[int, bytes]:
+    """A store with some batches that wait, left by a kill."""
+    async with opened(disk.store, run=disk.run, boot_no=boot_no) as outbox:
+        for number in range(5):
+            await outbox.store(batch(f"before {number}", urgent=number == 3), at(2_000 + number))
+        return await all_rows(outbox)
+
+
+async def test_e24_a_start_on_a_disk_that_is_only_read_goes_on_with_its_chain(disk: Disk) -> None:
+    old = await filled(disk)
+    disk.refuses = True
+    async with opened(disk.store, run=disk.run, moment=at(5_000), at_point=disk.at_point) as outbox:
+        assert is_spilled(outbox)
+        assert Trouble.SPILL in {news.trouble for news in outbox.take_news()}
+        (chain,) = outbox.chains()
+        assert (chain.oldest, chain.batch_no, chain.waiting) == (0, 6, 7)
+        one = await outbox.store(batch("while", urgent=True), at(6_000))
+        rows = await all_rows(outbox)
+        check_one_chain(rows)
+        assert old.items() <= rows.items(), "what lies on the disk is sent from there"
+        assert [row.batch_no for row in outbox.urgent()] == [4, one.batch_no]
+        assert outbox.boot_no == 0
+        disk.refuses = False
+        await outbox.store(batch("back"), at(130_000))
+        assert not is_spilled(outbox)
+        rows = await all_rows(outbox)
+        check_one_chain(rows)
+        assert len(rows) == len(old) + 3
+        assert not told(rows)
+    async with opened(disk.store, run=disk.run, moment=at(140_000)) as outbox:
+        check_one_chain(await all_rows(outbox))
+
+
+async def test_e24_a_store_that_is_only_read_shows_its_wal_and_stays_as_it_is(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path / "disk") as outbox:
+        for number in range(5):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        kept = image(tmp_path / "disk", tmp_path / "kept")  # as a kill leaves it: all in the WAL
+    files = {path.name: path.read_bytes() for path in kept.iterdir()}
+    assert len(files["outbox.db-wal"]) > 4_096
+    for has_wal in (True, False):
+        store = await Store.open_to_read(kept / "outbox.db")
+        rows = await store.run("SELECT no FROM batch ORDER BY pos")
+        assert [no for (no,) in rows] == list(range(6))
+        with pytest.raises(OutboxDiskError):
+            await store.run("DELETE FROM batch")
+        await store.close()
+        assert {path.name: path.read_bytes() for path in kept.iterdir()} == files
+        if has_wal:
+            writing = await Store.open(kept / "outbox.db", 1 << 20)
+            await writing.checkpoint()
+            await writing.close()
+            files = {path.name: path.read_bytes() for path in kept.iterdir()}
+    assert "outbox.db-wal" not in files
+    with pytest.raises(OutboxDiskError):
+        await Store.open_to_read(tmp_path / "nothing")
+
+
+async def go_round_and_back(disk: Disk, at_point: Callable[[str], None]) -> None:
+    async with opened(disk.store, run=disk.run, moment=at(5_000), at_point=at_point) as outbox:
+        await outbox.store(batch("while"), at(6_000))
+        disk.refuses = False
+        await outbox.store(batch("back"), at(130_000))
+
+
+async def test_e24_a_clean_stop_on_a_disk_that_is_only_read_is_not_believed_after_the_power_was_cut(
+    disk: Disk,
+) -> None:
+    async with opened(disk.store, run=disk.run) as outbox:
+        await outbox.store(stop_batch(2_000), at(2_000))
+        await outbox.close(at(3_000), clean=True)
+    left: set[tuple[bytes, int]] = set()
+    for boot_no in (
+        2,
+        3,
+    ):  # the marker stays on the disk, and the run directory goes with the power
+        shutil.rmtree(disk.run, ignore_errors=True)
+        disk.refuses = True
+        async with opened(
+            disk.store, run=disk.run, boot_no=boot_no, moment=at(1_000), at_point=disk.at_point
+        ) as outbox:
+            await outbox.store(batch("while"), at(2_000))
+            new = [sound(one) for one in (await all_rows(outbox)).values()][2:]
+            places = {(one.header.chain_id, one.header.batch_no) for one in new}
+            assert len(places) == 2
+            assert not places & left, "no number has two contents"
+            left |= places
+            assert new[0].body.events[0].data[0] == ChainReason.UNCLEAN_START.value
+
+
+@pytest.mark.parametrize(
+    "point", ["spill:before", "store:committing", "spill:begun", "spill:moved"]
+)
+async def test_e24_killed_while_it_goes_round_or_back_the_chain_is_one(
+    disk: Disk, point: str
+) -> None:
+    old = await filled(disk)
+    kept = disk.run.with_name("kept")
+
+    def at_point(name: str) -> None:
+        if name == point and not kept.exists():
+            if disk.run.exists():
+                shutil.copytree(disk.run, kept)
+            else:
+                kept.mkdir()
+            raise CutError
+        disk.at_point(name)
+
+    disk.refuses = True
+    with pytest.raises(CutError):
+        await go_round_and_back(disk, at_point)
+    shutil.rmtree(disk.run)
+    shutil.copytree(kept, disk.run)  # the run directory as the kill left it
+    for refuses in (disk.refuses, False):
+        disk.refuses = refuses
+        now = at(200_000 if refuses else 300_000)
+        async with opened(disk.store, run=disk.run, moment=now, at_point=disk.at_point) as outbox:
+            await outbox.store(batch("after"), at(now.mono_ms + 70_000))
+            rows = await all_rows(outbox)
+            check_one_chain(rows)
+            assert old.items() <= rows.items()
+            assert len(outbox.chains()) == 1
+            assert is_spilled(outbox) is refuses
+
+
+async def test_e24_a_process_that_starts_in_the_run_directory_knows_what_waits_on_the_disk(
+    disk: Disk,
+) -> None:
+    old = await filled(disk)
+    disk.refuses = True
+    for mono_ms in (5_000, 8_000):
+        async with opened(
+            disk.store, run=disk.run, moment=at(mono_ms), at_point=disk.at_point
+        ) as outbox:
+            (chain,) = outbox.chains()
+            assert chain.oldest == 0, "a hello that said more would be a gap that is none"
+            assert [row.batch_no for row in outbox.urgent()] == [4]
+            assert old.items() <= (await all_rows(outbox)).items()
+    disk.store.rename(disk.store.with_name("gone"))
+    async with opened(disk.store, run=disk.run, moment=at(9_000)) as outbox:
+        (chain,) = outbox.chains()
+        assert chain.oldest == 0, "who cannot look says that nothing is gone"
+
+
+async def test_e24_what_waits_for_the_word_on_a_disk_that_refuses_is_founded_again_with_the_rest(
+    disk: Disk,
+) -> None:
+    collector = Collector()
+    old = await filled(disk)
+    kept = image(disk.store, disk.store.with_name("image"))
+    async with opened(disk.store, run=disk.run, moment=at(10_000)) as outbox:
+        await outbox.store(batch("the card forgets this"), at(10_500))
+        await deliver(outbox, collector, at(11_000))
+    shutil.rmtree(disk.run)  # the power was cut, and the card shows an older state
+    shutil.rmtree(disk.store)
+    kept.rename(disk.store)
+    async with opened(
+        disk.store, run=disk.run, boot_no=2, moment=at(1_000), at_point=disk.at_point
+    ) as outbox:
+        await outbox.store(batch("on the disk, at home"), at(2_000))
+        disk.refuses = True
+        await outbox.store(batch("in the run directory, at home"), at(3_000))
+        assert is_spilled(outbox)
+        await deliver(outbox, collector, at(4_000))
+        await deliver(outbox, collector, at(40_000))
+        assert await outbox.waiting() == []
+        disk.refuses = False
+        await outbox.store(batch("back"), at(130_000))
+        assert not is_spilled(outbox)
+        await deliver(outbox, collector, at(140_000))
+        assert await outbox.waiting() == []
+    assert collector.findings == []
+    assert collector.parked == {}
+    texts = [
+        str(event.data[0])
+        for one in collector.stored.values()
+        for event in one.body.events
+        if event.kind == EventKind.INPUT
+    ]
+    assert sorted(texts) == sorted(
+        [
+            *(f"before {number}" for number in range(5)),
+            "the card forgets this",
+            "on the disk, at home",
+            "in the run directory, at home",
+            "back",
+        ]
+    )
+    assert old
+
+
+async def test_e24_batches_founded_again_without_a_disk_that_cannot_be_read_stay_in_its_file(
+    disk: Disk,
+) -> None:
+    collector = Collector()
+    await filled(disk)
+    kept = image(disk.store, disk.store.with_name("image"))
+    async with opened(disk.store, run=disk.run, moment=at(10_000)) as outbox:
+        await outbox.store(batch("the card forgets this"), at(10_500))
+        await deliver(outbox, collector, at(11_000))
+    shutil.rmtree(disk.run)
+    shutil.rmtree(disk.store)
+    kept.rename(disk.store)
+    async with opened(
+        disk.store, run=disk.run, boot_no=2, moment=at(1_000), at_point=disk.at_point
+    ) as outbox:
+        await outbox.store(batch("on the disk, at home"), at(2_000))
+        disk.refuses = True
+        await outbox.store(batch("in the run directory"), at(3_000))
+        spill = outbox._writer.spill
+        assert spill is not None
+        assert spill.beside is not None
+        await spill.beside.close()
+        spill.beside = None  # nor can it be read
+        await deliver(outbox, collector, at(4_000))
+        await deliver(outbox, collector, at(40_000))
+        assert await outbox.waiting() == []
+        disk.refuses = False
+        await outbox.store(batch("back"), at(130_000))
+        assert outbox.stats().aside_files == 1, "nothing is deleted unseen"
+        await salvage_all(outbox, 131_000)
+        await deliver(outbox, collector, at(140_000))
+        assert await outbox.waiting() == []
+    assert collector.findings == []
 
 
 async def test_without_a_run_directory_the_error_is_the_callers(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from agent import Weight
 from agent.outbox import Outbox, OutboxFullError, OutboxSettings, Trouble
 from tests.agent.facts import at
-from tests.agent.outbox_rig import all_rows, batch, opened
+from tests.agent.outbox_rig import all_rows, batch, image, opened
 from tests.agent.test_outbox import check_every_hole_is_confessed
 from tests.agent.test_outbox_spill import check_one_chain
 
@@ -49,6 +49,10 @@ class LoopDisk:
     def freeze(self) -> None:
         """As the kernel does after an error: read-only under files that are open for writing."""
         _do("mount", "-o", "remount,abort", str(self.folder))
+
+    def remount(self, how: str) -> None:
+        """`ro` or `rw`, while nobody has a file of it open for writing."""
+        _do("mount", "-o", f"remount,{how}", str(self.folder))
 
     def replace(self) -> None:
         """The card is looked over and put in again."""
@@ -194,6 +198,37 @@ async def test_e24_a_disk_that_turns_read_only_under_us_is_gone_round_and_comes_
         rows = await all_rows(outbox)
         check_one_chain(rows)
         assert len(rows) == 1 + 50 + 20 + 1 + 1 + 1
+
+
+async def test_e24_a_start_on_a_read_only_disk_goes_on_with_its_chain_over_kills_and_comes_home(
+    disk: LoopDisk,
+) -> None:
+    async with opened(disk.store, settings=SETTINGS, run=disk.run) as outbox:
+        await store_some(outbox, 50, mono_ms=2_000)
+        kept = image(disk.store, disk.run.with_name("kept"))
+    shutil.rmtree(disk.store)
+    shutil.copytree(kept, disk.store)  # as a kill has left it: the newest rows are in the WAL
+    disk.remount("ro")
+    count = 51
+    for mono_ms in (10_000, 20_000, 30_000):  # the process dies, and the disk stays as it is
+        async with opened(
+            disk.store, settings=SETTINGS, run=disk.run, moment=at(mono_ms)
+        ) as outbox:
+            assert outbox.spilled
+            await store_some(outbox, 5, mono_ms=mono_ms + 2_000, weight=Weight.EVIDENCE)
+            count += 6
+            rows = await all_rows(outbox)
+            check_one_chain(rows)
+            assert len(rows) == count
+            assert [chain.oldest for chain in outbox.chains()] == [0]
+    disk.remount("rw")
+    async with opened(disk.store, settings=SETTINGS, run=disk.run, moment=at(100_000)) as outbox:
+        await store_some(outbox, 1, mono_ms=102_000)
+        assert not outbox.spilled, outbox.take_news()
+        rows = await all_rows(outbox)
+        check_one_chain(rows)
+        assert len(rows) == count + 2
+    assert not (disk.run / "spill" / "outbox.db").exists()
 
 
 @pytest.mark.parametrize("disk", [64], indirect=True)

@@ -19,7 +19,7 @@ from agent.outbox import Outbox, OutboxSettings
 from agent.sealer import OpenBatch
 from agent.uplink import State
 from tests.agent.facts import UTC
-from tests.agent.outbox_rig import ME, RECEIPT_KID, RECEIPT_PUBLIC, UNIT
+from tests.agent.outbox_rig import ME, RECEIPT_KID, RECEIPT_PUBLIC, UNIT, no_op
 from tests.simulation.centre import ORDER_KID, ORDER_PUBLIC, Centre
 from wire.topics import Up
 
@@ -242,11 +242,19 @@ class Unit:
 
 @asynccontextmanager
 async def running(
-    world: World, directory: Path, boot_no: int, boot_ms: int, settings: OutboxSettings
+    world: World,
+    directory: Path,
+    boot_no: int,
+    boot_ms: int,
+    settings: OutboxSettings,
+    *,
+    run: Path | None = None,
+    at_point: Callable[[str], None] = no_op,
 ) -> AsyncIterator[Unit]:
     """A process; at its end no goodbye: what was on its way up still arrives, and nobody hears the answer."""
     boot = Boot(boot_id=boot_no.to_bytes(16, "big"), program="sim")
-    outbox = await Outbox.open(directory, settings, ME, boot, _moment(world.now, boot_ms))
+    moment = _moment(world.now, boot_ms)
+    outbox = await Outbox.open(directory, settings, ME, boot, moment, run=run, at=at_point)
     writer = asyncio.get_running_loop().create_task(outbox.run())
     unit = Unit(world, outbox, boot_ms)
     try:
