@@ -40,16 +40,24 @@ def login(
     role: Annotated[
         str, typer.Option("--role", help=f"With --local: {', '.join(LOCAL_ROLES)}.")
     ] = "supervisor",
+    link: Annotated[
+        bool, typer.Option("--link", help="With --local: a link to the console, good for one use.")
+    ] = False,
     as_json: JsonOption = False,
     data_dir: DataOption = DATA,
     api: ApiOption = "",
 ) -> None:
     """Begin a session: 12 hours, or 2 with --local. The password is read from the terminal, or from standard input."""
     centre = Centre(data_dir, api)
+    if link and not local:
+        fail(exits.USAGE, "--link goes with --local")
     if local:
         if role not in LOCAL_ROLES:
             fail(exits.USAGE, f"--role: one of {', '.join(LOCAL_ROLES)}")
         token = _local_token(data_dir, role)
+        if link:
+            _say_link(f"{centre.url}/enter#{token}", as_json=as_json)
+            return
     else:
         if not tokens.may_send(centre.url):
             fail(
@@ -101,6 +109,14 @@ def _local_token(data_dir: DataOption, role: str) -> str:
 
     write_store(data_dir, act)
     return secret
+
+
+def _say_link(url: str, *, as_json: bool) -> None:
+    # Behind the # it is sent to nobody: the page reads it and hands it in, and then it is used up.
+    if as_json:
+        say_json([{"link": url}])
+    else:
+        typer.echo(url)
 
 
 def _password() -> str:

@@ -3,7 +3,7 @@
 Law: a route without a row stops the start. Routes are added to the application itself, where the guard sees them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from zoneinfo import ZoneInfo
@@ -26,6 +26,7 @@ from collector.api.places import Places
 from collector.api.porter import Porter
 from collector.api.problems import add_handlers
 from collector.api.service import Reads, add_reads
+from collector.api.static import Asset, add_console
 from collector.store.database import Store
 from wire import MisuseError
 
@@ -43,6 +44,7 @@ class Parts:
     hub: Hub
     front: Front = field(default_factory=Front)
     officer: OfficerSettings = field(default_factory=OfficerSettings)
+    console: Mapping[str, Asset] = field(default_factory=dict)  # its files; none: it was not built
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -75,6 +77,7 @@ def create_app(parts: Parts) -> FastAPI:
         answers=Answers(parts.store, parts.officer.limits, parts.now_ms),
         porter=parts.porter,
     )
+    add_console(api, parts.console)
     missing = missing_rights(api)
     if missing:
         raise MisuseError(f"no row in the table of rights for {', '.join(missing)}")

@@ -173,6 +173,17 @@ def add_auth(api: FastAPI, porter: Porter) -> None:
             raise refused(error.denied, wait_s=error.wait_s) from error
         return Made(user=user_id, totp_secret=totp.b32(secret), totp_uri=totp.uri(secret, user_id))
 
+    @api.post(
+        "/api/v1/enter", tags=["session"], summary="A local session, from now on this browser's"
+    )
+    async def enter(request: Request, response: Response) -> Me:
+        try:
+            secret, session = await porter.enter(_held(request), address=request.state.address)
+        except RefusedError as error:
+            raise refused(error.denied) from error
+        set_cookie(response, secret, session, session.made_ms)
+        return _me(session, secret, narrowed=False)
+
     @api.get("/api/v1/me", tags=["session"], summary="Who am I, and for how long")
     async def me(request: Request) -> Me:
         return _now(request)

@@ -52,6 +52,9 @@ _NO_DESK = Denied(status=422, code="no_such_desk", hint="no desk of that name in
 _TOO_OFTEN = Denied(status=429, code="too_many", hint="wait, as Retry-After says")
 _BUSY = Denied(status=503, code="busy", hint="many log in at once: try again")
 _BAD_PASSWORD = Denied(status=422, code="bad_password", hint="not your password")
+_NOT_LOCAL = Denied(
+    status=403, code="not_local", hint="only what plomba login --local --link gave is taken over"
+)
 _ENDED = Denied(status=401, code="not_logged_in", hint="the session has ended: log in")
 
 
@@ -152,6 +155,21 @@ class Porter:
         if input_is_due(session, now_ms):
             async with self._store.write() as connection:
                 await people.touch(connection, session.id, seen_ms=now_ms)
+
+    async def enter(self, held: Held, *, address: str) -> tuple[str, Session]:
+        """A local session under a new secret, for a browser to hold: the old one, which stood in a link, ends."""
+        if held.session.kind is not Kind.LOCAL or not held.is_bearer:
+            raise RefusedError(_NOT_LOCAL)
+        secret = secrets.token_urlsafe(TOKEN_BYTES)
+        anew = replace(held.session, id=id_of(secret), made_ms=self._now_ms())
+        async with self._store.write() as connection:
+            if not await people.end_session(
+                connection, held.session.id, by=anew.user_id, now_ms=anew.made_ms
+            ):
+                raise RefusedError(_ENDED)  # somebody else has used the link meanwhile
+            await people.open_session(connection, anew, address=address)
+            await self._note(connection, anew.user_id, anew.role.value, anew.scope, "enter")
+        return secret, anew
 
     async def log_out(self, actor: Actor) -> None:
         async with self._store.write() as connection:

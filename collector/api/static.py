@@ -12,21 +12,8 @@ from importlib.resources.abc import Traversable
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
-ASSETS = "/assets/{name}"
-PAGES = (  # every view is a URL: the page itself finds out which screen it is
-    "/",
-    "/unit/{part}",
-    "/board",
-    "/dossier/{part}",
-    "/fences",
-    "/kpi",
-    "/admin",
-    "/admin/{part}",
-    "/audit",
-    "/evidence/{part}",
-    "/handover",
-    "/setup",
-)
+from collector.people.authorize import CONSOLE_ASSETS, CONSOLE_PAGES
+
 PLAIN_BYTES_MAX = 1_000  # smaller than a packet: not worth a gzip
 MEDIA = {
     ".js": "text/javascript; charset=utf-8",
@@ -88,9 +75,9 @@ def add_console(api: FastAPI, assets: Mapping[str, Asset]) -> None:
             headers["Content-Encoding"] = "gzip"
         return Response(packed or found.data, media_type=found.media, headers=headers)
 
-    for path in PAGES:
+    for path in CONSOLE_PAGES:
         api.add_api_route(path, page, methods=["GET"], include_in_schema=False)
-    api.add_api_route(ASSETS, asset, methods=["GET"], include_in_schema=False)
+    api.add_api_route(CONSOLE_ASSETS, asset, methods=["GET"], include_in_schema=False)
 
 
 def _assets(dist: Traversable) -> Iterator[Asset]:

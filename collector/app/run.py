@@ -23,6 +23,7 @@ from collector.api.models import Refusal
 from collector.api.places import Places
 from collector.api.porter import Porter
 from collector.api.reads import Live, StoreReads
+from collector.api.static import built
 from collector.app import StartError
 from collector.app.enrolling import enrol_server
 from collector.app.gateway import gateway_of
@@ -150,6 +151,7 @@ async def _serve(
             hub=hub,
             front=front_of(config.api),
             officer=config.officer,
+            console=built(),
         )
     )
     api = _Api(server_config(served, cert_file=config.api.cert_file, key_file=config.api.key_file))

@@ -77,8 +77,26 @@ _WATCH = Right(roles=ROOM, goes_on=True, is_input=False, kiosk=True)  # what a s
 _OFFICER = Right(roles=frozenset({SUPERVISOR, OPERATOR, OFFICER}), login_page="/o/login")
 _MINE = Right(roles=PEOPLE, kept=Kept.NOTHING, goes_on=True, is_input=False, kiosk=True)
 
+CONSOLE_PAGES = (  # every view is a URL: the one page finds out by itself which screen it is
+    "/",
+    "/enter",
+    "/setup",
+    "/unit/{part}",
+    "/board",
+    "/dossier/{part}",
+    "/fences",
+    "/kpi",
+    "/admin",
+    "/admin/{part}",
+    "/audit",
+    "/evidence/{part}",
+    "/handover",
+)
+CONSOLE_ASSETS = "/assets/{name}"
+
 RIGHTS: dict[tuple[str, str], Right] = {
-    # anybody
+    # anybody: the console's pages and files tell nothing; what they ask has rows of its own
+    **{("GET", path): _open() for path in (*CONSOLE_PAGES, CONSOLE_ASSETS)},
     ("GET", "/healthz"): _open(),
     ("POST", "/api/v1/login"): _open(kept=Kept.OWN),
     ("POST", "/api/v1/setup"): _open(kept=Kept.OWN),
@@ -87,6 +105,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/logout"): Right(
         roles=PEOPLE, kept=Kept.OWN, goes_on=True, is_input=False, kiosk=True
     ),
+    ("POST", "/api/v1/enter"): _acts(*_ALL, kept=Kept.OWN),
     ("POST", "/api/v1/me/widen"): Right(roles=PEOPLE, kept=Kept.OWN, goes_on=True, is_input=False),
     ("POST", "/api/v1/me/input"): Right(roles=PEOPLE, kept=Kept.NOTHING),
     ("POST", "/api/v1/me/password"): Right(roles=PEOPLE, kept=Kept.OWN),

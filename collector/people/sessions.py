@@ -47,6 +47,7 @@ LIFE_MS = {
 COOKIES: dict[Kind, tuple[str, Literal["strict", "lax"]]] = {
     Kind.CONSOLE: ("__Host-plomba", "strict"),
     Kind.KIOSK: ("__Host-plomba", "strict"),
+    Kind.LOCAL: ("__Host-plomba", "strict"),  # once a browser has taken it over
     Kind.OFFICER: ("__Host-plomba_o", "lax"),
 }
 _IDLE_MS = {Kind.CONSOLE: IDLE_MS, Kind.OFFICER: OFFICER_IDLE_MS}  # a token in a file has no chair

@@ -13,7 +13,20 @@ SOURCE = "\n".join(
 )
 # first words of the keys that the console alone says; the others are shared with Python
 OURS = {
-    *("act", "did", "dir", "error", "help", "key", "login", "map", "nav", "narrow", "outcome"),
+    *(
+        "act",
+        "did",
+        "dir",
+        "enter",
+        "error",
+        "help",
+        "key",
+        "login",
+        "map",
+        "nav",
+        "narrow",
+        "outcome",
+    ),
     *("place", "room", "screen", "setup", "stale", "strip"),
 }
 FORMS = re.compile(r"_(?:one|few|many|other)$")

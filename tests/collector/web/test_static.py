@@ -8,7 +8,8 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
-from collector.api.static import PAGES, Asset, add_console
+from collector.api.static import Asset, add_console
+from collector.people.authorize import CONSOLE_PAGES
 
 NONE: Mapping[str, str] = MappingProxyType({})
 SCRIPT = b"// " + b"x" * 2_000
@@ -31,7 +32,7 @@ async def get(
         return await client.get(path, headers=headers)
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", CONSOLE_PAGES)
 async def test_every_screen_is_the_one_page_and_is_asked_for_anew(path: str) -> None:
     answer = await get(path.replace("{part}", "7"))
     assert (answer.status_code, answer.text) == (200, "<p>console</p>")

@@ -19,6 +19,7 @@ export interface Alert {
   readonly id: string;
   readonly rev: number;
   readonly no: number;
+  readonly unit: string;
   readonly plate: string;
   readonly code: string;
   readonly p: Fields;
@@ -28,7 +29,17 @@ export interface Alert {
   readonly heardMs: number;
   readonly seenBy: string;
   readonly owner: string;
+  readonly proposedBy: string;
+  /** When a rest or a proposal is over. */
+  readonly untilMs: number | null;
+  /** The alert under which this one is folded; '' if it stands by itself. */
+  readonly under: string;
   readonly more: number;
+  readonly isLate: boolean;
+  /** Changing to and fro until then. */
+  readonly chatterMs: number | null;
+  /** What an early copy said and the chain has not confirmed yet. */
+  readonly isEarly: boolean;
   readonly lon: number | null;
   readonly lat: number | null;
   readonly place: Place | null;
@@ -48,7 +59,8 @@ export function readAlert(value: unknown): Alert | Refused {
   return {
     id,
     rev,
-    no: numberOf(value['no']) ?? 0,
+    no: numberOf(value['no']) ?? 0, // an alert of the office has no unit
+    unit: textOf(value['unit']) ?? '',
     plate: textOf(value['plate']) ?? '',
     code,
     p: isFields(value['p']) ? value['p'] : {},
@@ -58,7 +70,13 @@ export function readAlert(value: unknown): Alert | Refused {
     heardMs: numberOf(value['heard']) ?? sinceMs,
     seenBy: textOf(value['seen_by']) ?? '',
     owner: textOf(value['owner']) ?? '',
+    proposedBy: textOf(value['proposed_by']) ?? '',
+    untilMs: numberOf(value['until']),
+    under: textOf(value['under']) ?? '',
     more: numberOf(value['more']) ?? 0,
+    isLate: value['late'] === true,
+    chatterMs: numberOf(value['chatter']),
+    isEarly: value['early'] === true,
     lon: numberOf(value['lon']),
     lat: numberOf(value['lat']),
     place: readPlace(value['place']),
@@ -118,7 +136,7 @@ export function sentenceOf(words: Words, alert: Alert): string {
 
 function subjectOf(words: Words, alert: Alert): string {
   const names: [string, unknown][] = [
-    ['unit', alert.plate],
+    ['unit', alert.unit],
     ['seal', alert.p['seal']],
     ['zone', alert.p['zone']],
     ['route', alert.p['zone'] ? '' : alert.p['route']],
@@ -126,7 +144,7 @@ function subjectOf(words: Words, alert: Alert): string {
   const said = names
     .filter(([, name]) => typeof name === 'string' && name !== '')
     .map(([kind, name]) => words.text(`subject.${kind}`, { name: shown(name) }));
-  return (alert.plate ? said : [words.text('subject.none'), ...said]).join(', ');
+  return (alert.unit ? said : [words.text('subject.none'), ...said]).join(', ');
 }
 
 function detailsOf(words: Words, { code, p }: Alert): string[] {

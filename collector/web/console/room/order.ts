@@ -8,10 +8,8 @@ import type { Alert } from '../lib/alerts';
 export const BAND_MAX = 5; // un-acknowledged criticals that stand above the list
 export const HOLD_MS = 2_000; // inserts wait so long after the pointer moved over the list
 export const YOUNG_MS = 500; // a key never acts on a younger row
-export const CHATTER_CHANGES = 3;
-export const CHATTER_MS = 60_000;
+export const CHATTER_MS = 600_000; // DETECTION section 9: until ten minutes without a change
 export const STALE_MS = 86_400_000;
-export const LATE_MS = 120_000; // heard so long after it happened: both times are shown
 
 export function inQueueOrder(rows: readonly Alert[]): readonly Alert[] {
   return [...rows].sort(
@@ -42,6 +40,11 @@ export function settled(
   return { rows, waiting: wanted.filter(({ id }) => !there.has(id)).length };
 }
 
+/** Alerts that stand by themselves: those under another are counted by it, unless it is gone. */
+export function unfolded(rows: readonly Alert[], all: ReadonlyMap<string, Alert>): readonly Alert[] {
+  return rows.filter(({ under }) => under === '' || (all.get(under)?.state ?? 'CLOSED') === 'CLOSED');
+}
+
 /** Un-acknowledged criticals, the oldest first. */
 export function bandOf(rows: readonly Alert[]): readonly Alert[] {
   return rows.filter((row) => row.prio === 1 && isUnseen(row)).slice(0, BAND_MAX);
@@ -68,9 +71,4 @@ export function groupsOf(rows: readonly Alert[]): { readonly single: readonly Al
   }
   groups.sort((a, b) => a.prio - b.prio || b.rows.length - a.rows.length);
   return { single: inQueueOrder(single), groups };
-}
-
-/** Times at which an alert changed, and whether it chatters now. */
-export function chatters(changesMs: readonly number[], nowMs: number): boolean {
-  return changesMs.filter((at) => nowMs - at < CHATTER_MS).length >= CHATTER_CHANGES;
 }

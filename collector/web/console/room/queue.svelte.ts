@@ -2,7 +2,7 @@
 import { isActive, isResting } from '../lib/alerts';
 import type { Alert } from '../lib/alerts';
 import type { Shell } from '../shell/shell.svelte';
-import { CHATTER_MS, HOLD_MS, YOUNG_MS, bandOf, chatters, groupsOf, inQueueOrder, settled } from './order';
+import { CHATTER_MS, HOLD_MS, YOUNG_MS, bandOf, groupsOf, inQueueOrder, settled, unfolded } from './order';
 import type { Shown } from './order';
 
 export const VIEWS = ['active', 'mine', 'shelved', 'events'] as const;
@@ -17,8 +17,6 @@ export class Queue {
   openGroup = $state('');
   private movedMs = Number.NEGATIVE_INFINITY;
   private readonly arrivedMs = new Map<string, number>();
-  private readonly changesMs = new Map<string, number[]>();
-  private revs = new Map<string, number>();
 
   constructor(shell: Shell) {
     this.shell = shell;
@@ -27,7 +25,7 @@ export class Queue {
   readonly view: View = $derived.by(() => VIEWS.find((one) => one === this.shell.route.get('view')) ?? 'active');
   readonly selectedId = $derived.by(() => this.shell.route.get('alert'));
   readonly selected: Alert | null = $derived.by(() => this.shell.live.alerts.get(this.selectedId) ?? null);
-  readonly active: readonly Alert[] = $derived.by(() => inQueueOrder([...this.shell.live.alerts.values()].filter(isActive)));
+  readonly active: readonly Alert[] = $derived.by(() => inQueueOrder(unfolded([...this.shell.live.alerts.values()].filter(isActive), this.shell.live.alerts)));
   readonly mine: readonly Alert[] = $derived.by(() => this.active.filter(({ owner }) => owner !== '' && owner === this.shell.session?.user));
   readonly shelved: readonly Alert[] = $derived.by(() => inQueueOrder([...this.shell.live.alerts.values()].filter(isResting)));
   readonly band: readonly Alert[] = $derived.by(() => bandOf(this.active));
@@ -72,24 +70,13 @@ export class Queue {
     return nowMs - (this.arrivedMs.get(id) ?? nowMs) < YOUNG_MS;
   }
 
-  isChattering({ id }: Alert, nowMs: number): boolean {
-    return chatters(this.changesMs.get(id) ?? [], nowMs);
+  isChattering({ chatterMs }: Alert, serverMs: number | null): boolean {
+    return chatterMs !== null && serverMs !== null && serverMs - chatterMs < CHATTER_MS;
   }
 
   private remember(nowMs: number): void {
     const { alerts } = this.shell.live;
-    for (const { id, rev } of alerts.values()) {
-      if (!this.arrivedMs.has(id)) this.arrivedMs.set(id, nowMs);
-      const before = this.revs.get(id);
-      if (before === rev) continue;
-      this.revs.set(id, rev);
-      if (before === undefined) continue;
-      const lately = (this.changesMs.get(id) ?? []).filter((at) => nowMs - at < CHATTER_MS);
-      this.changesMs.set(id, [...lately, nowMs]);
-    }
-    for (const id of this.revs.keys()) {
-      if (alerts.has(id)) continue;
-      for (const map of [this.revs, this.arrivedMs, this.changesMs]) map.delete(id);
-    }
+    for (const id of alerts.keys()) if (!this.arrivedMs.has(id)) this.arrivedMs.set(id, nowMs);
+    for (const id of this.arrivedMs.keys()) if (!alerts.has(id)) this.arrivedMs.delete(id);
   }
 }

@@ -47,6 +47,12 @@ export async function post(path: string, body: unknown, change: Change = {}): Pr
   return answered(await sent(API + path, { method: 'POST', headers, body: JSON.stringify(body) }));
 }
 
+/** Hand in the secret of a one-time link; whether it was taken. */
+export async function enter(secret: string): Promise<boolean> {
+  const headers = { Authorization: `Bearer ${secret}`, 'X-Plomba': '1' };
+  return (await sent(`${API}/enter`, { method: 'POST', headers }))?.ok ?? false;
+}
+
 /** Whether the centre answers at all. */
 export async function isAlive(): Promise<boolean> {
   return (await sent('/healthz', {}))?.ok ?? false;

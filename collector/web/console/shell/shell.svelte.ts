@@ -1,6 +1,5 @@
 /** All that the screens share: who, where, which language, how old, what sounds. Made once, in `App`, and handed down as context. */
 import { getContext, setContext } from 'svelte';
-import { isUnseen } from '../lib/alerts';
 import type { Alert } from '../lib/alerts';
 import type { Town } from '../lib/place';
 import { Words, isLanguage } from '../lib/words';
@@ -24,7 +23,6 @@ const CATALOGUES: Readonly<Record<Language, () => Promise<{ default: Catalogue }
 };
 const MUTE_MS = 60_000;
 const MESSAGE_MS = 8_000;
-const LATE_MS = 120_000;
 const ASK_MS = 60_000; // who am I still, and that somebody sits here: once a minute at most
 
 export class Shell {
@@ -174,8 +172,8 @@ function audible(alerts: Iterable<Alert>): Alert[] {
   const late = new Map<number, Alert>();
   const loud: Alert[] = [];
   for (const alert of alerts) {
-    if (!isUnseen(alert) || alert.state !== 'UNACKED') continue;
-    if (alert.heardMs - alert.sinceMs <= LATE_MS) loud.push(alert);
+    if (alert.state !== 'UNACKED' || alert.under !== '') continue;
+    if (!alert.isLate) loud.push(alert);
     else if ((late.get(alert.no)?.prio ?? 9) > alert.prio) late.set(alert.no, alert);
   }
   return [...loud, ...late.values()];
