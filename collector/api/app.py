@@ -14,6 +14,7 @@ from collector.api.admin import add_admin
 from collector.api.admin_units import add_admin_units
 from collector.api.audit import Auditor, add_audit
 from collector.api.auth import add_auth
+from collector.api.fences import add_fences
 from collector.api.guard import Front, Guard, missing_rights
 from collector.api.hub import Hub
 from collector.api.live import add_live
@@ -78,6 +79,7 @@ def create_app(parts: Parts) -> FastAPI:
         porter=parts.porter,
     )
     add_console(api, parts.console)
+    add_fences(api, parts.store)
     missing = missing_rights(api)
     if missing:
         raise MisuseError(f"no row in the table of rights for {', '.join(missing)}")

@@ -122,6 +122,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/units/{unit_id}/orders"): _reads(*ROOM),
     ("GET", "/api/v1/units/{unit_id}/configs"): _reads(*ROOM, ADMIN),
     ("GET", "/api/v1/alerts"): _WATCH,
+    ("GET", "/api/v1/fences"): _WATCH,
     ("GET", "/api/v1/live/snapshot"): _WATCH,
     ("GET", "/api/v1/live/stream"): _WATCH,
     # people, desks, walls, programs
