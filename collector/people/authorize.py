@@ -105,7 +105,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/logout"): Right(
         roles=PEOPLE, kept=Kept.OWN, goes_on=True, is_input=False, kiosk=True
     ),
-    ("POST", "/api/v1/enter"): _acts(*_ALL, kept=Kept.OWN),
+    ("POST", "/api/v1/enter"): Right(roles=PEOPLE, kept=Kept.OWN),
     ("POST", "/api/v1/me/widen"): Right(roles=PEOPLE, kept=Kept.OWN, goes_on=True, is_input=False),
     ("POST", "/api/v1/me/input"): Right(roles=PEOPLE, kept=Kept.NOTHING),
     ("POST", "/api/v1/me/password"): Right(roles=PEOPLE, kept=Kept.OWN),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bench.accounts import Found, read_findings, read_store, read_unit, settle
 from bench.site import Site, SiteError, Unit, end, free_ports, run, spawn, tail
+from collector.api.static import built
 from plomba.demo.incidents import OUTAGE_S, OUTAGE_UNIT, SCRIPT, faults_of, raised
 from plomba.demo.road import Road
 from plomba.demo.show import TruckView, View
@@ -53,6 +54,7 @@ class Demo:
         self._simulators: list[Popen[bytes]] = []
         self._played_s = 0.0
         self._token = ""
+        self._link = ""  # to the console, good for one use; "" without one
 
     @property
     def api_url(self) -> str:
@@ -95,6 +97,16 @@ class Demo:
             self._start_simulator(truck)
         for truck in self._trucks:
             self._site.start_unit(truck.unit)
+        self._open_console()
+
+    def _open_console(self) -> None:
+        """A way into the console, if this installation has one."""
+        if not built():
+            self._say("without the console: it was not built (make web)")
+            return
+        words = ["login", "--local", "--link", "--json", "--data", str(self._site.data_dir)]
+        self._link = json.loads(run("plomba", words))["link"]
+        self._say(f"open the console (the link is good for one use):\n\n    {self._link}\n")
 
     def _make_truck(self, number: int, port: int) -> Truck:
         road = Road(port=port, broker_port=self._site.mqtt_port)
@@ -165,8 +177,12 @@ class Demo:
                 self._view_of(truck, places.get(truck.unit.unit_id, {})) for truck in self._trucks
             ],
             findings=self._findings(),
-            notes=notes or (f"API {self.api_url}   files {self._folder}   Ctrl-C ends it",),
+            notes=notes or self._notes(),
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        console = (f"console, one use: {self._link}",) if self._link else ()
+        return (*console, f"API {self.api_url}   files {self._folder}   Ctrl-C ends it")
 
     def _view_of(self, truck: Truck, place: dict[str, object]) -> TruckView:
         status = self._site.status_of(truck.unit)

@@ -122,7 +122,7 @@ def test_an_auditor_changes_nothing_but_his_own_session() -> None:
     for (method, path), row in RIGHTS.items():
         if method != "GET" and Role.AUDITOR in row.roles:
             assert path.startswith(
-                ("/api/v1/me", "/api/v1/log", "/api/v1/step-up", "/api/v1/enter")
+                ("/api/v1/me", "/api/v1/log", "/api/v1/step-up", "/api/v1/enter", "/o/logout")
             )
 
 

@@ -31,6 +31,7 @@ export class Live {
   readonly time = new ServerTime();
 
   private readonly connection = new Connection((news) => this.hear(news));
+  private build = '';
   private isLoading = false;
   private held: News[] = [];
 
@@ -109,12 +110,18 @@ export class Live {
         void this.loadAlerts();
         return;
       case 'deploy':
-        this.newBuild = (isFields(data) && textOf(data['build'])) || '?';
+        this.served((isFields(data) && textOf(data['build'])) || '?');
         return;
       case 'bye':
         this.farewell = (isFields(data) && textOf(data['why'])) || '?';
         if (this.farewell === 'logout' || this.farewell === 'expired') this.isLoginDue = true;
     }
+  }
+
+  /** The first build that is heard of is the one that gave us this page, or so young that a reload would give no other. */
+  private served(build: string): void {
+    this.build ||= build;
+    this.newBuild = build === this.build ? '' : build;
   }
 
   private async loadUnits(): Promise<number | null> {

@@ -19,6 +19,7 @@ const stream = new Stream((news) => ports.forEach((port) => port.postMessage(new
 function answer(port: MessagePort, ask: Ask): void {
   switch (ask.kind) {
     case 'begin':
+      ports.add(port); // also one that had left
       for (const news of stream.begin(ask.since)) port.postMessage(news);
       return;
     case 'ping':

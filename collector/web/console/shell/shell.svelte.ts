@@ -37,7 +37,8 @@ export class Shell {
   towns = $state.raw<readonly Town[]>([]);
   isSounding = $state(false);
   isHelpOpen = $state(false);
-  isNarrowOpen = $state(false);
+  /** What else the centre wants to know of who sits here. */
+  proof = $state<'narrowed' | 'step_up' | null>(null);
   mutedUntilMs = $state(0);
   message = $state('');
   monoMs = $state(performance.now());
@@ -95,10 +96,10 @@ export class Shell {
     await this.live.begin();
   }
 
-  /** The session after the password was given again. */
-  widened(value: unknown): void {
+  /** The session after a password or a code was given. */
+  proved(value: unknown): void {
     this.session = readSession(value) ?? this.session;
-    this.isNarrowOpen = false;
+    this.proof = null;
   }
 
   /** A hand was on the keyboard or the mouse. */
