@@ -17,10 +17,15 @@ OURS, PLAIN, INK, FAINT = "#1f6f8b", "#c9a227", "#222", "#ddd"
 def svg_of(sailed: Sequence[Sailed], title: str) -> str:
     """The whole picture. The scale upwards is the one of our fleet: the baseline leaves it, and its peak is written."""
     height = PANEL * len(sailed) + 30
+    legend = (
+        f'<text x="{WIDTH - RIGHT}" y="36" text-anchor="end"><tspan fill="{OURS}">ours</tspan>, '
+        f'<tspan fill="{PLAIN}">a client without jitter</tspan></text>'
+    )
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         f'<text x="{LEFT}" y="20" font-size="15" fill="{INK}">{escape(title)}</text>',
+        legend,
     ]
     for number, one in enumerate(sailed):
         parts += _panel(one, 30 + number * PANEL)

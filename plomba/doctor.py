@@ -29,6 +29,12 @@ SQLITE_MIN = (3, 35)  # RETURNING, by which the store fences its heads
 DISK_WARN_BYTES = 5 << 30  # a week of 1,000 units (SCALE section 6)
 DISK_BAD_BYTES = 512 << 20
 BINARY_S_MAX = 10
+GATEWAY_TROUBLES = {  # counters of the gateway, and what to do
+    "commit_errors": "gateway.db takes no batch: look at its disk, and into the log",
+    "refused_full": "its batches get no receipt: is the gateway enrolled, is gateway.bytes_max too small?",
+    "end_too_many_connections": "raise gateway.connections_max",
+    "end_too_many_seals": "a second gateway, or name the seals in gateway.seals",
+}
 
 
 class Grade(Enum):
@@ -283,7 +289,8 @@ def _running(folder: Path) -> Iterator[Line]:
             hint="plomba login --local, then ask again",
         )
         return
-    refused = centre.get("/health")["refused"]
+    health = centre.get("/health")
+    refused = health["refused"]
     assert isinstance(refused, dict)
     told = ", ".join(f"{count} {reason}" for reason, count in sorted(refused.items()))
     yield Line(
@@ -293,6 +300,21 @@ def _running(folder: Path) -> Iterator[Line]:
         hint=f"{there.api_url}/api/v1/refusals names them; OPERATING says what to do"
         if refused
         else "",
+    )
+    gateway = health["gateway"]
+    if isinstance(gateway, dict):
+        yield gateway_line(gateway)
+
+
+def gateway_line(counted: dict[str, int]) -> Line:
+    """Whether seals that dial in are heard; what is withheld from them, they say again."""
+    told = ", ".join(f"{count} {what}" for what, count in sorted(counted.items()) if count)
+    troubles = [what for what in GATEWAY_TROUBLES if counted.get(what)]
+    return Line(
+        check="gateway",
+        grade=Grade.WARN if troubles else Grade.OK,
+        found=told or "nobody has dialled in",
+        hint="; ".join(GATEWAY_TROUBLES[what] for what in troubles),
     )
 
 

@@ -192,6 +192,9 @@ class Health(Answer):
     alerts_open: int
     refused: dict[str, int] = Field(description="messages refused since the start, by reason")
     counts: dict[str, int] = Field(description="since the start")
+    gateway: dict[str, int] | None = Field(
+        description="what the gateway of seals that dial in has counted since the start; null: there is none"
+    )
 
 
 class Alive(Answer):

@@ -68,6 +68,7 @@ class Live:
     connected: bool = False
     since_ms: int | None = None
     hints: dict[str, Hint] = field(default_factory=dict)
+    gateway: Callable[[], dict[str, int]] | None = None  # what the seals' gateway counts; None: off
 
     def hear(self, unit_id: str, hint: Hint) -> None:
         """Take a hint, unless it is the stale will of an earlier connection (WIRE section 11)."""
@@ -117,6 +118,7 @@ class StoreReads:
             alerts_open=(await self._one(alerts))[0],
             refused={row[0]: row[1] for row in await self._all(refused)},
             counts={row[0]: row[1] for row in await self._all(counts)},
+            gateway=None if live.gateway is None else live.gateway(),
         )
 
     async def units(self, *, q: str, after: str, limit: int, scope: str) -> Units:

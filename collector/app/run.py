@@ -126,6 +126,7 @@ async def _serve(
     )
     gateway = gateway_of(config, keys, intake)
     if gateway is not None:
+        live.gateway = gateway.tally
         await gateway.start()
         await gateway.listen()
     porter, auditor = Porter(store, clock.now_ms), Auditor(store, clock.now_ms)

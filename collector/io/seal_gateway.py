@@ -189,6 +189,13 @@ class SealGateway:
                 if told.records:
                     await self.keeper.commit(told, (), at)
 
+    def tally(self) -> dict[str, int]:
+        """What was counted since the start, on connections that stand too; and how many stand."""
+        whole = Counter(self.counters)
+        for line in self._lines:
+            whole.update(line.link.totals())
+        return {**whole, "open": len(self._lines)}
+
     def hear(self, topic: str, payload: bytes) -> bool:
         """Take a message of the collector that is for us; False for one that is not."""
         return self.delivery.hear(topic, payload)

@@ -235,6 +235,12 @@ async def test_health_is_ok_while_the_way_in_is_open(asked: Asked) -> None:
     }
 
 
+async def test_the_gateways_counters_are_told_where_there_is_one(asked: Asked) -> None:
+    assert (await asked.get("/api/v1/health"))["gateway"] is None
+    asked.live.gateway = lambda: {"open": 2, "acks": 40}
+    assert (await asked.get("/api/v1/health"))["gateway"] == {"open": 2, "acks": 40}
+
+
 async def test_a_hint_is_shown_and_the_stale_will_of_an_earlier_connection_is_not(
     asked: Asked,
 ) -> None:

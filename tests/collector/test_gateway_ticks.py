@@ -307,6 +307,21 @@ async def test_a_full_shelf_takes_no_more_and_the_seal_keeps_its_frames(
     assert seal.answers == b"(P69,0,2)"
 
 
+async def test_what_is_counted_of_lines_that_stand_is_told_before_they_end(
+    world: GatewayWorld,
+) -> None:
+    gateway = await begun(world)
+    seal = Seal(gateway)
+    gateway._lines.add(seal.line)
+    seal.say(frame(1))
+    await gateway.flush()
+    told = gateway.tally()
+    assert (told["open"], told["acks"], told["SealReport"]) == (1, 1, 1)
+    assert gateway.tally() == told  # asking counts nothing
+    gateway._lines.clear()
+    assert gateway.tally()["open"] == 0
+
+
 async def test_what_one_seal_says_of_another_s_place_is_no_track(world: GatewayWorld) -> None:
     gateway = await begun(world)
     Seal(gateway).say(frame(1))

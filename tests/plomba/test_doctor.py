@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from collector.config import Config
 from collector.io.broker import BrokerSettings
 from collector.io.folder import hold, tell
-from plomba.doctor import Grade, Line, doctor, examine
+from plomba.doctor import Grade, Line, doctor, examine, gateway_line
 
 APP = Typer()
 APP.command()(doctor)
@@ -93,6 +93,15 @@ def test_a_collector_that_holds_the_directory_and_is_mute_is_bad(tmp_path: Path)
         line = lines_of(config)["collector"]
     assert line.grade is Grade.BAD
     assert "does not answer" in line.found
+
+
+def test_a_gateway_is_well_until_it_withholds_something_from_its_seals() -> None:
+    well = gateway_line({"open": 2, "acks": 40, "commit_errors": 0})
+    assert (well.grade, well.found, well.hint) == (Grade.OK, "40 acks, 2 open", "")
+    ill = gateway_line({"open": 2, "refused_full": 3, "end_too_many_seals": 1})
+    assert ill.grade is Grade.WARN
+    assert "gateway.bytes_max" in ill.hint
+    assert "gateway.seals" in ill.hint
 
 
 def test_exit_and_json_for_programs(tmp_path: Path) -> None:
