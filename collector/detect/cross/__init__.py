@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from collector.detect import Hit
 
 WAIT_MS = 600_000  # so long a unit is waited for, and so long a signal waits (DETECTION section 2)
+OUTAGE_MS = 259_200_000  # 72 h: the longest that is promised. Who is farther behind has no clock, and nobody waits for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

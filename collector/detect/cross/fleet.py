@@ -9,16 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from collector.detect import Hit, Phase, Signal, signal_in, signal_out, whole
-from collector.detect.cross import WAIT_MS, Clocks, Told
+from collector.detect.cross import OUTAGE_MS, WAIT_MS, Clocks, Told
 from collector.detect.geo.measure import HALF_TURN_E7, RAD_OF_E7, distance_m, scale
 from collector.detect.rules import Thresholds
 
 JUMPED, JAMMED = "jumped", "jammed"
 KINDS = (JUMPED, JAMMED)
 QUIET_MS = 1_800_000  # so long without another one, and it is over
-KEPT_MS = (
-    259_200_000  # 72 h: the longest outage that is promised; what is older joins nothing any more
-)
 SIGNALS_MAX = 128  # waiting, and judged: of 100 bytes at most; the whole row stays below 48 KiB
 FLEETS_MAX = 16  # running, or over and still known
 UNITS_MAX = 16  # that one is named by; more join it uncounted
@@ -252,9 +249,9 @@ def _waited(signal: Signal, clocks: Clocks) -> bool:
 def _pruned(state: State, now_ms: int) -> State:
     return replace(
         state,
-        judged=tuple(one for one in state.judged if now_ms - one.t_ms <= KEPT_MS),
+        judged=tuple(one for one in state.judged if now_ms - one.t_ms <= OUTAGE_MS),
         fleets=tuple(
-            one for one in state.fleets if not one.over or now_ms - one.last_ms <= KEPT_MS
+            one for one in state.fleets if not one.over or now_ms - one.last_ms <= OUTAGE_MS
         ),
     )
 

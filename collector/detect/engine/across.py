@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from collector.detect import Finding
-from collector.detect.cross import WAIT_MS, Clocks, Told, convoy, fleet, neighbours
+from collector.detect.cross import OUTAGE_MS, WAIT_MS, Clocks, Told, convoy, fleet, neighbours
 from collector.detect.cross.known import Known
 from collector.detect.engine import States, TimePassed, UnitState
 from collector.detect.engine.telling import finding_of
@@ -41,7 +41,8 @@ def clocks_at(states: States, after: dict[str, UnitState], item: TimePassed) -> 
 
     def slowest_ms() -> int:
         told = (newest_ms(unit) for unit in states.keys() | after.keys())
-        return min((one for one in told if one), default=item.now_ms)  # 0: it has told nothing yet
+        oldest_ms = item.now_ms - OUTAGE_MS
+        return min((one for one in told if one and one >= oldest_ms), default=item.now_ms)
 
     return Clocks(now_ms=item.now_ms, of=newest_ms, slowest_ms=slowest_ms)
 

@@ -299,6 +299,18 @@ def test_a_unit_that_lags_behind_holds_nobody_up_for_longer_than_ten_minutes() -
     assert shared(seen)[0].received_ms == third.received_ms
 
 
+def test_a_unit_without_a_clock_holds_nobody_up() -> None:
+    tracks = spoofed(NAMES[:3], to_s=900)
+    world = World({**tracks, "e": drive(0, 900, y_m=40_000)})
+    for number, (came_s, batch) in enumerate(world.batches):
+        if batch.unit == "e":
+            fixes = batch.fixes.copy()
+            fixes[1] -= BEGIN_MS - 1_000_000  # as if it were 1970
+            world.batches[number] = (came_s, replace(batch, fixes=fixes))
+    (begin,) = shared(ticked(BOOK, world.items(600)))
+    assert begin.value == "fleet"
+
+
 # units of one journey
 
 
