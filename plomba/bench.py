@@ -113,6 +113,21 @@ def live(
     _print(run(units, rounds), as_json=as_json)
 
 
+def officer(
+    rounds: Annotated[int, typer.Option(min=1, max=1_000, help="Answers asked for.")] = 6,
+    as_json: AsJson = False,
+) -> None:
+    """The officer's answer in a browser on 50 kb/s with 2 s a round trip, scripts on and off (CONSOLE section 11)."""
+    from bench.officer import BenchError, run
+
+    try:
+        figures = run(rounds)
+    except BenchError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(exits.NOT_FOUND) from error
+    _print(figures, as_json=as_json)
+
+
 def simulator(
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Plays of 50 minutes.")] = 5,
     as_json: AsJson = False,

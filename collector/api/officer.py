@@ -3,6 +3,7 @@
 Law: complete HTML in one response, without a script; an answer is never kept by a browser, so that Back asks anew.
 """
 
+import gzip
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
@@ -35,6 +36,7 @@ from wire.topics import UNIT_ID
 FIELD_CHARS_MAX = 512  # of a form; the longest of ours is the address after log-in
 WHATS = ("matches", "differs")
 SCRIPTS = ("officer.js", "sw.js")
+OURS = ("same-origin", "none")  # `none`: a person typed it, or has it among his favourites
 
 Text = Annotated[str, Query(max_length=200)]
 Language = Annotated[str, Query(max_length=8)]
@@ -221,7 +223,17 @@ def _html(request: Request, page: str, *, status: int = 200) -> Response:
         "Content-Security-Policy": csp_officer(request.state.nonce),
         "Permissions-Policy": "camera=(self)",
     }
-    return HTMLResponse(page, status_code=status, headers=headers)
+    return HTMLResponse(_packed(request, page, headers), status_code=status, headers=headers)
+
+
+def _packed(request: Request, page: str, headers: dict[str, str]) -> bytes:
+    """A slow line carries a third of it; but not at the wish of another site's page, which might weigh what is secret in it."""
+    headers["Vary"] = "Accept-Encoding, Sec-Fetch-Site"
+    accepts = "gzip" in request.headers.get("accept-encoding", "")
+    if not accepts or request.headers.get("sec-fetch-site", "") not in OURS:
+        return page.encode()
+    headers["Content-Encoding"] = "gzip"
+    return gzip.compress(page.encode(), 9, mtime=0)
 
 
 def _see(address: str) -> Response:

@@ -112,6 +112,24 @@ async def test_one_number_gives_one_answer_that_no_browser_keeps(road: Road) -> 
     assert nonce not in again.text
 
 
+@pytest.mark.parametrize(
+    ("site", "coding"),
+    [("same-origin", "gzip"), ("none", "gzip"), ("cross-site", None), ("", None)],
+)
+async def test_a_page_is_packed_but_not_at_another_sites_wish(
+    road: Road, site: str, coding: str | None
+) -> None:
+    await road.in_order()
+    phone = await road.officer()
+    said = {"Accept-Encoding": "gzip, br", **({"Sec-Fetch-Site": site} if site else {})}
+    page = await phone.get("/o/s", params={"q": SEAL}, headers=said)
+    assert page.headers.get("content-encoding") == coding
+    assert colour(page) == "green"
+    assert "Sec-Fetch-Site" in page.headers["vary"]
+    plain = await phone.get("/o/", headers={"Accept-Encoding": "identity", **OURS})
+    assert "content-encoding" not in plain.headers
+
+
 async def test_what_the_seal_says_is_what_the_officer_sees(road: Road) -> None:
     await road.in_order()
     phone = await road.officer()

@@ -18,7 +18,8 @@ from collector.people.passwords import SALT_BYTES, Hasher
 from collector.store import people
 from collector.store.database import Store
 from tests.live.browser import Phone, chromium, phone, shot
-from tests.live.site_world import QUICK, SEAL_ID, World, world
+from tests.live.site_world import OPENED_S, QUICK, SEAL_ID, World, world
+from wire.handover import TEXT_CHARS
 
 pytestmark = pytest.mark.live
 __all__ = ["chromium"]
@@ -101,6 +102,24 @@ def ground(page: Page) -> str:
     return str(page.locator(".v").evaluate("element => getComputedStyle(element).backgroundColor"))
 
 
+def _unit(site: World, scenario: str) -> Unit:
+    """The truck's unit, which knows its number and the centre's host: so it has a hand-over code."""
+    hardware = site.power_on(scenario)
+    unit = site.site.make_unit(
+        "truck-1", gps=hardware.gps, seal=hardware.seal, seal_id=SEAL_ID, more=QUICK
+    )
+    pins = unit.folder / "state" / "identity" / "pins.toml"
+    with pins.open("a", encoding="utf-8") as file:
+        file.write('unit_number = 1\ncentre = "centre.example.uz"\n')
+    site.site.start_unit(unit)
+    site.until(
+        lambda: site.status(unit).get("uplink") == "flowing" and site.has_ports(unit),
+        what="the unit is ready",
+    )
+    time.sleep(OPENED_S)
+    return unit
+
+
 @pytest.fixture(scope="module")
 def post(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Post]:
     folder = tmp_path_factory.mktemp("officer")
@@ -112,7 +131,7 @@ def post(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Post]:
         with ThreadPoolExecutor(1) as aside:  # a browser may have a loop of its own in this thread
             aside.submit(asyncio.run, _account(site.site.store)).result()
         begins = datetime.fromtimestamp(int(time.time()), UTC)
-        unit = site.start_unit("truck-1", SCENARIO.format(start=begins.isoformat()), more=QUICK)
+        unit = _unit(site, SCENARIO.format(start=begins.isoformat()))
         made = Post(site=site, unit=unit)
         made.act(
             *("journey", "add", "truck-1", "26UZ000001726001J6", "--plate", PLATE),
@@ -189,6 +208,25 @@ def test_what_the_phone_has_stored_is_never_green_and_its_reports_leave_later(
         page.wait_for_url("**/o/login**")
         assert page.evaluate("caches.keys()") == []
     assert reported(post).count("differs") == 1
+
+
+def test_the_code_on_the_units_own_page_opens_the_centres_answer(
+    post: Post, chromium: Browser
+) -> None:
+    with phone(chromium) as held:
+        page = post.log_in(held)
+        post.until_it_says(page, LET_GO)
+
+        def agrees() -> bool:
+            """A batch is always on its way; the centre has the one of the code in a moment."""
+            shown_code = str(post.site.status(post.unit)["handover"]).rpartition("/")[2]
+            assert len(shown_code) == TEXT_CHARS
+            page.goto(f"{post.url}/O/H/{shown_code}?lang=en")
+            return "The centre has everything that the unit held" in page.inner_text("main")
+
+        post.site.until(agrees, what="the centre has what the unit says it holds")
+        assert shown(page) == LET_GO
+        shot(page, "officer-code-en")
 
 
 def test_a_cut_on_the_seals_line_is_red_and_stays_red_out_of_the_store(

@@ -38,6 +38,10 @@ async function started() {
  */
 async function asked(event) {
   const { url } = event.request;
+  if (!navigator.onLine) {
+    const kept = await stored(url); // nothing to wait for
+    if (kept) return kept;
+  }
   try {
     const kept = await (await caches.open(STORE)).match(url);
     const patience = kept ? AbortSignal.timeout(NETWORK_MS) : undefined;
@@ -61,6 +65,7 @@ async function left(request) {
 async function keep(url, answer) {
   const headers = new Headers(answer.headers);
   headers.set(AT, String(Date.now()));
+  headers.delete("Content-Encoding"); // what is kept is unpacked
   const store = await caches.open(STORE);
   await store.delete(url); // the order of the keys is that of their last answers
   await store.put(url, new Response(await answer.text(), { headers }));
