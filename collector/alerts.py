@@ -27,6 +27,7 @@ __all__ = [
     "may_mark",
     "move",
     "opening_of",
+    "possible",
     "run_out",
 ]
 
@@ -96,6 +97,7 @@ LATCHED = frozenset(  # the rows of DETECTION section 8 marked L: closed by two 
     }
 )
 
+_FOUND = frozenset({Event.AGAIN, Event.WORSE, Event.CLEAR})  # by detectors, never by people
 _LEAVE = {Event.SUPPRESS: State.SUPPRESSED, Event.TAKE_OUT: State.OUT_OF_SERVICE}
 _RESTING = {Event.AGAIN: None, Event.WORSE: None, Event.CLEAR: None, Event.END: State.UNACKED}
 
@@ -304,6 +306,26 @@ def may_mark(stand: Stand, mark: Mark, outcome: str | None) -> NotMoved | None:
             return None
 
 
+def possible(stand: Stand, outcome: str | None) -> tuple[str, ...]:
+    """What people may do now, each by whoever has the right; `outcome`: what it has already turned out to be."""
+    row = LIFE[stand.state] | (LIFE_LATCHED.get(stand.state, {}) if stand.code in LATCHED else {})
+    acts = [event.value.replace("_", "-") for event in row if event not in _FOUND]
+    if stand.priority not in SHELVE_MS_MAX and Event.SHELVE.value in acts:
+        acts.remove(Event.SHELVE.value)
+    names = {"end": "unshelve"}
+    marks = [
+        what
+        for what in MARKS
+        if may_mark(
+            stand,
+            Mark(what=what, by="", reason="x", owner="x", outcome=OUTCOMES[0]),
+            outcome,
+        )
+        is None
+    ]
+    return (*(names.get(act, act) for act in acts), *marks)
+
+
 def run_out(stand: Stand, now_ms: int) -> Moved | None:
     """What a rest or a proposal comes to whose time is over; None if it is not, or there is none."""
     if stand.until_ms is None or now_ms < stand.until_ms:
@@ -314,7 +336,7 @@ def run_out(stand: Stand, now_ms: int) -> Moved | None:
 
 def _no_move(stand: Stand, event: Event) -> NotMoved:
     row = LIFE[stand.state] | (LIFE_LATCHED.get(stand.state, {}) if stand.code in LATCHED else {})
-    theirs = sorted(one.value for one in row if one not in (Event.AGAIN, Event.WORSE, Event.CLEAR))
+    theirs = sorted(one.value for one in row if one not in _FOUND)
     possible = ", ".join(theirs) or "nothing more"
     return NotMoved(
         code="no_move",

@@ -19,9 +19,11 @@ from plomba.centre import (
 )
 from plomba.language import LangOption, language_of
 
-COLUMNS = ("", "code", "name", "unit", "at", "state", "times", "late", "where", "value")
+COLUMNS = ("", "code", "name", "unit", "at", "state", "more", "owner", "late", "where", "value")
 
-ViewOption = Annotated[str, typer.Option("--view", help="active, or all with the closed ones.")]
+ViewOption = Annotated[
+    str, typer.Option("--view", help="active, mine, shelved, events, or all with the closed ones.")
+]
 UnitOption = Annotated[str, typer.Option("--unit", help="Only of this unit.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="Rows at most.")]
 
@@ -35,7 +37,7 @@ def list_alerts(
     data_dir: DataOption = DATA,
     api: ApiOption = "",
 ) -> None:
-    """List alerts, the newest first."""
+    """List alerts in the order of the control room; with --view all the newest first."""
     rows = _rows(Centre(data_dir, api), view, unit, limit, language_of(lang))
     if as_json:
         say_json(rows)
@@ -68,21 +70,33 @@ def watch(
 def _rows(centre: Centre, view: str, unit: str, limit: int, language: str) -> list[Row]:
     from collector.texts.alerts import name
 
-    rows = centre.pages("/alerts", "alerts", rows_max=limit, view=view, unit=unit)
+    rows = centre.pages("/alerts", "rows", rows_max=limit, view=view, unit=unit)
     return [{**row, "name": name(str(row["code"]), language)} for row in rows]
 
 
 def _cells(row: Row) -> tuple[object, ...]:
-    subject = row["zone"] or row["route"] or row["seal"]
+    said = row["p"]
+    assert isinstance(said, dict)
+    subject = said["zone"] or said["route"] or said["seal"]
+    at = stamp(row["since"])
     return (
-        row["priority"],
+        f"P{row['prio']}" if row["prio"] else "",
         row["code"],
         row["name"],
         row["unit"],
-        f"{row['at']} restated" if row["said_at"] else row["at"],
-        row["state"],
-        row["count"],
+        f"{at} restated" if row["said_at"] is not None else at,
+        row["stage"],
+        f"+{row['more']}" if row["more"] else "",
+        row["owner"],
         "late" if row["late"] else "",
         subject if subject is not None else place(row),
-        row["value"],
+        said["value"],
     )
+
+
+def stamp(at_ms: object) -> str:
+    """Milliseconds as RFC 3339."""
+    from collector.api.times import rfc3339
+
+    assert isinstance(at_ms, int)
+    return rfc3339(at_ms)

@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import Row, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from collector.alerts import State
 from collector.api.places import Places
 from collector.api.restated import Shift, finding_ms, is_candidate, shifts_of
+from collector.detect import Phase
 from collector.store import labels, spell
 
 NAMES_MAX = 20  # of a list in a finding's data: a sentence names five and says how many more
@@ -29,6 +31,42 @@ async def rows_of(
     numbers = [row.unit_no for row in rows if row.unit_no is not None]
     plates = await labels.plates_of(connection, numbers, now_ms)
     return [_row(row, shifts.get(row.unit, ()), plates.get(row.unit_no), places) for row in rows]
+
+
+async def event_rows_of(
+    connection: AsyncConnection, rows: Sequence[Row[Any]], places: Places, now_ms: int
+) -> list[dict[str, Any]]:
+    """Findings that are no alerts, in the shape of one that nobody needs to act on."""
+    numbers = [row.unit_no for row in rows if row.unit_no is not None]
+    plates = await labels.plates_of(connection, numbers, now_ms)
+    return [
+        {
+            "id": row.id.hex(),
+            "rev": row.n + 1,
+            "no": row.unit_no,
+            "unit": row.unit,
+            "plate": plates.get(row.unit_no) or row.unit,
+            "code": row.code,
+            "p": _parameters(row),
+            "prio": 0,
+            "stage": State.CLOSED.value,
+            "since": row.at_ms,
+            "said_at": None,
+            "heard": row.confirmed_ms if row.received_ms is None else row.received_ms,
+            "changed": row.confirmed_ms if row.received_ms is None else row.received_ms,
+            "late": row.late,
+            "early": False,
+            "cleared": row.phase != Phase.BEGIN.value,
+            "withdrawn": False,
+            "count": 1,
+            **dict.fromkeys(_OF_PEOPLE),
+            "more": 0,
+            "lon": _degrees(row.lon_e7),
+            "lat": _degrees(row.lat_e7),
+            "place": places.near(row.lat_e7, row.lon_e7),
+        }
+        for row in rows
+    ]
 
 
 def _row(
@@ -106,3 +144,6 @@ def _asker(connection: AsyncConnection) -> Callable[[Select[Any]], Awaitable[Seq
         return (await connection.execute(statement)).all()
 
     return ask
+
+
+_OF_PEOPLE = ("seen_by", "owner", "outcome", "until", "proposed_by", "under", "chatter")

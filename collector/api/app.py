@@ -12,6 +12,8 @@ from fastapi import FastAPI
 
 from collector.api.admin import add_admin
 from collector.api.admin_units import add_admin_units
+from collector.api.alert_acts import add_alert_acts
+from collector.api.alerts import Room, add_alert_reads
 from collector.api.audit import Auditor, add_audit
 from collector.api.auth import add_auth
 from collector.api.fences import add_fences
@@ -64,6 +66,9 @@ def create_app(parts: Parts) -> FastAPI:
     add_handlers(api)
     add_auth(api, parts.porter)
     add_reads(api, parts.reads)
+    room = Room(store=parts.store, now_ms=parts.now_ms, places=parts.hub.watch.places)
+    add_alert_reads(api, room)
+    add_alert_acts(api, room)
     add_live(api, parts.hub, Random())  # noqa: S311  # spreads clients, hides nothing
     add_audit(api, parts.store)
     add_admin(api, parts.store, parts.porter, parts.now_ms)

@@ -79,34 +79,6 @@ class Track(Answer):
     left_out: int = Field(description="points between those shown, left out because of points_max")
 
 
-class Alert(Answer):
-    id: str = Field(description="32 hex digits, from the evidence")
-    code: str
-    priority: str
-    state: str
-    unit: str
-    at: str = Field(description="when it happened")
-    said_at: str | None = Field(
-        description="what the unit's clock said when it was judged, if the unit has restated it later"
-    )
-    raised_at: str | None = Field(description="when the collector received the proof")
-    changed_at: str
-    late: bool | None = Field(description="came out of a backlog")
-    count: int
-    lat: float | None
-    lon: float | None
-    zone: str | None
-    route: str | None
-    seal: str | None
-    value: int | float | str | None
-    phase: str
-
-
-class Alerts(Answer):
-    alerts: list[Alert]
-    more: str | None
-
-
 class OrderAct(Answer):
     """One change of an order."""
 

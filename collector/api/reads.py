@@ -14,8 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from collector.alerts import State
 from collector.api import order_reads
 from collector.api.models import (
-    Alert,
-    Alerts,
     Alive,
     Broker,
     Chain,
@@ -34,13 +32,11 @@ from collector.api.models import (
 from collector.api.restated import (
     Shift,
     batches_at,
-    finding_ms,
     fix_ms,
-    is_candidate,
     shifts_of,
 )
 from collector.api.times import maybe, rfc3339
-from collector.store import schema, spell
+from collector.store import schema
 from collector.store.live import in_scope
 from collector.store.people import unit_ids
 from wire import Refused
@@ -182,47 +178,6 @@ class StoreReads:
             left_out=len(points) - len(shown),
         )
 
-    async def alerts(self, *, view: str, unit: str, after: str, limit: int, scope: str) -> Alerts:
-        alert, finding = schema.alert, schema.finding
-        told = finding.alias()
-        first = (
-            select(func.min(told.c.number)).where(told.c.id == schema.alert.c.id).scalar_subquery()
-        )
-        statement = (
-            select(
-                *(column for column in alert.c if column.name != "count"),
-                alert.c["count"].label("times"),  # a row has a method of that name
-                *(finding.c[name] for name in _OF_FINDING),
-                first.label("first_number"),
-            )
-            .outerjoin(finding, and_(finding.c.id == alert.c.id, finding.c.n == alert.c.last_n))
-            .where(_seen(scope))
-            .order_by(alert.c.at_ms.desc(), alert.c.id.desc())
-            .limit(limit + 1)
-        )
-        if view == "active":
-            statement = statement.where(_is_open())
-        if unit:
-            statement = statement.where(alert.c.unit == unit)
-        at_ms, _, last = after.partition(".")
-        if at_ms.isdecimal() and len(last) == 32:
-            statement = statement.where(
-                or_(
-                    alert.c.at_ms < int(at_ms),
-                    and_(alert.c.at_ms == int(at_ms), alert.c.id < _id(last)),
-                )
-            )
-        rows = await self._all(statement)
-        more = rows[limit - 1] if len(rows) > limit else None
-        shifts = await shifts_of(
-            self._all,
-            [row.unit for row in rows if is_candidate(at_ms=row.at_ms, begun_ms=row.begun_ms)],
-        )
-        return Alerts(
-            alerts=[_alert(row, shifts.get(row.unit, [])) for row in rows[:limit]],
-            more=None if more is None else f"{more.at_ms}.{more.id.hex()}",
-        )
-
     async def orders(self, unit_id: str, *, after: str, limit: int, scope: str) -> Orders | None:
         async with self._engine.connect() as connection:
             number = await order_reads.unit_no(connection, unit_id, scope)
@@ -282,20 +237,6 @@ class StoreReads:
 
     async def _one(self, statement: Select[Any]) -> Row[Any]:
         return (await self._all(statement))[0]
-
-
-_OF_FINDING = (
-    "chain",
-    "seq",
-    "phase",
-    "late",
-    "lat_e7",
-    "lon_e7",
-    "zone",
-    "route",
-    "seal",
-    "detail",
-)
 
 
 def _is_open() -> ColumnElement[bool]:
@@ -385,36 +326,6 @@ def _thinned(
     return [points[step * last // (points_max - 1)] for step in range(points_max)]
 
 
-def _alert(row: Row[Any], shifts: Sequence[Shift]) -> Alert:
-    at_ms = finding_ms(
-        shifts, chain=row.chain, seq=row.seq, number=row.first_number, at_ms=row.at_ms
-    )
-    return Alert(
-        id=row.id.hex(),
-        code=row.code,
-        priority=row.priority,
-        state=row.state,
-        unit=row.unit,
-        at=rfc3339(at_ms),
-        said_at=None if at_ms == row.at_ms else rfc3339(row.at_ms),
-        raised_at=rfc3339(row.begun_ms),
-        changed_at=rfc3339(row.changed_ms),
-        late=row.late,
-        count=row.times,
-        lat=_degrees(row.lat_e7),
-        lon=_degrees(row.lon_e7),
-        zone=row.zone,
-        route=row.route,
-        seal=row.seal,
-        value=_value(row.detail),
-        phase=row.phase,
-    )
-
-
-def _value(detail: bytes | None) -> int | float | str | None:
-    return None if detail is None else spell.read(detail)[0]
-
-
 def _key(row: Row[Any]) -> UnitKey:
     digits = sha256(row.public_key).hexdigest()[:16]
     return UnitKey(
@@ -422,13 +333,6 @@ def _key(row: Row[Any]) -> UnitKey:
         fingerprint=" ".join(digits[at : at + 4] for at in range(0, 16, 4)),
         revoked=row.revoked_ms is not None,
     )
-
-
-def _id(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return b""
 
 
 def _age_s(now_ms: int, at_ms: int) -> int:

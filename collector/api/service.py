@@ -4,13 +4,12 @@ Law: no route knows a table, and each hands on who asks: what lies outside his s
 """
 
 from datetime import datetime
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import FastAPI, Path, Query
 
 from collector.api.auth import Who
 from collector.api.models import (
-    Alerts,
     Alive,
     Configs,
     Health,
@@ -44,10 +43,6 @@ class Reads(Protocol):
     async def track(
         self, unit_id: str, *, begin_ms: int | None, end_ms: int | None, points_max: int, scope: str
     ) -> Track | None: ...
-
-    async def alerts(
-        self, *, view: str, unit: str, after: str, limit: int, scope: str
-    ) -> Alerts: ...
 
     async def orders(
         self, unit_id: str, *, after: str, limit: int, scope: str
@@ -126,18 +121,6 @@ def add_reads(api: FastAPI, reads: Reads) -> None:
         if found is None:
             raise _no_unit(unit_id)
         return found
-
-    @api.get("/api/v1/alerts", tags=["alerts"], summary="Alerts, the newest first")
-    async def alerts(
-        who: Who,
-        view: Annotated[
-            Literal["active", "all"], Query(description="active: not closed")
-        ] = "active",
-        unit: Annotated[str, Query(max_length=32, description="only of this unit")] = "",
-        after: after = "",
-        limit: limit = PAGE_MAX,
-    ) -> Alerts:
-        return await reads.alerts(view=view, unit=unit, after=after, limit=limit, scope=who.scope)
 
     @api.get("/api/v1/refusals", tags=["health"], summary="What lies in quarantine, and why")
     async def refusals(limit: limit = PAGE_MAX) -> Refusals:

@@ -75,6 +75,7 @@ def _acts(
 _ALL = tuple(PEOPLE)
 _WATCH = Right(roles=ROOM, goes_on=True, is_input=False, kiosk=True)  # what a screen asks by itself
 _OFFICER = Right(roles=frozenset({SUPERVISOR, OPERATOR, OFFICER}), login_page="/o/login")
+_ACK = Right(roles=frozenset({OPERATOR, SUPERVISOR}), kept=Kept.OWN, goes_on=True, once=True)
 _MINE = Right(roles=PEOPLE, kept=Kept.NOTHING, goes_on=True, is_input=False, kiosk=True)
 
 CONSOLE_PAGES = (  # every view is a URL: the one page finds out by itself which screen it is
@@ -123,6 +124,17 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/units/{unit_id}/configs"): _reads(*ROOM, ADMIN),
     ("GET", "/api/v1/alerts"): _WATCH,
     ("GET", "/api/v1/fences"): _WATCH,
+    ("GET", "/api/v1/alerts/{alert_id}"): _WATCH,
+    ("POST", "/api/v1/alerts/ack"): _ACK,
+    ("POST", "/api/v1/alerts/{alert_id}/ack"): _ACK,
+    **{
+        ("POST", f"/api/v1/alerts/{{alert_id}}/{act}"): _acts(OPERATOR, SUPERVISOR, kept=Kept.OWN)
+        for act in (
+            *("take", "assign", "dispatch", "note", "shelve", "unshelve"),
+            *("resolve", "reset", "take-out"),
+        )
+    },
+    ("POST", "/api/v1/alerts/{alert_id}/second"): _acts(SUPERVISOR, kept=Kept.OWN, step_up=True),
     ("GET", "/api/v1/live/snapshot"): _WATCH,
     ("GET", "/api/v1/live/stream"): _WATCH,
     # people, desks, walls, programs

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.alarm_load import SOUNDS, STALE_MS, WINDOW_MS, is_flooded
 from collector.alerts import State
+from collector.detect import Level
 from collector.store import schema
 from collector.store.live import CALLS, RESTS, in_scope
 
@@ -84,6 +85,34 @@ async def since(
         .limit(most + 1)
     )
     return list(found)
+
+
+async def events(connection: AsyncConnection, wanted: Wanted) -> tuple[list[Row[Any]], str | None]:
+    """A page of what was found and is no alert, the newest first, and the cursor behind it if there is more."""
+    finding, unit = schema.finding, schema.unit
+    asked = (
+        select(finding, unit.c.number.label("unit_no"))
+        .outerjoin(unit, unit.c.unit_id == finding.c.unit)
+        .where(finding.c.level == Level.RECORD.value, in_scope(unit.c.scope, wanted.scope))
+        .order_by(finding.c.number.desc())
+        .limit(wanted.limit + 1)
+    )
+    if wanted.unit:
+        asked = asked.where(finding.c.unit == wanted.unit)
+    if is_number(wanted.after):
+        asked = asked.where(finding.c.number < int(wanted.after))
+    rows = list(await connection.execute(asked))
+    more = rows[wanted.limit - 1].number if len(rows) > wanted.limit else None
+    return rows[: wanted.limit], None if more is None else str(more)
+
+
+async def scope_of_desk(connection: AsyncConnection, desk: str, scope: str) -> str | None:
+    """The scope of a desk that lies within `scope`; None if there is none."""
+    table = schema.desk
+    found = await connection.execute(
+        select(table.c.scope).where(table.c.desk_id == desk, in_scope(table.c.scope, scope))
+    )
+    return found.scalar_one_or_none()
 
 
 async def one(connection: AsyncConnection, id_: bytes, scope: str = "") -> Row[Any] | None:

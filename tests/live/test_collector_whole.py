@@ -337,7 +337,7 @@ async def test_zones_are_in_force_while_the_collector_runs_and_an_alert_is_shown
                 speaker.say(sealed.envelope)
             await until(lambda: speaker.covered() == 2)
         alerts = await site.rows("alert", "list")
-        assert [(row["code"], row["unit"], row["zone"]) for row in alerts] == [
+        assert [(row["code"], row["unit"], row["p"]["zone"]) for row in alerts] == [
             ("FORBIDDEN_ZONE", "uz-0001", "depot")
         ]
         assert "FORBIDDEN_ZONE" in (await site.plomba("alert", "list"))[1]
