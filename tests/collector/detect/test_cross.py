@@ -23,7 +23,6 @@ from tests.collector.detect.worlds import (
     line,
     play,
     sky,
-    square,
     together,
     told,
 )
@@ -32,9 +31,8 @@ from wire.columns import Event
 from wire.records import EventKind
 
 NAMES = ("a", "b", "c", "d", "e")
-LAND = square("land", 0, 0, 200_000, kind="territory")
 ALONE = {name: (Journey(id=name, unit=name, since_ms=0),) for name in NAMES}
-BOOK = replace(book_of(LAND), journeys=ALONE)
+BOOK = replace(book_of(), journeys=ALONE)
 TRAIN = replace(
     BOOK, journeys={name: (Journey(id="j", unit=name, since_ms=0),) for name in ("a", "b")}
 )
@@ -274,7 +272,7 @@ def test_who_was_silent_for_ten_minutes_is_not_waited_for_and_is_told_late() -> 
     world = World(tracks)
     for number, name in enumerate(NAMES[:3]):
         world.late(name, 3_600 + 700 * number, from_s=900)
-    seen = hear(BOOK, world.items(9_000))
+    seen = ticked(BOOK, world.items(9_000))
     begin = shared(seen)[0]
     assert said(seen)[0] == ("GNSS_INTERFERENCE", "begin", "fleet", 905)
     assert begin.late is True
@@ -365,7 +363,7 @@ def test_a_journey_that_is_over_ends_what_ran_on_it() -> None:
         name: (*some, Journey(id="j", unit=name, since_ms=_ms(2_400), state="arrived"))
         for name, some in TRAIN.journeys.items()
     }
-    seen = hear(replace(TRAIN, journeys=over), World(train(1_200)).items(3_600))
+    seen = ticked(replace(TRAIN, journeys=over), World(train(1_200)).items(3_600))
     begin, end = shared(seen)
     assert (begin.id, end.phase.value) == (end.id, "end")
     assert end.at_ms >= _ms(2_400)
@@ -373,7 +371,7 @@ def test_a_journey_that_is_over_ends_what_ran_on_it() -> None:
 
 
 def test_units_of_two_journeys_are_nobodys_convoy() -> None:
-    seen = hear(BOOK, World(train(1_200)).items(3_600))
+    seen = ticked(BOOK, World(train(1_200)).items(3_600))
     assert said(seen) == []
     assert seen.known == NOTHING
 
@@ -390,7 +388,7 @@ def test_whichever_unit_is_heard_first_the_same_separation_is_found(seed: int) -
 
 def test_a_silent_unit_is_not_waited_for_and_is_compared_when_it_is_back() -> None:
     world = World(train(1_200, to_s=9_000)).late("b", 3_600, from_s=1_100, to_s=4_800)
-    seen = hear(TRAIN, world.items(9_000))
+    seen = ticked(TRAIN, world.items(9_000))
     (begin,) = shared(seen)
     assert begin.at_ms >= _ms(4_000)  # what lay behind it was given up
     assert max(len(track) for _, track in seen.known.convoys["j"].tracks) <= convoy.SAMPLES_MAX
@@ -399,14 +397,14 @@ def test_a_silent_unit_is_not_waited_for_and_is_compared_when_it_is_back() -> No
 def test_a_blurred_place_separates_nobody() -> None:
     tracks = train(1_200)
     tracks["b"] = [replace(row, hdop=30.0) for row in tracks["b"] if isinstance(row, At)]
-    assert said(hear(TRAIN, World(tracks).items(3_600))) == []
+    assert said(ticked(TRAIN, World(tracks).items(3_600))) == []
 
 
 def test_a_lorry_that_turns_between_two_places_is_not_elsewhere() -> None:
     """Half a minute of a bend, told by its ends only: nothing is called apart for what lies between."""
     bend = [At(t_s=30 * n, x_m=200 * n, y_m=200 * (n % 2), speed_m_s=9) for n in range(60)]
     other = [replace(row, t_s=row.t_s + 15, x_m=row.x_m + 100, y_m=100) for row in bend]
-    assert said(hear(TRAIN, World({"a": bend, "b": other}).items(2_400))) == []
+    assert said(ticked(TRAIN, World({"a": bend, "b": other}).items(2_400))) == []
 
 
 # why a unit is silent
@@ -435,7 +433,7 @@ def test_whoever_falls_silent_where_two_were_jammed_is_jammed_at_once() -> None:
         name: [*drive(0, 3_000, y_m=1_500 * y), *jammed(905)] for y, name in enumerate(("a", "b"))
     }
     tracks["c"] = drive(0, 960, y_m=3_000)
-    seen = hear(BOOK, World(tracks).items(2_400))
+    seen = ticked(BOOK, World(tracks).items(2_400))
     assert lost(seen, "c")[0] == ("begin", "P3", "jamming")
 
 
@@ -443,7 +441,7 @@ def test_its_own_jamming_shortly_before_explains_a_silence() -> None:
     tracks = {"a": [*drive(0, 960), *jammed(600)]}  # told good again at 900, and over at 960
     over = [*drive(0, 1_000), sky(600, jam=3), sky(620, jam=3), sky(870, jam=1), sky(940, jam=1)]
     for some in (tracks, {"a": over}):
-        seen = hear(BOOK, World(some).items(2_400))
+        seen = ticked(BOOK, World(some).items(2_400))
         assert lost(seen, "a")[0] == ("begin", "P3", "jamming")
     long_ago = [
         *drive(0, 1_400),
@@ -452,7 +450,7 @@ def test_its_own_jamming_shortly_before_explains_a_silence() -> None:
         sky(870, jam=1),
         sky(940, jam=1),
     ]
-    assert lost(hear(BOOK, World({"a": long_ago}).items(2_400)), "a")[0] == (
+    assert lost(ticked(BOOK, World({"a": long_ago}).items(2_400)), "a")[0] == (
         "begin",
         "P3",
         "unknown",
@@ -461,7 +459,7 @@ def test_its_own_jamming_shortly_before_explains_a_silence() -> None:
 
 ROAD = line("road", [(0, 0), (150_000, 0)], plan_kmh=60)
 ROADBOOK = replace(
-    book_of(LAND, ROAD),
+    book_of(ROAD),
     journeys={name: (Journey(id=name, unit=name, since_ms=0, route="road"),) for name in NAMES},
 )
 SHUT_S = (1_000, 2_500)  # no network between these seconds: it begins at 15 km
@@ -528,7 +526,7 @@ def test_a_centre_that_was_away_learns_no_hole_from_it() -> None:
     world = World({})
     for number, name in enumerate(NAMES[:3]):
         world.batches += through_the_hole(name, 5_000 * number).batches
-    away = hear(ROADBOOK, world.items(20_000, since_s=1_900))
+    away = ticked(ROADBOOK, world.items(20_000, since_s=1_900))
     learnt = {key: state.lasted for key, state in away.known.holes.items()}
     assert sum(len(some) for _, some in learnt["road"]) == 2
 
@@ -594,8 +592,8 @@ def test_every_row_has_an_end() -> None:
     assert len(known.fleets.waiting) == fleet.SIGNALS_MAX
     assert len(known.near) == neighbours.SIGNALS_MAX
     holes = None
-    for number in range(1_000):
-        for lasted_s in range(30):
+    for number in range(300):
+        for lasted_s in range(22):
             gap = Gap(route="road", mark=-(1 << 60), number=number, lasted_s=1 << 31 | lasted_s)
             holes = coverage.hear(holes, gap)
     assert holes is not None
@@ -634,11 +632,11 @@ def test_more_areas_at_once_than_are_kept_end_the_oldest() -> None:
 def test_a_separation_under_interference_says_so() -> None:
     tracks = train(1_200)
     tracks["a"] = [*tracks["a"], sky(1_100, jam=3), sky(1_120, jam=3), sky(3_000, jam=3)]
-    (begin,) = shared(hear(TRAIN, World(tracks).items(3_600)), "UNIT_SEPARATED")
+    (begin,) = shared(ticked(TRAIN, World(tracks).items(3_600)), "UNIT_SEPARATED")
     assert begin.data["gnss"] == ["jamming"]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_law_whatever_happens_and_in_whatever_order_it_comes_the_same_is_found(seed: int) -> None:
     """Units that drive, stand, jump, are jammed and part; each batch up to nine minutes late, in the order of its chain."""
     chance = random.Random(seed)
@@ -646,7 +644,7 @@ def test_law_whatever_happens_and_in_whatever_order_it_comes_the_same_is_found(s
     for name in NAMES:
         x_m, rows = 0.0, list[At | Event]()
         where = (0.0, chance.choice((0.0, 20.0, 2_000.0)))
-        for t_s in range(0, 5_400, 15):
+        for t_s in range(0, 3_600, 15):
             if chance.random() < 0.01:
                 where = chance.choice(
                     ((0.0, 0.0), (0.0, 1_500.0), (60_000.0, 0.0), (60_000.0, 100.0))
@@ -658,7 +656,7 @@ def test_law_whatever_happens_and_in_whatever_order_it_comes_the_same_is_found(s
         tracks[name] = rows
     journeys = {**ALONE, **TRAIN.journeys, "c": (Journey(id="j", unit="c", since_ms=0),)}
     book = replace(BOOK, journeys=journeys)
-    straight = ticked(book, World(tracks).items(7_800))
+    straight = ticked(book, World(tracks).items(6_000))
     assert keys(straight)
     late = World(tracks)
     came = dict.fromkeys(NAMES, 0.0)
@@ -669,8 +667,8 @@ def test_law_whatever_happens_and_in_whatever_order_it_comes_the_same_is_found(s
         moved.append((came[batch.unit], replace(batch, received_ms=_ms(came[batch.unit]))))
     late.batches = moved
     seen = (
-        hear(book, late.items(7_800, seed=seed))
-        if seed < 2
-        else ticked(book, late.items(7_800, seed=seed))
+        hear(book, late.items(6_000, seed=seed))
+        if seed < 1
+        else ticked(book, late.items(6_000, seed=seed))
     )
     assert sorted(keys(seen), key=str) == sorted(keys(straight), key=str)
