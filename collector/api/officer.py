@@ -4,6 +4,7 @@ Law: complete HTML in one response, without a script; an answer is never kept by
 """
 
 import gzip
+import re
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
@@ -35,6 +36,7 @@ from wire.topics import UNIT_ID
 
 FIELD_CHARS_MAX = 512  # of a form; the longest of ours is the address after log-in
 WHATS = ("matches", "differs")
+WAITED = re.compile(r"[0-9]{1,12}", re.ASCII)
 SCRIPTS = ("officer.js", "sw.js")
 OURS = ("same-origin", "none")  # `none`: a person typed it, or has it among his favourites
 
@@ -90,7 +92,7 @@ def _add_report(api: FastAPI, answers: Answers) -> None:
     @api.post("/o/report", tags=["officer"], summary="What an officer has seen of the seal")
     async def report(request: Request) -> Response:
         said, actor = await _fields(request), actor_of(request)
-        what, unit_id, made = said.get("what", ""), said.get("unit", ""), said.get("made", "")
+        what, unit_id, waited = said.get("what", ""), said.get("unit", ""), said.get("waited", "")
         key = f"{said.get('key', '')}-{what}"
         sound = what in WHATS and UNIT_ID.fullmatch(unit_id) and 8 < len(key) <= KEY_CHARS_MAX
         done = (
@@ -104,9 +106,7 @@ def _add_report(api: FastAPI, answers: Answers) -> None:
                 seen=said.get("seen", "")[:8],
                 who=actor.user_id,
                 key=key,
-                made_ms=int(made)
-                if made.isascii() and made.isdecimal() and len(made) < 15
-                else None,
+                waited_ms=int(waited) if WAITED.fullmatch(waited) else 0,
             )
         )
         by_script = "x-plomba" in request.headers

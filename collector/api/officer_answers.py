@@ -106,7 +106,7 @@ class Answers:
         seen: str,
         who: str,
         key: str,
-        made_ms: int | None,
+        waited_ms: int,
     ) -> Reported | Bad:
         """Take an officer's word on the seal, once."""
         now_ms = self._now_ms()
@@ -121,7 +121,7 @@ class Answers:
                 journey=journey,
                 matches=matches,
                 seen=seen,
-                made_ms=now_ms if made_ms is None else min(made_ms, now_ms),
+                made_ms=max(0, now_ms - waited_ms),
             )
             return await roadside.report(connection, said, now_ms) or Bad(reason="key-reused")
 

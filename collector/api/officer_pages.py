@@ -28,6 +28,7 @@ from wire.records import SealBit
 
 SEALS_SHOWN_MAX = 5
 CONTAINERS_SHOWN_MAX = 3
+ON_ITS_WAY_S = 5  # 2 s there and back, and as much for the page
 HEAD_DIGITS = 8  # of a head, for eyes that compare two
 
 NAMES = (("uz", "UZ"), ("ru", "RU"), ("en", "EN"))
@@ -117,7 +118,7 @@ class Pages:
             misspelt=wanted and wanted.is_misspelt and text("officer.misspelt", language),
             as_of=data_ms is not None and text("officer.as_of", language, time=self.clock(data_ms)),
             ago=data_ms is not None and _ago(asked.now_ms - data_ms, language),
-            green_s=0 if until_ms is None else max(1, (until_ms - asked.now_ms) // 1_000),
+            green_s=0 if until_ms is None else _green_s(until_ms - asked.now_ms),
             green_until=until_ms is not None
             and text("officer.green_until", language, time=self.clock(until_ms)),
             reasons=[self.sentence(one, language, asked.now_ms) for one in judged.reasons],
@@ -215,11 +216,29 @@ class Pages:
 
     def _seals(self, facts: Facts, now_ms: int, language: str) -> list[str]:
         said = [
-            line for seal in facts.seals[:SEALS_SHOWN_MAX] for line in _seal(seal, now_ms, language)
+            line
+            for seal in facts.seals[:SEALS_SHOWN_MAX]
+            for line in self._seal(seal, now_ms, language)
         ]
         if len(facts.seals) > SEALS_SHOWN_MAX:
             said.append(f"+ {len(facts.seals) - SEALS_SHOWN_MAX}")
         return said or [text("officer.no_seals", language)]
+
+    def _seal(self, seal: SealSeen, now_ms: int, language: str) -> list[str]:
+        """Its number; its state and battery; when it was heard: a time, as an age would be a lie in a stored answer."""
+        locked = seal.says(SealBit.LOCKED)
+        state = text(
+            f"officer.{'unknown' if locked is None else 'locked' if locked else 'unlocked'}",
+            language,
+        )
+        if seal.battery_percent is not None:
+            state += ", " + text("officer.battery", language, n=str(seal.battery_percent))
+        heard = (
+            text("officer.unheard", language)
+            if seal.reported_ms is None
+            else self._moment(seal.reported_ms, now_ms, language)
+        )
+        return [shown(seal.seal_id), state, heard]
 
     def _fix(self, subject: Subject, facts: Facts, now_ms: int, language: str) -> list[str]:
         if subject.lat_e7 is None or subject.lon_e7 is None or facts.fix_ms is None:
@@ -281,6 +300,11 @@ def _data_ms(facts: Facts) -> int | None:
     return min((one for one in times if one is not None), default=None)
 
 
+def _green_s(left_ms: int) -> int:
+    """For how long the phone may show green: it begins to count when the page has come, and a slow line has taken its time."""
+    return max(1, left_ms // 1_000 - ON_ITS_WAY_S)
+
+
 def _ago(passed_ms: int, language: str) -> str:
     return moments.ago(max(0, passed_ms) // 1_000, language)
 
@@ -289,22 +313,6 @@ def _name_of(asked: Answer) -> str:
     if asked.subject is None:
         return asked.wanted.shown if asked.wanted is not None else ""
     return shown(asked.subject.plate or asked.subject.unit_id)
-
-
-def _seal(seal: SealSeen, now_ms: int, language: str) -> list[str]:
-    """Its number; its state and battery; when it was heard."""
-    locked = seal.says(SealBit.LOCKED)
-    state = text(
-        f"officer.{'unknown' if locked is None else 'locked' if locked else 'unlocked'}", language
-    )
-    if seal.battery_percent is not None:
-        state += ", " + text("officer.battery", language, n=str(seal.battery_percent))
-    heard = (
-        text("officer.unheard", language)
-        if seal.reported_ms is None
-        else _ago(now_ms - seal.reported_ms, language)
-    )
-    return [shown(seal.seal_id), state, heard]
 
 
 def _some(names: Sequence[str], most: int) -> list[str]:

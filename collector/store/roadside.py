@@ -26,7 +26,7 @@ class Report:
     journey: str  # empty: none was known
     matches: bool
     seen: str  # the colour on the officer's screen
-    made_ms: int  # by the phone if it waited there, else by us
+    made_ms: int  # ours, less the time that it waited on a phone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -307,22 +307,27 @@ async def _stopped(connection: AsyncConnection, unit_no: int) -> int | None:
 async def _differs(connection: AsyncConnection, unit_no: int, journey: str) -> int | None:
     """When an officer has seen on this journey that the seal differs, if none has seen since that it matches.
 
-    A report may have waited on a phone: what was seen before does not take back what was seen after it.
+    A report may have waited on a phone: only one that was made and has come later takes it back.
     """
-    report = schema.officer_report.c
-    of_journey = (report.unit_no == unit_no, report.journey == journey)
-    rows = await connection.execute(
-        select(report.number, report.made_ms, report.at_ms)
-        .where(*of_journey, report.matches.is_(False))
-        .order_by(report.made_ms.desc(), report.number.desc())
-        .limit(1)
+    differs, matches = schema.officer_report.alias(), schema.officer_report.alias()
+    taken_back = (
+        select(matches.c.number)
+        .where(
+            matches.c.unit_no == differs.c.unit_no,
+            matches.c.journey == differs.c.journey,
+            matches.c.matches.is_(True),
+            matches.c.number > differs.c.number,
+            matches.c.made_ms >= differs.c.made_ms,
+        )
+        .exists()
     )
-    differs = rows.one_or_none()
-    if differs is None:
-        return None
-    since = await connection.execute(
-        select(report.number)
-        .where(*of_journey, report.matches.is_(True), report.made_ms >= differs.made_ms)
-        .limit(1)
+    found = await connection.execute(
+        select(func.max(differs.c.at_ms)).where(
+            differs.c.unit_no == unit_no,
+            differs.c.journey == journey,
+            differs.c.matches.is_(False),
+            ~taken_back,
+        )
     )
-    return differs.at_ms if since.first() is None else None
+    newest: int | None = found.scalar()
+    return newest

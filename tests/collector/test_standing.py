@@ -372,6 +372,10 @@ async def test_an_officers_word_is_written_once_and_what_was_seen_later_holds(po
         await roadside.report(connection, replace(matches, key="k3", made_ms=150), 500)
         assert len(await roadside.reports_of(connection, post.number, 10)) == 3
     assert (await post.colour())[0] == "green"
+    later = replace(differs, key="k4", made_ms=10)  # it had waited, and nobody has looked since
+    async with post.store.write() as connection:
+        await roadside.report(connection, later, 600)
+    assert (await post.colour()) == ("red", ["differs_reported"])
 
 
 # the unit's code

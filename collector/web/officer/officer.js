@@ -27,7 +27,7 @@ if (green) {
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("/o/sw.js", { scope: "/o/" }).catch(() => {});
 
 // Reports wait on the phone, each with its key: the centre takes it once however often it comes.
-/** @typedef {{key: string, who: string, fields: [string, string][]}} Waiting */
+/** @typedef {{key: string, who: string, fields: [string, string][], made: number}} Waiting */
 
 /** @returns {Promise<IDBDatabase>} */
 function open() {
@@ -61,6 +61,7 @@ const who = () => wait?.dataset["who"] ?? "";
 async function send(waiting) {
   const body = new URLSearchParams(waiting.fields);
   body.set("csrf", token());
+  body.set("waited", String(Math.max(0, Date.now() - waiting.made))); // an age: no clock of a phone is asked for the time
   const answer = await fetch("/o/report", { method: "POST", body, headers: { "X-Plomba": "1" }, redirect: "error" });
   return answer.ok || answer.status === 404 || answer.status === 422;
 }
@@ -90,11 +91,13 @@ form?.addEventListener("submit", (event) => {
   event.preventDefault();
   const button = /** @type {HTMLButtonElement} */ (event.submitter);
   const fields = /** @type {[string, string][]} */ ([...new FormData(form)].filter(([name]) => name !== "csrf"));
-  fields.push(["what", button.value], ["made", String(Date.now())]);
+  const seen = fields.find(([name]) => name === "seen");
+  if (seen && seen[1] === "green" && root.dataset["v"] !== "live") seen[1] = "grey"; // as it was on the screen
+  fields.push(["what", button.value]);
   const key = `${new FormData(form).get("key")}-${button.value}`;
   for (const one of form.querySelectorAll("button")) one.disabled = true;
   void (async () => {
-    await reports("readwrite", (all) => all.put({ key, who: who(), fields }));
+    await reports("readwrite", (all) => all.put({ key, who: who(), fields, made: Date.now() }));
     await flush();
     const kept = await reports("readonly", (all) => all.get(key));
     if (!kept && navigator.onLine) location.reload();

@@ -11,6 +11,7 @@ const KEEP_MS = 24 * 3_600_000;
 const AT = "X-Stored-At";
 const NETWORK_MS = 12_000; // a handshake takes three round trips of 2 s, and as much again is patience
 const FORM = new URL("/o/", worker.location.origin).href;
+const ENDS = new Set(["/o/logout", "/o/login"]); // of one person's time with this phone
 const KEPT = new Set(["/o/", "/o/s", "/o/officer.js"]);
 
 worker.addEventListener("install", (event) => event.waitUntil(worker.skipWaiting()));
@@ -18,7 +19,7 @@ worker.addEventListener("activate", (event) => event.waitUntil(started()));
 worker.addEventListener("fetch", (event) => {
   const { request } = event;
   const { pathname } = new URL(request.url);
-  if (request.method === "POST" && pathname === "/o/logout") event.respondWith(left(request));
+  if (request.method === "POST" && ENDS.has(pathname)) event.respondWith(left(request));
   else if (request.method === "GET" && isKept(pathname)) event.respondWith(asked(event));
 });
 
@@ -55,7 +56,7 @@ async function asked(event) {
   }
 }
 
-/** Nothing stays behind a log-out, whether the centre hears of it or not. @param {Request} request */
+/** Nothing stays behind a log-out, whether the centre hears of it or not, nor for the next who logs in. @param {Request} request */
 async function left(request) {
   await caches.delete(STORE);
   return fetch(request);
