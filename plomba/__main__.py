@@ -35,6 +35,7 @@ from plomba import (
     unit_enrol,
     unit_gap,
     unit_road,
+    user,
     wire,
     zone,
 )
@@ -90,6 +91,8 @@ _unit.command("order-withdraw")(order.withdraw)
 _unit.command("config")(unit_config.config)
 _unit.command("gap-close")(unit_gap.gap_close)
 unit_enrol.mount(_unit)
+
+user.mount(_group("user", "Who may log in."))
 unit_road.mount(_unit)
 
 _journey = _group("journey", "What units are on, and the numbers by which an officer finds them.")

@@ -18,7 +18,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import typer
 
 from plomba import exits
-from plomba.tokens import TokenError, token_for
+from plomba.tokens import TokenError, may_send, token_for
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -71,16 +71,30 @@ class Centre:
             f"{self.url}/api/v1{path}" + (f"?{urlencode(asked)}" if asked else ""), None
         )
 
-    def post(self, path: str, body: Row, *, rev: int | None = None) -> Row:
+    def post(
+        self, path: str, body: Row, *, rev: int | None = None, as_stranger: bool = False
+    ) -> Row:
         """The answer to POST `path`, {} if it has none; ends as `get` does, 2 for what is said wrongly.
 
         `rev`: the revision that the person saw; another one by now is 412.
         """
-        return self._ask(f"{self.url}/api/v1{path}", json.dumps(body).encode(), rev=rev)
+        return self._ask(
+            f"{self.url}/api/v1{path}",
+            json.dumps(body).encode(),
+            rev=rev,
+            as_stranger=as_stranger,
+        )
+
+    def need_tls(self, what: str) -> None:
+        """End the command with 4 where a secret would travel in the open."""
+        if not may_send(self.url):
+            fail(
+                exits.NOT_ALLOWED, f"{self.url}: {what} is not sent without TLS to another machine"
+            )
 
     def alive(self) -> Row:
         """What a stranger is told."""
-        return self._ask(f"{self.url}/healthz", None)
+        return self._ask(f"{self.url}/healthz", None, as_stranger=True)
 
     def is_logged_in(self) -> bool:
         """Whether there is a token for this collector at all."""
@@ -92,7 +106,9 @@ class Centre:
         except TokenError as error:
             fail(exits.NOT_ALLOWED, str(error))
 
-    def _ask(self, url: str, body: bytes | None, *, rev: int | None = None) -> Row:
+    def _ask(
+        self, url: str, body: bytes | None, *, rev: int | None = None, as_stranger: bool = False
+    ) -> Row:
         headers = {"X-Plomba": "1", "Sec-Fetch-Site": "same-origin"}
         if body is not None:
             headers |= {
@@ -100,7 +116,7 @@ class Centre:
                 "Idempotency-Key": secrets.token_hex(16),
             }
         headers |= {"If-Match": f'"{rev}"'} if rev is not None else {}
-        token = self._token()
+        token = "" if as_stranger else self._token()
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         request = Request(url, data=body, headers=headers)  # noqa: S310  # the collector's own address
         try:

@@ -59,15 +59,12 @@ def login(
             _say_link(f"{centre.url}/enter#{token}", as_json=as_json)
             return
     else:
-        if not tokens.may_send(centre.url):
-            fail(
-                exits.NOT_ALLOWED,
-                f"{centre.url}: a password is not sent without TLS to another machine",
-            )
+        centre.need_tls("a password")
         user = user or typer.prompt("user")
         answer = centre.post(
             "/login",
-            {"user": user, "password": _password(), "desk": desk, "token": True},
+            {"user": user, "password": read_password("password: "), "desk": desk, "token": True},
+            as_stranger=True,
         )
         token = str(answer["token"])
     path = tokens.keep(centre.url, token)
@@ -119,10 +116,11 @@ def _say_link(url: str, *, as_json: bool) -> None:
         typer.echo(url)
 
 
-def _password() -> str:
+def read_password(words: str) -> str:
+    """A secret from the terminal, unseen, or a line of standard input."""
     import getpass
     import sys
 
     if sys.stdin.isatty():
-        return getpass.getpass("password: ")
+        return getpass.getpass(words)
     return sys.stdin.readline(1_000).rstrip("\n")

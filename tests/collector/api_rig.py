@@ -37,9 +37,10 @@ def served(
     *,
     front: Front | None = None,
     hub: Hub | None = None,
+    hasher: Hasher = HASHER,
 ) -> FastAPI:
     """The whole application. Nobody runs its hub: a test that listens steps it."""
-    porter = Porter(store, now_ms, hasher=HASHER)
+    porter = Porter(store, now_ms, hasher=hasher)
     return create_app(
         Parts(
             reads=reads,

@@ -1,0 +1,127 @@
+"""`plomba login` and `plomba user` against a real API: tokens lie in files of their own, secrets are told once."""
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from collector.people import Role
+from plomba import tokens
+from plomba.__main__ import app
+from plomba.centre import Centre as Asking
+from tests.collector.api_rig import PASSWORD
+from tests.collector.api_thread import Centre, running
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
+    with running(tmp_path_factory.mktemp("centre"), users=(("bob", Role.ADMIN),)) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    for name in (tokens.FILE, tokens.WORD):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(centre: Centre, *words: str, said: str = "") -> Result:
+    return RUNNER.invoke(app, [*words, "--data", str(centre.data_dir)], input=said)
+
+
+def log_in(centre: Centre, user: str = "bob", password: str = PASSWORD) -> Result:
+    return run(centre, "login", "--user", user, said=f"{password}\n")
+
+
+def test_without_a_session_a_command_says_how_to_get_one(centre: Centre) -> None:
+    done = run(centre, "unit", "list")
+    assert done.exit_code == 4
+    assert "plomba login --local" in done.stderr
+
+
+def test_a_session_lies_in_a_file_that_nobody_else_reads(centre: Centre, tmp_path: Path) -> None:
+    done = run(centre, "login", "--local")
+    assert done.exit_code == 0, done.stderr
+    [file] = (tmp_path / "home" / "plomba" / "tokens").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert run(centre, "unit", "list").exit_code == 0
+    file.chmod(0o644)
+    done = run(centre, "unit", "list")
+    assert (done.exit_code, "others can read it" in done.stderr) == (4, True)
+    file.chmod(0o600)
+    assert run(centre, "logout").exit_code == 0
+    assert not file.exists()
+    assert run(centre, "unit", "list").exit_code == 4
+
+
+def test_a_password_is_asked_for_and_a_wrong_one_is_refused(centre: Centre) -> None:
+    done = log_in(centre, password="four grey trucks")
+    assert (done.exit_code, "user or password is wrong" in done.stderr) == (4, True)
+    done = log_in(centre)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith("bob, admin, until ")
+    assert PASSWORD not in done.output
+
+
+def test_what_a_role_may_not_see_is_exit_4(centre: Centre) -> None:
+    assert log_in(centre).exit_code == 0
+    done = run(centre, "unit", "list")
+    assert (done.exit_code, "not for admins" in done.stderr) == (4, True)
+
+
+def test_a_user_is_made_set_up_given_another_role_and_locked_out(centre: Centre) -> None:
+    assert log_in(centre).exit_code == 0
+    made = run(centre, "user", "add", "anna", "--role", "operator", "--scope", "uz", "--json")
+    assert made.exit_code == 0, made.stderr
+    url = json.loads(made.stdout)["url"]
+    assert url.startswith(f"{centre.url}/setup#")
+    done = run(centre, "user", "setup", said=f"{url}\nnine loud geese at dawn\n")
+    assert done.stdout.startswith("otpauth://totp/Plomba%3Aanna?secret=")
+    done = run(centre, "user", "setup", said=f"{url}\nnine loud geese at dawn\n")
+    assert done.exit_code == 4  # once
+    assert run(centre, "user", "role", "anna", "auditor").stdout == "anna: auditor, scope uz\n"
+    assert run(centre, "user", "scope", "anna", "").stdout == "anna: auditor\n"
+    assert "locked since" in run(centre, "user", "lock", "anna").stdout
+    assert log_in(centre, "anna", "nine loud geese at dawn").exit_code == 4
+    assert run(centre, "user", "unlock", "anna").exit_code == 0
+    listed = run(centre, "user", "list", "--json").stdout.splitlines()
+    rows = {row["user"]: row for row in map(json.loads, listed)}
+    assert (rows["anna"]["role"], rows["anna"]["set_up"]) == ("auditor", True)
+
+
+def test_on_its_own_machine_a_lost_admin_gets_a_new_link(centre: Centre) -> None:
+    done = run(centre, "user", "setup-link", "nobody", "--local")
+    assert done.exit_code == 3
+    log_in(centre)
+    run(centre, "user", "add", "lost", "--role", "admin")
+    done = run(centre, "user", "setup-link", "lost", "--local", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["path"].startswith("/setup#")
+
+
+def test_a_secret_does_not_travel_in_the_open(centre: Centre) -> None:
+    done = run(centre, "login", "--user", "bob", "--api", "http://192.0.2.1:8480", said="x\n")
+    assert (done.exit_code, "without TLS" in done.stderr) == (4, True)
+
+
+def test_a_token_goes_to_the_collector_that_gave_it_only(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens.keep("http://127.0.0.1:9", "another's")
+    assert tokens.token_for(centre.url) == ""
+    monkeypatch.setenv(tokens.WORD, "mine")
+    assert tokens.token_for(centre.url) == "mine"
+    with pytest.raises(tokens.TokenError, match="without TLS"):
+        tokens.token_for("http://192.0.2.1:8480")
+    assert Asking(centre.data_dir).alive()["build"] == "7"
+
+
+def test_a_wrong_role_is_said_before_anybody_is_asked(centre: Centre) -> None:
+    assert run(centre, "user", "add", "x1", "--role", "god").exit_code == 2
+    assert run(centre, "login", "--local", "--role", "officer").exit_code == 2
