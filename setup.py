@@ -4,6 +4,7 @@ Law: a wheel either holds a current console or says that it holds none (`PLOMBA_
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,12 @@ class BuildWithConsole(build_py):
     """`build_py`, the console first. An editable installation takes the checkout as it is."""
 
     def run(self) -> None:
-        if not self.editable_mode and os.environ.get("PLOMBA_WEB") != "skip":
+        is_skipped = os.environ.get("PLOMBA_WEB") == "skip"
+        if not self.editable_mode and not is_skipped:
             subprocess.run([sys.executable, str(BUILD), "--quick"], check=True)  # noqa: S603  # our own script
         super().run()
+        if is_skipped:  # what an earlier build left in the checkout stays out too
+            shutil.rmtree(Path(self.build_lib) / "collector" / "web" / "dist", ignore_errors=True)
 
 
 setup(cmdclass={"build_py": BuildWithConsole})

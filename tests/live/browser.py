@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
@@ -14,14 +15,23 @@ SCREENS = Path(__file__).resolve().parents[2] / "artifacts" / "screens"
 PHONE = {"width": 360, "height": 740}
 
 
+def missing(what: str, how: str) -> NoReturn:
+    """Skip, or fail where everything has to be there."""
+    if os.environ.get("PLOMBA_CI"):
+        pytest.fail(f"{what} is missing: {how}")
+    pytest.skip(f"{what} is missing: {how}")
+
+
+def path_of_chromium() -> str:
+    """The system's own."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    return path or missing("chromium", "apt-get install chromium")
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One browser a file."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        if os.environ.get("PLOMBA_CI"):
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed: apt-get install chromium")
+    path = path_of_chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
