@@ -119,7 +119,7 @@ def decide(stand: CaseStand, act: CaseAct) -> CaseMoved | NotMoved:
         possible = ", ".join(sorted(one.value for one in LIFE[stand.state]))
         return NotMoved(
             code="no_move",
-            hint=f"a case that is {stand.state.value} takes no {act.event.value}; possible: {possible}",
+            hint=f"its case is {stand.state.value} and takes no {act.event.value}; possible: {possible}",
         )
     return _bad_words(act) or _not_allowed(stand, act) or _moved(stand, act, after)
 

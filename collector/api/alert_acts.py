@@ -18,7 +18,7 @@ from collector.api.auth import Who
 from collector.api.problems import ProblemError, problem_of
 from collector.api.revisions import IfMatch, revision_of, tag_of
 from collector.people import Actor, Role
-from collector.store import alert_acts, alert_reads
+from collector.store import alert_acts, alert_reads, incidents
 from collector.store.alert_acts import Acted
 
 EVENTS = {
@@ -110,10 +110,17 @@ async def _do(
         mark = Mark(
             what=name,
             by=who.user_id,
-            reason=said.reason,
+            reason=said.reason or (said.to if name == "dispatch" else ""),
             owner=owner,
             outcome=said.outcome or None,
         )
+        case = await incidents.by_alert(
+            connection, id_, mark, now_ms, rev=rev, is_supervisor=who.role is Role.SUPERVISOR
+        )
+        if isinstance(case, NotMoved):
+            return case
+        if case is not None:
+            return await alert_acts.acted(connection, id_)
         return await alert_acts.mark(connection, id_, mark, now_ms, rev=rev)
     act = Act(
         event=event,

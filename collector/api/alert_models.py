@@ -115,6 +115,7 @@ class AlertDetail(Answer):
     possible: list[str] = Field(description="what may be done now, by whoever has the right")
     acts: list[DoneRow] = Field(description="in order")
     folded: list[AlertRow] = Field(description="those that stand under it")
+    case: int | None = Field(description="the number of its case; null: none was opened")
 
 
 class Said(Answer):
@@ -124,7 +125,11 @@ class Said(Answer):
     outcome: str = Field(default="", max_length=40, description=", ".join(OUTCOMES))
     for_s: int | None = Field(default=None, ge=1, le=30 * 86_400, description="how long it rests")
     until: int | None = Field(default=None, ge=0, description="until when, instead of `for_s`")
-    to: str = Field(default="", max_length=64, description="of assign: in whose hands it is then")
+    to: str = Field(
+        default="",
+        max_length=64,
+        description="of assign: in whose hands it is then; of dispatch: who is sent",
+    )
 
 
 class OneSeen(Answer):

@@ -20,7 +20,7 @@ from collector.api.places import Places
 from collector.api.problems import ProblemError, not_found
 from collector.api.revisions import tag_of
 from collector.detect import Phase, Priority
-from collector.store import alert_acts, alert_reads, spell
+from collector.store import alert_acts, alert_reads, incidents, spell
 from collector.store.alert_reads import Wanted
 from collector.store.database import Store
 from collector.store.feed import newest_feed
@@ -136,6 +136,7 @@ async def _detail(connection: AsyncConnection, room: Room, row: Row[Any], lang: 
         possible=list(possible(stand_of(row), row.outcome)),
         acts=[_done(act) for act in await alert_acts.acts_of(connection, row.id)],
         folded=[AlertRow.model_validate(one) for one in said[1:]],
+        case=await incidents.case_of(connection, row.id),
     )
 
 

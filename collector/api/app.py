@@ -16,6 +16,7 @@ from collector.api.alert_acts import add_alert_acts
 from collector.api.alerts import Room, add_alert_reads
 from collector.api.audit import Auditor, add_audit
 from collector.api.auth import add_auth
+from collector.api.cases import add_cases
 from collector.api.fences import add_fences
 from collector.api.guard import Front, Guard, missing_rights
 from collector.api.hub import Hub
@@ -69,6 +70,7 @@ def create_app(parts: Parts) -> FastAPI:
     room = Room(store=parts.store, now_ms=parts.now_ms, places=parts.hub.watch.places)
     add_alert_reads(api, room)
     add_alert_acts(api, room)
+    add_cases(api, room)
     add_live(api, parts.hub, Random())  # noqa: S311  # spreads clients, hides nothing
     add_audit(api, parts.store)
     add_admin(api, parts.store, parts.porter, parts.now_ms)

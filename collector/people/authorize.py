@@ -135,6 +135,15 @@ RIGHTS: dict[tuple[str, str], Right] = {
         )
     },
     ("POST", "/api/v1/alerts/{alert_id}/second"): _acts(SUPERVISOR, kept=Kept.OWN, step_up=True),
+    ("GET", "/api/v1/cases"): _reads(*ROOM),
+    ("GET", "/api/v1/cases/{number}"): _reads(*ROOM),
+    ("POST", "/api/v1/cases"): _acts(OPERATOR, SUPERVISOR, kept=Kept.OWN),
+    **{
+        ("POST", f"/api/v1/cases/{{number}}/{act}"): _acts(OPERATOR, SUPERVISOR, kept=Kept.OWN)
+        for act in ("join", "assign", "dispatch", "recall", "arrive", "resolve")
+    },
+    ("POST", "/api/v1/cases/{number}/review"): _acts(SUPERVISOR, kept=Kept.OWN),
+    ("POST", "/api/v1/cases/{number}/reopen"): _acts(SUPERVISOR, kept=Kept.OWN),
     ("GET", "/api/v1/live/snapshot"): _WATCH,
     ("GET", "/api/v1/live/stream"): _WATCH,
     # people, desks, walls, programs

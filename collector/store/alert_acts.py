@@ -92,10 +92,7 @@ async def mark(
     row = await _row(connection, id_)
     if row is None:
         return None
-    if rev is not None and rev != row.rev:
-        return _stale(row)
-    refused = may_mark(_stand(row), done, row.outcome)
-    if refused is not None:
+    if (refused := _may_mark(row, done, rev)) is not None:
         return refused
     alert, feed = schema.alert, await next_feed(connection)
     await connection.execute(
@@ -119,6 +116,20 @@ async def mark(
         why=done.reason if done.owner in (None, done.by) else f"to {done.owner}: {done.reason}",
         outcome=done.outcome,
     )
+    return await _acted(connection, id_)
+
+
+async def refusal(
+    connection: AsyncConnection, id_: bytes, done: Mark, *, rev: int | None = None
+) -> NotMoved | None:
+    """Why `mark` would not write this down of an alert that `find` has found; None: it would."""
+    row = await _row(connection, id_)
+    assert row is not None, "nothing ever deletes an alert"
+    return _may_mark(row, done, rev)
+
+
+async def acted(connection: AsyncConnection, id_: bytes) -> Acted:
+    """An alert as it stands, after something else than an act of its own has touched it."""
     return await _acted(connection, id_)
 
 
@@ -249,6 +260,12 @@ async def _ack_folded(
             who=done.by,
             why=f"with {id_.hex()[:8]}, under which it is folded",
         )
+
+
+def _may_mark(row: Row[Any], done: Mark, rev: int | None) -> NotMoved | None:
+    if rev is not None and rev != row.rev:
+        return _stale(row)
+    return may_mark(_stand(row), done, row.outcome)
 
 
 def _stale(row: Row[Any]) -> NotMoved:

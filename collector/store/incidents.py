@@ -10,9 +10,17 @@ from typing import Any
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from collector.alerts import NotMoved
-from collector.cases import CaseAct, CaseEvent, CaseMoved, CaseStand, CaseState, decide
-from collector.store import alert_acts, schema
+from collector.alerts import Mark, NotMoved
+from collector.cases import (
+    NAME_CHARS_MAX,
+    CaseAct,
+    CaseEvent,
+    CaseMoved,
+    CaseStand,
+    CaseState,
+    decide,
+)
+from collector.store import alert_acts, alert_reads, schema
 from collector.store.feed import next_feed
 
 ALERTS_MAX = 200  # of one case: more is no incident but a rule that is wrong
@@ -153,6 +161,42 @@ async def act(
     return await read(connection, number)
 
 
+async def by_alert(
+    connection: AsyncConnection,
+    alert_id: bytes,
+    mark: Mark,
+    now_ms: int,
+    *,
+    rev: int | None = None,
+    is_supervisor: bool = False,
+) -> Case | NotMoved | None:
+    """What somebody says at an alert that has a case is a move of the case: the two never tell different stories.
+
+    None: it has none, or the alert alone is meant. Who sends somebody in a case that nobody has, has it from then on.
+    """
+    number = await case_of(connection, alert_id)
+    if number is None or mark.what not in ("assign", "dispatch", "resolve"):
+        return None
+    if (refused := await alert_acts.refusal(connection, alert_id, mark, rev=rev)) is not None:
+        return refused
+    case = await read(connection, number)
+    assert case is not None, "it was found in this transaction"
+    if mark.what == "dispatch" and case.state is CaseState.OPEN:
+        own = CaseAct(event=CaseEvent.ASSIGN, by=mark.by, whom=mark.by)
+        if isinstance(taken := await act(connection, number, own, now_ms), NotMoved):
+            return taken
+    whom = mark.owner if mark.what == "assign" else mark.reason
+    done = CaseAct(
+        event=CaseEvent(mark.what),
+        by=mark.by,
+        is_supervisor=is_supervisor,
+        whom=(whom or "").strip()[:NAME_CHARS_MAX],
+        reason=mark.reason,
+        outcome=mark.outcome or "",
+    )
+    return await act(connection, number, done, now_ms)
+
+
 async def case_of(connection: AsyncConnection, alert_id: bytes) -> int | None:
     """The number of an alert's case, if it has one."""
     link = schema.incident_alert.c
@@ -185,6 +229,14 @@ async def listed(connection: AsyncConnection, *, open_only: bool, limit: int) ->
     rows = (await connection.execute(statement)).all()
     alerts = await _alerts_of(connection, [row.number for row in rows])
     return [_case(row, alerts.get(row.number, ())) for row in rows]
+
+
+async def alerts_within(
+    connection: AsyncConnection, alerts: Sequence[bytes], scope: str
+) -> list[bytes]:
+    """Those of a case's alerts that lie within a scope: a case is there for whoever sees one of them."""
+    found = [await alert_reads.one(connection, id_, scope) for id_ in alerts]
+    return [row.id for row in found if row is not None]
 
 
 async def acts_of(connection: AsyncConnection, number: int) -> list[Row[Any]]:
