@@ -9,6 +9,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -39,7 +40,7 @@ from agent.io.source import Source
 from agent.io.status import StatusServer
 from agent.io.watchdog import Watchdog
 from agent.orders import DOOR, Steward, read_book
-from agent.outbox import Outbox, OutboxError
+from agent.outbox import Cause, Outbox, OutboxError
 from agent.recorder import AnyFact, Health, NetworkState, Recorder, Role
 from agent.sealer import Sealer
 from agent.timekeeper import TimeFact, Timekeeper
@@ -68,6 +69,7 @@ PORTS_STOP_S_MAX = 0.3  # they are daemons: a driver that hangs is left behind
 STOP_ORDERED = 4  # WIRE section 6, kind 3
 DOUBT_MS = 600_000  # EDGE section 6: so long a doubted fix, jamming or spoofing keeps seals shut
 MOVING_CM_S_MIN = 150  # EDGE section 2; for a unit that does not know yet whether it moves
+UNFED = "unfed"  # in the run directory: why the watchdog was not fed when the process ended
 RATES = "rates"  # its name in the outbox's memory
 NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
 
@@ -117,7 +119,13 @@ async def run(
 
 
 async def _open_outbox(config: Config, enrolled: Enrolled, moment: Moment, at: At) -> Outbox:
-    boot = Boot(boot_id=clock.boot_id() or secrets.token_bytes(16), program=PROGRAM)
+    unfed = config.run_dir / UNFED
+    boot = Boot(
+        boot_id=clock.boot_id() or secrets.token_bytes(16),
+        program=PROGRAM,
+        cause=Cause.WATCHDOG if unfed.exists() else Cause.UNKNOWN,
+    )
+    unfed.unlink(missing_ok=True)
     try:
         return await Outbox.open(
             config.outbox_dir,
@@ -285,7 +293,7 @@ class Unit:
             deadlines=self._deadlines_ms,
             links=self._links_ms,
             troubles=self._troubles,
-            tell=self._view.kept,
+            tell=self._kept,
         )
         self._watched_mono_ms = ticker.mono_ms()
         self._cpu = (ticker.mono_ms(), disk.cpu_ms())
@@ -495,6 +503,15 @@ class Unit:
         if taken.act is not None:
             self._line.carried(taken.act)
         return taken.refused.value if taken.refused is not None else ""
+
+    def _kept(self, why: str) -> None:
+        """What the keeper says; should systemd end us for it, the next start shall know."""
+        if why and not self._view.keeper:
+            with suppress(OSError):
+                (self._config.run_dir / UNFED).write_text(why, encoding="utf-8")
+        elif not why and self._view.keeper:
+            (self._config.run_dir / UNFED).unlink(missing_ok=True)
+        self._view.kept(why)
 
     # what the keeper asks
 

@@ -233,6 +233,7 @@ class View:
             "commit_ms_max": self._way.storing.commit_ms_max,
             "evicted_ever": stats.evicted_ever,
             "starts_ever": stats.starts_ever,
+            "boot_cause": self._outbox.boot_cause.name.lower(),
             "commit_errors_ever": self._way.storing.commit_errors_ever,
             "aside_files": stats.aside_files,
             "free_bytes": None if space is None else space.free_bytes,

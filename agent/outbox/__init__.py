@@ -7,6 +7,7 @@ from agent.outbox.core import Outbox
 from agent.outbox.words import (
     KILL_POINTS,
     AtHome,
+    Cause,
     ChainReason,
     ChainState,
     DeleteAfter,
@@ -25,6 +26,7 @@ from agent.outbox.words import (
 __all__ = [
     "KILL_POINTS",
     "AtHome",
+    "Cause",
     "ChainReason",
     "ChainState",
     "DeleteAfter",

@@ -14,12 +14,13 @@ from agent.outbox.reading import find, head_at, newest, raw, read, waiting
 from agent.outbox.rows import Row
 from agent.outbox.salvage import SALVAGE, salvage
 from agent.outbox.spill import SPILL
-from agent.outbox.start import start
+from agent.outbox.start import PROGRAM, start
 from agent.outbox.transaction import Transaction
 from agent.outbox.word import HOME, found_again, hear, tip_of
 from agent.outbox.words import (
     At,
     AtHome,
+    Cause,
     ChainState,
     News,
     OutboxError,
@@ -52,6 +53,7 @@ OWN_NAMES = frozenset(
         "starts",
         "evicted",
         "proven",
+        PROGRAM,
     )
 )
 
@@ -272,6 +274,11 @@ class Outbox:
     def boot_no(self) -> int:
         """Starts of the operating system."""
         return self._writer.boot_no
+
+    @property
+    def boot_cause(self) -> Cause:
+        """Why this start came."""
+        return Cause(self._writer.boot.cause)
 
     @property
     def at_home(self) -> AtHome | None:

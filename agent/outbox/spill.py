@@ -204,8 +204,13 @@ async def _bring(writer: "Writer", store: Store, spill: Spill, held: Book) -> No
             await store.run("DELETE FROM chain")
             await store.run("DELETE FROM memory")
         for chain in held.chains.values():  # they end here, and that is written down
-            await writer.transaction_on(store).write_chain(chain)
+            noted = book.chains.get(chain.id, chain)
+            longer = max(chain, noted, key=lambda one: one.last_no)
+            ended = replace(longer, through=max(chain.through, noted.through))
+            await writer.transaction_on(store).write_chain(ended)
         for chain in book.chains.values():
+            if chain.id in held.chains:
+                continue
             await store.run(
                 "INSERT INTO chain (id, chain_id, through, last_no, last_seq, last_head)"
                 " VALUES (?, ?, ?, ?, ?, ?)",

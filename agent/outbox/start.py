@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import Boot, Identity, Kept, Moment, Weight
-from agent.outbox.book import Book, choose_chain, count_of, joined
+from agent.outbox.book import Book, Found, choose_chain, count_of, joined
 from agent.outbox.disk import Disk
 from agent.outbox.forget import advance
 from agent.outbox.load import Loaded, boot_no_of, confess, load, nothing
@@ -40,6 +40,7 @@ from agent.outbox.transaction import Transaction
 from agent.outbox.word import look_home, stay
 from agent.outbox.words import (
     At,
+    Cause,
     OutboxDiskError,
     OutboxError,
     OutboxLockedError,
@@ -52,6 +53,7 @@ from agent.sealer import Closing, OpenBatch
 from wire.canon import encode
 from wire.records import EventKind
 
+PROGRAM = "program"  # its name in the store's memory: the program of the start before
 SOON_MS = 1_000  # the first batch is committed before the disk is tried
 HOME_POS_NONE = 1 << 62  # above every place: nothing of that file had to stay at home
 
@@ -106,11 +108,12 @@ async def _start(
             book=loaded.book,
             settings=settings,
             identity=identity,
-            boot=boot,
+            boot=replace(boot, cause=int(_cause(boot, loaded))),
             boot_no=boot_no_of(loaded, boot) if opened.boot_no is None else opened.boot_no,
             at=at,
         )
         writer.spill, writer.salvage = opened.spill, opened.salvage
+        writer.head_is_sure = loaded.book.rows > 0 and bool(tip_of_cell(disk.noted(), boot.boot_id))
         if opened.damage is not None:
             writer.tell(Trouble.DAMAGED, opened.damage)
         if opened.refused is not None:
@@ -239,7 +242,7 @@ async def _go_round(
     try:
         return await _spill_behind(disk, identity, boot, moment, at, doubt=doubt, why=why)
     except (OutboxError, OSError):  # it cannot, or what lies there is none of ours
-        return await _fresh_spill(disk, moment, why)
+        return await _fresh_spill(disk, boot, moment, why)
 
 
 async def _spill_behind(
@@ -276,16 +279,30 @@ async def _spill_behind(
     return Opened(store=store, loaded=loaded, refused=why, spill=spill, salvage=work)
 
 
-async def _fresh_spill(disk: Disk, moment: Moment, why: str) -> Opened:
-    """Nothing is known of what the disk holds: a chain of its own, far above all others."""
+async def _fresh_spill(disk: Disk, boot: Boot, moment: Moment, why: str) -> Opened:
+    """What the disk holds cannot be read: a chain of its own, far above all others, behind the head that was noted in this kernel."""
+    tip = tip_of_cell(disk.noted(), boot.boot_id)
     store = await Store.open(disk.new_spill(), SPILL_BYTES_MAX)
     spill = Spill(
         from_pos=UNREAD_POS + 1, head=None, retry_ms=moment.mono_ms + RETRY_MS, beside=None
     )
     book = Book(newest_pos=UNREAD_POS, chain_floor=UNREAD_CHAIN)
-    return Opened(
-        store=store, loaded=Loaded(book=book, found=nothing(lived=True)), refused=why, spill=spill
+    loaded = Loaded(book=book, found=_behind(tip))
+    return Opened(store=store, loaded=loaded, refused=why, spill=spill, tip=tip)
+
+
+def _behind(tip: Tip | None) -> Found:
+    """A store that cannot be read was here; perhaps its newest batch is known all the same."""
+    found = nothing(lived=True)
+    if tip is None:
+        return found
+    known = Previous(
+        chain_id=tip.chain.chain_id,
+        batch_no=tip.chain.last_no,
+        head=tip.chain.last_head,
+        seq=tip.chain.last_seq,
     )
+    return replace(found, tip=known, same_boot=True)
 
 
 async def _open_disk(
@@ -306,6 +323,9 @@ async def _open_disk(
         else:
             if doubt:
                 loaded = replace(loaded, found=replace(loaded.found, same_boot=False, clean=False))
+            if not loaded.book.rows and disk.asides():  # killed before the new store was begun
+                await store.close()
+                return await _behind_aside(disk, settings, identity, boot, "it was set aside")
             work = salvage_of(loaded.book)
             if work is not None:
                 loaded = replace(loaded, holes=())  # they are told when the file has been read
@@ -320,7 +340,8 @@ async def _open_sound(
     try:
         at("start:opened")
         loaded = await load(store, identity, boot, lived=lived)
-        _see_the_tip(disk, loaded, boot)
+        if loaded.book.rows or not disk.asides():
+            _see_the_tip(disk, loaded, boot)
         at("start:checked")
     except BaseException:
         await store.close()
@@ -349,6 +370,12 @@ async def _after_damage(
     if disk.lacks_inodes():
         disk.drop_oldest_aside()
     name = disk.set_aside()
+    return await _behind_aside(disk, settings, identity, boot, f"{why}; kept as {name}")
+
+
+async def _behind_aside(
+    disk: Disk, settings: OutboxSettings, identity: Identity, boot: Boot, why: str
+) -> Opened:
     number = disk.asides()[-1]
     newest_pos, header = 0, None
     try:
@@ -364,19 +391,10 @@ async def _after_damage(
     base = max(number, (newest_pos >> STORE_STEP_BITS) + 1) << STORE_STEP_BITS
     floor = max(number << CHAIN_STEP_BITS, 0 if tip is None else tip.chain.id)
     book = Book(newest_pos=base, chain_floor=floor)
-    found = nothing(lived=True)
-    if tip is not None:
-        known = Previous(
-            chain_id=tip.chain.chain_id,
-            batch_no=tip.chain.last_no,
-            head=tip.chain.last_head,
-            seq=tip.chain.last_seq,
-        )
-        found = replace(found, tip=known, same_boot=True)
     return Opened(
         store=store,
-        loaded=Loaded(book=book, found=found),
-        damage=f"{why}; kept as {name}",
+        loaded=Loaded(book=book, found=_behind(tip)),
+        damage=why,
         tip=tip,
         salvage=Salvage(aside=number, pos=-1, floor_pos=base + 1, home_pos=HOME_POS_NONE),
         boot_no=None if header is None else header.boot_no + (tip is None),
@@ -398,6 +416,7 @@ async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment, lost: Tip
         await tx.put("clean", None)
         await tx.put("boot_id", writer.boot.boot_id)
         await tx.put("boot_no", encode(writer.boot_no))
+        await tx.put(PROGRAM, writer.boot.program.encode())
         await tx.put("starts", encode(count_of(tx.book, "starts") + 1))
         if writer.salvage is not None:
             await tx.put(SALVAGE, cell_of(writer.salvage))
@@ -418,6 +437,20 @@ async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment, lost: Tip
     look_home(writer, moment)
     if writer.generation == 0:
         await tell(writer, left[0], moment)
+
+
+def _cause(boot: Boot, loaded: Loaded) -> Cause:
+    """Why this start came: what the store knows of the one before, and what the shell has found in the run directory."""
+    found, program = loaded.found, loaded.book.memory.get(PROGRAM)
+    if found.newest is None:
+        return Cause(boot.cause)
+    if program is not None and program != boot.program.encode():
+        return Cause.UPDATE
+    if found.clean:
+        return Cause.ORDERED
+    if boot.cause:
+        return Cause(boot.cause)
+    return Cause.UNKNOWN if found.same_boot else Cause.POWER
 
 
 def _boot(writer: Writer, loaded: Loaded, moment: Moment) -> Kept:

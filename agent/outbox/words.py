@@ -5,7 +5,7 @@ Law: vocabulary only.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
 
 At = Callable[[str], None]
 
@@ -60,6 +60,16 @@ class OutboxSettings:
     spare_bytes: int = 4_194_304  # covered rows that stay: about 9,000 batches
     delete_after: DeleteAfter = DeleteAfter.RECEIPT
     ballast_bytes: int = 2_097_152  # given up to get a full disk moving again
+
+
+class Cause(IntEnum):
+    """Why a start came; numbers of WIRE section 6, kind 2."""
+
+    UNKNOWN = 0
+    POWER = 1
+    WATCHDOG = 2
+    UPDATE = 3
+    ORDERED = 4
 
 
 class ChainReason(Enum):

@@ -92,6 +92,7 @@ class Writer:
         self.used_bytes = 0
         self.home: AtHome | None = None
         self.start_pos = 0  # of the first batch of this start
+        self.head_is_sure = False  # the file shows what was noted in this start of the kernel
         self.generation = 0
         self.broken: str | None = None  # why there is no file now
         self.seen_due: tuple[int, bytes] | None = None
@@ -376,7 +377,7 @@ class Writer:
                 continue
             chains.append(replace(chain, through=through, oldest=chain.last_no + 1))
         before = chains[-1] if chains else None
-        if before is None or self.start_pos == 0:  # at a start: who knows what else is gone
+        if before is None or (self.start_pos == 0 and not self.head_is_sure):  # what else is gone?
             return Begin(reason=ChainReason.STORE_LOST), chains, lost
         previous = _previous(before) if home is None else home.tip
         return Begin(reason=ChainReason.STORE_LOST, previous=previous), chains, lost

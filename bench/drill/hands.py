@@ -11,21 +11,26 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.drill.faults import FAKETIME, Fault, usual_points
 from bench.drill.issuer import Truck
+from bench.drill.scenes import forget_kernel, roll_back, spoil, take_image
 from bench.mosquitto import Mosquitto
 from bench.relay import CALM, Relay
 from bench.relay_mqtt import Kind
-from bench.site import Site, SiteError, Unit, kill, tail
+from bench.site import Site, SiteError, Unit, end, kill, tail
 
 RESERVED_S = 20.0  # an agent that shall die at a named point gets so long to come there
 RESERVED_RARE_S = 90.0  # receipts are carried out by 64, and deleted when the spare is full
-RARE = ("store:covered", "delete:")
+RARE = ("store:covered", "delete:", "aside:", "salvage:", "spill:", "word:")
+PREPARED = ("delete:", "aside:", "salvage:", "spill:", "word:")  # a scene comes before
+STEP_S = 0.1  # of a scene
+SCENE_S_MAX = 20.0
+AGING_S = 4.0  # how old a card is that shows an older state of itself
 CALLS_MAX = 20  # EDGE section 12: the k-th call, k = 1 to 20
 RESTART_S = (0.0, 0.6)  # how long a killed agent stays away
 RESTART_FALLEN_S = 2.0  # RestartSec of its systemd unit
@@ -50,6 +55,7 @@ class Crew:
         None  # fault, named point, and until when nobody else kills
     )
     back_at: float | None = None  # when a dead agent is started again
+    is_played: bool = False  # a scene starts and kills it: nobody else looks after it
 
     @property
     def is_reserved(self) -> bool:
@@ -72,6 +78,7 @@ class Hands:
         self.missed: list[Fault] = []  # lasted and met nobody: to be tried again
         self.collector_exits = 0  # by itself, because its broker was killed while it started
         self._broker_killed_at = -COLLECTOR_START_S_MAX
+        self.cards = 0  # that have shown an older state of themselves
         self.agent_exits = 0  # by themselves, on a disk that was in trouble
         self.keeps_backups = False
         self._site = site
@@ -79,6 +86,7 @@ class Hands:
         self._mosquitto = mosquitto
         self._rng = rng
         self._undo: list[tuple[float, Callable[[], None]]] = []
+        self._scenes: list[tuple[float, Crew, Iterator[None]]] = []
         self._backups: list[Path] = []
         self._backup_at = 0.0
 
@@ -104,7 +112,7 @@ class Hands:
     @property
     def is_busy(self) -> bool:
         """Something lasts still, or an agent is on its way to a named point."""
-        return bool(self._undo)
+        return bool(self._undo or self._scenes)
 
     def tick(self) -> None:
         """Undo what has lasted long enough; start again what is down. SiteError if a program ended that had no reason to."""
@@ -113,6 +121,7 @@ class Hands:
         self._undo = [(at, act) for at, act in self._undo if at > now]
         for act in due:
             act()
+        self._play(now)
         self._look_after_collector()
         for crew in self._crews:
             self._look_after(crew, now)
@@ -125,6 +134,11 @@ class Hands:
         undo, self._undo = self._undo, []
         for _, act in undo:
             act()
+        for _, crew, scene in self._scenes:
+            scene.close()  # type: ignore[attr-defined]  # a generator: its `finally` sets right what it had spoilt
+            crew.is_played = False
+            crew.back_at = time.monotonic()
+        self._scenes.clear()
         for crew in self._crews:
             if crew.armed is not None and kill(crew.unit.process):
                 crew.armed, crew.back_at = None, time.monotonic()
@@ -147,7 +161,7 @@ class Hands:
         return done
 
     def _kill_agent(self, crew: Crew) -> bool:
-        if crew.is_reserved or not kill(crew.unit.process):
+        if crew.is_reserved or crew.is_played or not kill(crew.unit.process):
             return False
         crew.armed = None
         crew.back_at = time.monotonic() + self._rng.uniform(*RESTART_S)
@@ -155,12 +169,23 @@ class Hands:
 
     def _arm(self, fault: Fault, point: str) -> bool:
         """Kill the agent now, and let the next one die by its own hand at a named point."""
-        free = [one for one in self._crews if not one.is_reserved and one.trouble is None]
+        free = [
+            one
+            for one in self._crews
+            if not one.is_reserved and not one.is_played and one.trouble is None
+        ]
         if not free:
             return False
         crew = self._rng.choice(free)
+        if point.startswith(PREPARED):
+            return self._begin_scene(crew, fault, point)
         if not kill(crew.unit.process):
             return False
+        self._send_to(crew, fault, point)
+        return True
+
+    def _send_to(self, crew: Crew, fault: Fault, point: str) -> None:
+        """The next agent of that crew dies there."""
         rare = point.startswith(RARE)
         once = rare or point.startswith(("start:", "close:"))
         calls = 1 if once else self._rng.randint(1, CALLS_MAX)
@@ -171,7 +196,118 @@ class Hands:
         if point.startswith("close:"):
             self._later(TERM_AFTER_S, lambda: self._terminate(crew))
         self._later(reserved_s, lambda: self._give_up(crew, fault))
+
+    # what must be so before a rare point is reached
+
+    def _begin_scene(self, crew: Crew, fault: Fault, point: str) -> bool:
+        status = self._site.status_of(crew.unit) if crew.is_running else None
+        if status is None or status.get("at_home") or status.get("store") != "ok":
+            return False  # what waits for the word has no head that a second trouble could go on behind
+        crew.trouble, crew.is_played, crew.armed = fault.name, True, None
+        scene = self._scene(crew, fault, point)
+        self._scenes.append((time.monotonic(), crew, scene))
         return True
+
+    def _play(self, now: float) -> None:
+        going, self._scenes = self._scenes, []
+        for at, crew, scene in going:
+            if at > now:
+                self._scenes.append((at, crew, scene))
+                continue
+            try:
+                next(scene)
+            except StopIteration:
+                crew.is_played, crew.trouble = False, None
+            else:
+                self._scenes.append((now + STEP_S, crew, scene))
+
+    def _scene(self, crew: Crew, fault: Fault, point: str) -> Iterator[None]:
+        """Steps; between two of them the drill goes on."""
+        unit = crew.unit
+        if point.startswith("spill:"):
+            yield from self._spill_scene(crew, fault, point)
+            return
+        if point in {"word:rewritten", "word:committing", "word:committed"}:
+            yield from self._card_scene(crew, fault, point)
+            return
+        if point.startswith(("delete:", "aside:")):
+            # A clean stop carries out its receipts, so the next batch deletes; and what it leaves is not looked through.
+            end(unit.process)
+        else:
+            kill(unit.process)
+        if point.startswith(("aside:", "salvage:")):
+            spoil(unit.outbox)
+        if point.startswith("word:"):
+            forget_kernel(unit)
+        self._send_to(crew, fault, point)
+
+    def _spill_scene(self, crew: Crew, fault: Fault, point: str) -> Iterator[None]:
+        """A disk that is only read at a start; the way back is tried a second behind the next one."""
+        if crew.disk is None:
+            return
+        kill(crew.unit.process)
+        undo = _make_read_only(crew.disk)
+        try:
+            if point in {"spill:before", "spill:begun"}:
+                self._send_to(crew, fault, point)
+                yield from self._until_dead(crew)
+                self._note_death(crew)
+            else:
+                self._site.start_unit(crew.unit)
+                until = time.monotonic() + SCENE_S_MAX
+                while time.monotonic() < until:
+                    status = self._site.status_of(crew.unit)
+                    if status is not None and status.get("store") == "spill":
+                        break
+                    yield
+        finally:
+            kill(crew.unit.process)
+            undo()
+        if point in {"spill:before", "spill:begun"}:
+            crew.back_at = time.monotonic()
+        else:
+            self._send_to(crew, fault, point)
+
+    def _card_scene(self, crew: Crew, fault: Fault, point: str) -> Iterator[None]:
+        """A card that lies: it shows what it held some seconds ago, and the system starts anew."""
+        kill(crew.unit.process)
+        image = take_image(crew.unit)
+        self._site.start_unit(crew.unit)
+        try:
+            until = time.monotonic() + AGING_S
+            while time.monotonic() < until:
+                yield
+            crew.truck.hushed.set()  # its last record is acknowledged, and all is receipted
+            until = time.monotonic() + SCENE_S_MAX
+            while time.monotonic() < until:
+                status = self._site.status_of(crew.unit)
+                quiet = status is not None and not crew.truck.is_speaking
+                if quiet and status is not None and status.get("batches_waiting") == 0:
+                    break
+                yield
+            kill(crew.unit.process)
+            if roll_back(self._site, crew.unit, image):
+                self.cards += 1
+                forget_kernel(crew.unit)
+                self._send_to(crew, fault, point)
+            else:
+                crew.back_at = time.monotonic()
+                self.missed.append(fault)
+        finally:
+            crew.truck.hushed.clear()
+
+    def _until_dead(self, crew: Crew) -> Iterator[None]:
+        until = time.monotonic() + SCENE_S_MAX
+        while crew.is_running and time.monotonic() < until:
+            yield
+
+    def _note_death(self, crew: Crew) -> None:
+        process = crew.unit.process
+        if crew.armed is not None and process is not None and process.poll() == -signal.SIGKILL:
+            fault, point, _ = crew.armed
+            self.points[point] += 1
+            self.fired[fault] += 1
+            crew.armed = None
 
     def _terminate(self, crew: Crew) -> None:
         """As soon as it is up: before that it knows no way out that could be interrupted."""
@@ -346,12 +482,19 @@ class Hands:
 
     def _look_after(self, crew: Crew, now: float) -> None:
         process = crew.unit.process
+        if crew.is_played:
+            return
         if process is not None and process.poll() is not None and crew.back_at is None:
             if crew.armed is not None and process.returncode == -signal.SIGKILL:
                 fault, point, _ = crew.armed
                 self.points[point] += 1
                 self.fired[fault] += 1
                 crew.back_at = now
+            elif crew.armed is not None and process.returncode == 0:
+                # Its stop took longer than an agent allows itself, and the point was not reached: once more.
+                self._site.start_unit(crew.unit, "--kill-at", f"{crew.armed[1]}:1")
+                self._later(TERM_AFTER_S, lambda: self._terminate(crew))
+                return
             elif crew.disk is not None and crew.trouble is not None:
                 self.agent_exits += 1
                 crew.back_at = now + RESTART_FALLEN_S
@@ -370,6 +513,7 @@ class Hands:
             one
             for one in self._crews
             if one.trouble is None
+            and not one.is_played
             and not one.is_reserved
             and one.is_running
             and (one.relay.open_links or not with_link)

@@ -67,6 +67,8 @@ class Truck:
         self.seal = folder / "seal"
         self.stopping = threading.Event()
         self.quiet = threading.Event()  # no further record is issued, what waits is still repeated
+        self.is_speaking = False  # a record waits for its acknowledgement
+        self.hushed = threading.Event()  # the same for a while
         self._masters = {path: _open_pty(path) for path in (self.gps, self.seal)}
         self._threads = [
             threading.Thread(target=self._receiver, name=f"gps-{unit_no}", daemon=True),
@@ -101,13 +103,17 @@ class Truck:
     def _lock(self) -> None:
         master, slave = self._masters[self.seal]
         for number, (frame, is_cut) in enumerate(self._records()):
+            while self.hushed.is_set() and not self.stopping.wait(0.05):
+                pass
             if self.stopping.is_set() or (self.quiet.is_set() and number):
                 return
             _let_in(slave)
             self.ledger.issued[frame] = number
+            self.is_speaking = True
             if not self._say_until_acknowledged(master, frame, number & 0xFF):
                 return
             self.ledger.owed.append(frame)
+            self.is_speaking = False
             self.ledger.cuts_owed += is_cut
             self.stopping.wait(PAUSE_S)
 

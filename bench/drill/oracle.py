@@ -37,6 +37,8 @@ class Judgement:
     false_gaps: int = 0
     forks: int = 0
     other_integrity: int = 0
+    rolled_back: int = 0  # units that were found to have forgotten
+    cards: int = 0  # that were made to show an older state of themselves
     alerts_expected: int = 0
     alerts_raised: int = 0
     alerts_doubled: int = 0
@@ -55,6 +57,7 @@ class Judgement:
             self.false_gaps,
             self.forks,
             self.other_integrity,
+            max(0, self.rolled_back - self.cards),
             self.alerts_doubled,
             accounts.lost,
             accounts.twice,
@@ -64,9 +67,11 @@ class Judgement:
         return not any(wrong) and self.alerts_expected == self.alerts_raised
 
 
-def judge(truths: Sequence[Truth], stored: Sequence[Held], findings: Sequence[Found]) -> Judgement:
-    """Hold the store against what the hardware knows."""
-    judgement = Judgement()
+def judge(
+    truths: Sequence[Truth], stored: Sequence[Held], findings: Sequence[Found], *, cards: int = 0
+) -> Judgement:
+    """Hold the store against what the hardware knows. `cards`: how many showed an older state: so many units may be found out."""
+    judgement = Judgement(cards=cards)
     frames: dict[str, Counter[bytes]] = {truth.unit: Counter() for truth in truths}
     numbers = {truth.unit: truth.unit_no for truth in truths}
     cuts: dict[str, set[bytes]] = {truth.unit: set() for truth in truths}
@@ -123,6 +128,9 @@ def _judge_findings(findings: Sequence[Found], judgement: Judgement) -> None:
                 judgement.false_gaps += 1
             elif finding.value == "Fork":
                 judgement.forks += 1
+            elif finding.value == "RolledBack":
+                judgement.rolled_back += 1
+                continue
             else:
                 judgement.other_integrity += 1
             judgement.faults.append(f"{finding.unit}: LOG_INTEGRITY {finding.value}")

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bench.accounts import Accounts, read_findings, read_store, read_unit, settle
-from bench.drill.faults import NOT_TRIED, USUAL, Fault, chosen, skipped
+from bench.drill.faults import NOT_TRIED, USUAL, Fault, all_points, chosen, skipped
 from bench.drill.hands import Crew, Hands, faketime_env, mount_small_disk, unmount
 from bench.drill.issuer import Truck
 from bench.drill.oracle import Judgement, Truth, judge
@@ -27,7 +27,7 @@ LIVENESS_S_MAX = 5.0
 MORE_S_MAX = 240.0  # beyond its time for faults that have met nobody yet, and for those that last
 COMPLETE_OWED, COMPLETE_DUPLICATES = 5_000, 100  # the paper's long run
 SPARE_BYTES = (
-    65_536  # small, so that rows are deleted within minutes; more than a restored backup is old
+    16_384  # small, so that rows are deleted within a minute; more than a restored backup is old
 )
 
 
@@ -139,7 +139,7 @@ class _Drill:
         hardware.mkdir()
         truck = Truck(number, hardware)
         disk = None
-        if any(one.group == "disk" for one in self._faults):
+        if any(_wants_a_disk(one) for one in self._faults):
             disk = self._folder / unit_id / "state"
             mount_small_disk(disk)
         relay = Relay(
@@ -278,7 +278,8 @@ class _Drill:
             Truth(unit=crew.unit.unit_id, unit_no=crew.truck.unit_no, ledger=crew.truck.ledger)
             for crew in self._crews
         ]
-        judgement = judge(truths, stored, read_findings(self._site.store))
+        found = read_findings(self._site.store)
+        judgement = judge(truths, stored, found, cards=self._hands.cards)
         fired = self._hands.fired
         unfired = [one.name for one in self._faults if not fired[one.name]]
         proves = judgement.owed > 0 and not unfired and sum(fired.values()) >= self._plan.kills
@@ -298,6 +299,7 @@ class _Drill:
             "unfired": unfired,
             "skipped": self._skipped,
             "named_points": dict(self._hands.points),
+            "points_tried": f"{len(self._hands.points)} of {len(all_points())}",
             "points_not_tried": NOT_TRIED if "points" in self._plan.faults else {},
             "collector_exits_at_its_start": self._hands.collector_exits,
             "agent_exits_on_a_bad_disk": self._hands.agent_exits,
@@ -309,6 +311,10 @@ class _Drill:
             "accounts": _plain(accounts),
             "oracle": _plain(judgement),
         }
+
+
+def _wants_a_disk(fault: Fault) -> bool:
+    return fault.group == "disk" or (fault.point or "").startswith("spill:")
 
 
 def _plain(found: Accounts | Judgement) -> dict[str, object]:

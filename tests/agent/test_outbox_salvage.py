@@ -18,6 +18,7 @@ from tests.agent.outbox_rig import (
     opened,
     receipt_for,
     sound,
+    stop_batch,
 )
 from wire.records import EventKind
 
@@ -200,3 +201,60 @@ def test_e01_e04_e22_whatever_is_cut_or_spoilt_the_unit_collects_and_tells_every
         assert tally["cases"] == 12
         assert tally["failed"] == []
         assert tally["lost"] == tally["told"]
+
+
+class CutError(Exception):
+    """The process ends here."""
+
+
+async def test_a_kill_between_the_renaming_and_the_new_store_costs_nothing(tmp_path: Path) -> None:
+    store, run = tmp_path / "disk", tmp_path / "run"
+
+    def cut(name: str) -> None:
+        if name == "aside:renamed":
+            raise CutError
+
+    async with opened(store, run=run, at_point=cut) as outbox:
+        for number in range(20):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        old = await all_rows(outbox)
+        with pytest.raises(CutError):
+            await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+    async with opened(store, run=run, moment=at(5_000)) as outbox:
+        await salvage_all(outbox, 6_000)
+        rows = await all_rows(outbox)
+        assert old.items() <= rows.items()
+        assert not told(rows)
+        genesis = sound(rows[max(rows)]).body.events[0].data
+        newest = sound(old[max(old)])
+        assert genesis[:4] == (3, newest.header.chain_id, newest.header.batch_no, newest.head)
+
+
+@pytest.mark.parametrize("count", range(18, 22))  # the first batch needs a new page in some
+async def test_a_file_that_fails_at_the_first_batches_of_a_process_has_a_head_that_is_known(
+    tmp_path: Path, count: int
+) -> None:
+    store, run = tmp_path / "disk", tmp_path / "run"
+    async with opened(store, run=run) as outbox:
+        for number in range(count):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        old = await all_rows(outbox)
+        await outbox.store(stop_batch(3_000), at(3_000))
+        await outbox.close(at(3_100), clean=True)
+    with (store / "outbox.db").open(
+        "r+b"
+    ) as file:  # it lies about free pages: nothing can be added
+        file.seek(36)
+        file.write(b"\x7f\xff\xff\xf0")
+    async with opened(store, run=run, moment=at(5_000)) as outbox:
+        for number in range(3):
+            await outbox.store(batch(f"after {number}"), at(5_100 + number))
+        assert Trouble.DAMAGED in {news.trouble for news in outbox.take_news()}
+        await salvage_all(outbox, 6_000)
+        rows = await all_rows(outbox)
+        assert old.items() <= rows.items()
+        assert not told(rows)
+        founded = [one for one in map(sound, rows.values()) if one.header.batch_no == 0][-1]
+        assert founded.body.events[0].data[1] is not None, (
+            "no ChainBreak that two people must close"
+        )

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.drill.faults import GROUPS, NOT_TRIED, chosen, points, skipped, table, usual_points
+from bench.drill.faults import (
+    GROUPS,
+    NOT_TRIED,
+    all_points,
+    chosen,
+    points,
+    skipped,
+    table,
+    usual_points,
+)
 
 AGENT = Path(__file__).resolve().parents[2] / "agent"
 
@@ -27,6 +36,13 @@ def test_every_named_point_of_the_agent_is_tried_or_has_its_reason() -> None:
     )
     for name in said:
         assert name in points() or name.startswith(tuple(NOT_TRIED)), name
+
+
+def test_rare_points_are_tried_and_what_is_not_is_named() -> None:
+    for prefix in ("aside:", "delete:", "salvage:", "spill:", "word:"):
+        assert any(name.startswith(prefix) for name in points()), prefix
+    left = set(all_points()) - set(points())
+    assert {name.split(":")[0] + ":" for name in left} == set(NOT_TRIED)
 
 
 def test_a_short_drill_kills_only_where_a_unit_comes_by_within_seconds() -> None:
