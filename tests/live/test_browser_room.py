@@ -68,7 +68,11 @@ class Centre:
 
     def seat(self, *, with_axe: bool = False) -> Page:
         """A browser that nobody has used before: no cookie and no worker is shared."""
-        context = self.browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
+        context = self.browser.new_context(
+            locale="en-GB",
+            viewport={"width": 1280, "height": 800},
+            reduced_motion="reduce",  # a map that flashes without a graphics card takes a core
+        )
         context.add_init_script(REFUSED)
         if with_axe:
             if not AXE.is_file():

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { NO_UNITS } from '../lib/columns';
 import type { Units } from '../lib/columns';
+import { readAlert } from '../lib/alerts';
+import type { Alert } from '../lib/alerts';
+import { marksOf } from './marks';
 import { mercator, shifted } from './mercator';
 import { picked } from './pick';
 
@@ -45,5 +48,25 @@ describe('mercator', () => {
     expect(Math.abs(x - scale * (truck.x - centre.x))).toBeLessThan(0.1);
     const coarse = scale * Math.fround(truck.x) - scale * centre.x; // the whole square in Float32
     expect(Math.abs(coarse - scale * (truck.x - centre.x))).toBeGreaterThan(0.5);
+  });
+});
+
+describe('marks', () => {
+  const alert = (no: number, more: object = {}) =>
+    readAlert({ id: `${no}-${JSON.stringify(more)}`, rev: 1, no, plate: `t${no}`, code: 'X', prio: 2, stage: 'UNACKED', since: 1, ...more }) as Alert;
+
+  it('stand where the unit is now, the worst alert of each, the worst first', () => {
+    const { marks, of } = marksOf([alert(1, { lon: 1, lat: 1 }), alert(2), alert(1, { prio: 1 })], at([1, 60, 40], [2, 61, 41]));
+    expect(marks.map(({ no, lon, icon }) => [no, lon, icon])).toEqual([[1, 60, 'p1-full'], [2, 61, 'p2-full']]);
+    expect(of).toBe(2);
+  });
+
+  it('are not made where nobody knows a place, nor for what is shelved or closed', () => {
+    const rows = [alert(1), alert(2, { stage: 'SHELVED', lon: 1, lat: 1 }), alert(3, { stage: 'CLOSED', lon: 1, lat: 1 })];
+    expect(marksOf(rows, at())).toEqual({ marks: [], of: 0 });
+  });
+
+  it('stand where it happened while the unit itself has no place', () => {
+    expect(marksOf([alert(1, { lon: 66, lat: 40 })], at([1, 0, 0, 0])).marks).toMatchObject([{ lon: 66, lat: 40 }]);
   });
 });

@@ -29,16 +29,18 @@ export function marksOf(alerts: Iterable<Alert>, units: Units): { readonly marks
     if (known === undefined || rank(alert) < rank(known)) worst.set(alert.no, alert);
   }
   const sorted = [...worst.values()].sort((a, b) => rank(a) - rank(b) || a.sinceMs - b.sinceMs);
-  const marks: Mark[] = [];
-  for (const alert of sorted.slice(0, MARKS_MAX)) {
-    const row = find(units, alert.no);
-    const isPlaced = row >= 0 && units.atS[row] !== 0;
-    const lon = isPlaced ? units.lonE6[row]! / 1e6 : alert.lon;
-    const lat = isPlaced ? units.latE6[row]! / 1e6 : alert.lat;
-    if (lon === null || lat === null) continue; // no place is drawn where no fix was
-    marks.push({ no: alert.no, lon, lat, plate: alert.plate, icon: iconOf(alert), isUnseen: isUnseen(alert) });
-  }
-  return { marks, of: sorted.length };
+  const placed = sorted.flatMap((alert) => markOf(alert, units) ?? []);
+  return { marks: placed.slice(0, MARKS_MAX), of: placed.length };
+}
+
+/** Where its unit is now, else where it happened; null if neither is known: no place is drawn where no fix was. */
+function markOf(alert: Alert, units: Units): Mark | null {
+  const row = find(units, alert.no);
+  const isPlaced = row >= 0 && units.atS[row] !== 0;
+  const lon = isPlaced ? units.lonE6[row]! / 1e6 : alert.lon;
+  const lat = isPlaced ? units.latE6[row]! / 1e6 : alert.lat;
+  if (lon === null || lat === null) return null;
+  return { no: alert.no, lon, lat, plate: alert.plate, icon: iconOf(alert), isUnseen: isUnseen(alert) };
 }
 
 function rank(alert: Alert): number {
