@@ -15,6 +15,7 @@ from random import Random
 from bench.accuracy.peers import departures, flips, leaps, stays
 from bench.accuracy.truth import (
     Visit,
+    behind_last_percent,
     compared,
     findings_of,
     rows_of,
@@ -74,6 +75,7 @@ def _zones(folder: Path) -> dict[str, object]:
         seen[str(interval_s)] = {
             **visits_seen(visits, here),
             "by_points_percent": _by_points(visits, stays(shapes.zones, few)),
+            "behind_last_percent": behind_last_percent(visits, few),
         }
     return {
         "tracks": len({row.unit for row in truth}),
@@ -103,7 +105,11 @@ def _by_route(folder: Path) -> dict[str, object]:
     visits = visits_of(folder / "visits.csv")
     units = {visit.unit for visit in visits}
     few = thinned([row for row in rows if row.unit in units], 60)
-    return {"interval_s": 60, **visits_seen(visits, findings_of(shapes, few))}
+    return {
+        "interval_s": 60,
+        **visits_seen(visits, findings_of(shapes, few)),
+        "behind_last_percent": behind_last_percent(visits, few),
+    }
 
 
 def _parked(days: int) -> dict[str, object]:

@@ -106,14 +106,26 @@ def compared(
     }
 
 
+def behind_last_percent(visits: Sequence[Visit], rows: Iterable[Row]) -> float:
+    """Visits that begin when the thinned track has ended: there is no row that anybody could see them by."""
+    last: dict[str, int] = {}
+    for row in rows:
+        last[row.unit] = max(row.t_ms, last.get(row.unit, 0))
+    behind = sum((visit.entered_ms or 0) > last.get(visit.unit, 0) for visit in visits)
+    return round(100 * behind / len(visits), 1)
+
+
 def visits_seen(visits: Sequence[Visit], findings: Iterable[Finding]) -> dict[str, float]:
     """Shares of the true visits that lie in a confirmed stay, or were thought possible; of our stays that were no visit."""
-    stays, possible = _stays(findings)
+    found = list(findings)
+    stays, possible = _stays(found)
+    windows = _windows(found)
     counts: dict[str, int] = defaultdict(int)
     for visit in visits:
         key = (visit.unit, visit.zone)
         sure = any(_during(visit, *stay) for stay in stays[key])
         maybe = sure or any(_during(visit, at_ms, at_ms) for at_ms in possible[key])
+        counts["window"] += maybe or any(_during(visit, *one) for one in windows[key])
         for name in ("all", "deep") if visit.depth_m >= 25 else ("all",):
             counts[name] += 1
             counts[f"{name}_sure"] += sure
@@ -132,7 +144,18 @@ def visits_seen(visits: Sequence[Visit], findings: Iterable[Finding]) -> dict[st
         "no_visit_percent": round(100 * false / max(1, said), 1),
         "possible_percent": round(100 * counts["all_maybe"] / counts["all"], 1),
         "deep_percent": round(100 * counts["deep_maybe"] / counts["deep"], 1),
+        "window_percent": round(100 * counts["window"] / counts["all"], 1),
     }
+
+
+def _windows(findings: Iterable[Finding]) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """From fix to fix, as a possible visit or a passage says itself (`t0`, `t1`): somewhere between it must have been."""
+    windows: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for finding in findings:
+        if finding.code in ("ZONE_POSSIBLE_VISIT", "ZONE_ENTERED") and "t0" in finding.data:
+            t0, t1 = (time_ms(str(finding.data[name])) for name in ("t0", "t1"))
+            windows[finding.unit, finding.zone or ""].append((t0, t1))
+    return windows
 
 
 def _stays(

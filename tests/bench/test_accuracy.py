@@ -2,8 +2,8 @@
 
 from bench.accuracy.figures import _bent, _standing, _with_jumps
 from bench.accuracy.peers import departures, flips, leaps, stays
-from bench.accuracy.truth import Visit, compared, thinned, visits_seen
-from collector.detect import Finding, Level, Phase
+from bench.accuracy.truth import Visit, behind_last_percent, compared, thinned, visits_seen
+from collector.detect import Finding, Level, Phase, stamp
 from collector.detect.geo import Shapes
 from plomba.tracks import Row
 from tests.collector.detect.worlds import line, place, shapes_of, square
@@ -56,7 +56,7 @@ def test_transitions_are_matched_once_and_within_half_a_minute() -> None:
 
 
 def test_a_visit_is_seen_by_a_stay_or_thought_possible() -> None:
-    def finding(code: str, t_s: int) -> Finding:
+    def finding(code: str, t_s: int, window_s: tuple[int, int] | None = None) -> Finding:
         return Finding(
             id=bytes(16),
             n=0,
@@ -72,6 +72,12 @@ def test_a_visit_is_seen_by_a_stay_or_thought_possible() -> None:
             received_ms=None,
             late=None,
             zone="yard",
+            data={}
+            if window_s is None
+            else {
+                name: stamp(T0_MS + 1_000 * at_s)
+                for name, at_s in zip(("t0", "t1"), window_s, strict=True)
+            },
         )
 
     visits = [
@@ -94,7 +100,17 @@ def test_a_visit_is_seen_by_a_stay_or_thought_possible() -> None:
         "no_visit_percent": 0.0,
         "possible_percent": 66.7,
         "deep_percent": 50.0,
+        "window_percent": 66.7,
     }
+    late = finding("ZONE_POSSIBLE_VISIT", 4_900, window_s=(4_880, 5_000))
+    by_its_own_word = visits_seen(visits, [*said, late])
+    assert (by_its_own_word["possible_percent"], by_its_own_word["window_percent"]) == (66.7, 100.0)
+
+
+def test_a_visit_behind_the_last_row_is_nobodys_to_see() -> None:
+    visit = Visit(unit="u", zone="yard", entered_ms=T0_MS + 11_000, exited_ms=None, depth_m=9)
+    assert behind_last_percent([visit], rows((0, 0, 0), (10, 0, 0))) == 100.0
+    assert behind_last_percent([visit], rows((0, 0, 0), (12, 0, 0))) == 0.0
 
 
 def test_made_tracks_are_what_they_say() -> None:
