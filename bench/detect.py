@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.detect_edit import run as run_edit
 from bench.machine import machine
 from collector.detect.engine import FRESH, Tick, UnitState, every_row
 from collector.detect.engine.blob import pack
@@ -67,9 +68,12 @@ class Sealed:
     raw: bytes
 
 
-def run(borders: Path | None = None, units: int = UNITS, only: str = "ABC") -> dict[str, object]:
-    """All figures of the loads in `only`, as plain values."""
+def run(
+    borders: Path | None = None, units: int = UNITS, only: str = "ABC", edited: int = 0
+) -> dict[str, object]:
+    """All figures of the loads in `only`, as plain values; with `edited` units inside zones also what an edit of those costs."""
     world = make_world(borders or BORDERS / BORDER_FILE, units)
+    edit = run_edit(zone_features(borders or BORDERS / BORDER_FILE), edited) if edited else None
     loads = {name: _measured(world, *of_load) for name, of_load in LOADS.items() if name in only}
     return {
         "machine": machine(),
@@ -78,6 +82,7 @@ def run(borders: Path | None = None, units: int = UNITS, only: str = "ABC") -> d
         "edges": len(world.book.versions[0].index.edges),
         "rules_s": round(world.rules_s, 2),
         "loads": loads,
+        "edit": edit,
         "goals": {
             "detection_positions_s": {"A": 500_000, "C": 20_000},
             "run_against_decoding": 3,
@@ -91,8 +96,7 @@ def run(borders: Path | None = None, units: int = UNITS, only: str = "ABC") -> d
 def make_world(borders: Path, units: int) -> World:
     """Zones, borders and routes under the seed."""
     rng = np.random.default_rng(SEED)
-    features = [_star(rng, number) for number in range(ZONES)]
-    features += _borders(borders, rng)
+    features = zone_features(borders, rng)
     lines = [_route(rng, number, features) for number in range(units)]
     begin = time.perf_counter()
     shapes = read_zones({"type": "FeatureCollection", "features": [*features, *lines]})
@@ -115,6 +119,12 @@ def make_world(borders: Path, units: int) -> World:
         aside_m=tuple(400.0 if share < 0.02 else 0.0 for share in rng.random(units)),
         rules_s=rules_s,
     )
+
+
+def zone_features(borders: Path, rng: np.random.Generator | None = None) -> list[dict[str, object]]:
+    rng = rng or np.random.default_rng(SEED)
+    features = [_star(rng, number) for number in range(ZONES)]
+    return features + _borders(borders, rng)
 
 
 def sealed_ticks(world: World, rows: int, step_ms: int, ticks: int) -> list[list[Sealed]]:

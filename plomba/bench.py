@@ -85,6 +85,9 @@ def detect(
     loads: Annotated[
         str, typer.Option(help="A: 60 rows at 1 Hz, B: 60 at 10 s, C: 1 at 10 s.")
     ] = "ABC",
+    edited: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Units inside zones while those are redrawn.")
+    ] = 10_000,
     as_json: AsJson = False,
 ) -> None:
     """Detection alone beside decoding alone and beside stepping every row: positions a second (DETECTION section 14).
@@ -99,7 +102,7 @@ def detect(
     if not loads or not set(loads) <= set(LOADS):
         typer.echo(f"--loads: letters of {', '.join(LOADS)}", err=True)
         raise typer.Exit(exits.USAGE)
-    _print(run(borders, units, loads), as_json=as_json)
+    _print(run(borders, units, loads, edited), as_json=as_json)
 
 
 def live(

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
+import shapely
 
 from collector.detect import Fix, Hit, Phase, Place
-from collector.detect.geo import RouteLine
+from collector.detect.geo import BoolArray, IntArray, RouteLine
 from collector.detect.geo.line import (
     Along,
     points_between,
@@ -23,7 +24,7 @@ from collector.detect.geo.line import (
 )
 from collector.detect.geo.lines import AHEAD_M, BEHIND_M, FAST_M_S, MARK_M
 from collector.detect.geo.measure import distance_m, to_edges_m
-from collector.detect.geo.passing import Way, by_corners, holds
+from collector.detect.geo.passing import FEW_EDGES, Way, by_corners, holds
 from collector.detect.rules import Rules, Thresholds
 
 POSTS = ("border_post", "inland_post")  # zones in which a lorry is always allowed
@@ -203,9 +204,11 @@ class _Work:
 
 
 def quiet(state: State) -> bool:
-    """On the route or done, with nothing open that the next fix would count."""
+    """On the route, not joined yet or done, with nothing open that the next fix would count."""
     if state.route is None or state.mode is Mode.DONE:
         return True
+    if state.mode is Mode.BEFORE:
+        return state.near is None
     return state.mode is Mode.ON and (
         not state.at_end
         and state.s_m is None
@@ -239,6 +242,34 @@ def eta_ms(line: RouteLine, top_m: int, marks: Sequence[tuple[int, int]], now_ms
 def followed(state: State) -> bool:
     """Whether the screen should follow the unit along its route."""
     return state.route is not None and state.mode is Mode.ON
+
+
+def waits(state: State) -> bool:
+    """Whether the screen should look for the unit's joining."""
+    return state.route is not None and state.mode is Mode.BEFORE and state.near is None
+
+
+def may_join(rules: Rules, line: RouteLine, inside: frozenset[str]) -> bool:
+    """Whether any fix would count as on the route: the distance counts as 0 where the unit is."""
+    return _allowed(rules, line, inside)
+
+
+def still_before(
+    rules: Rules, line: RouteLine, state: State, t_ms: IntArray, x: IntArray, y: IntArray
+) -> BoolArray:
+    """Of places off the route of a unit that waits: those that change nothing. A metre strict."""
+    same: BoolArray = t_ms - state.first_ms < BEFORE_S_MAX * 1_000
+    begin = line.begins
+    zone = rules.zones.get(begin) if begin is not None else None
+    if zone is None:
+        return same
+    near = shapely.intersects_xy(zone.shape, x, y)
+    out = np.flatnonzero(same & ~near)
+    if len(zone.edges) <= FEW_EDGES:
+        for at in out.tolist():
+            near[at] = to_edges_m(int(x[at]), int(y[at]), zone.edges) <= FROM_M - 1
+    still: BoolArray = same & near
+    return still
 
 
 def step(
@@ -301,11 +332,11 @@ def way_between(line: RouteLine, state: State, top_m: int, fix: Fix) -> Way | No
         else:
             from_here = project_twin(line, a.lon_e7, a.lat_e7, first, behind, state.s_m)
         to_here = _along(line, state, top_m, fix)
-    else:  # not joined yet, or joining again: where the route is alone, the place is plain
-        from_here = project_all(line, a.lon_e7, a.lat_e7)
-        to_here = project_all(line, b.lon_e7, b.lat_e7)
-        if line.twin[from_here.segment] or line.twin[to_here.segment]:
+    else:
+        ends = _plain_ends(line, a, b)
+        if ends is None:
             return None
+        from_here, to_here = ends
     if max(from_here.d_m, to_here.d_m) > line.half_width_m / 2:
         return None
     corners = points_between(line, from_here.s_m, to_here.s_m).tolist()
@@ -315,6 +346,25 @@ def way_between(line: RouteLine, state: State, top_m: int, fix: Fix) -> Way | No
     if way.length_m > max(DRIVE_M_S * fix.dt_ms / 1_000, 1.3 * chord_m + 2 * b.u_m):
         return None
     return way
+
+
+def _plain_ends(line: RouteLine, a: Place, b: Place) -> tuple[Along, Along] | None:
+    """Where two fixes of a unit lie that has not joined yet, or joins again: plain at one end at least, from which the other follows."""
+    from_here = project_all(line, a.lon_e7, a.lat_e7)
+    to_here = project_all(line, b.lon_e7, b.lat_e7)
+    of_from, of_to = bool(line.twin[from_here.segment]), bool(line.twin[to_here.segment])
+    if of_from and of_to:
+        return None
+    if of_from or of_to:
+        moved_m = distance_m(a.lon_e7, a.lat_e7, b.lon_e7, b.lat_e7)
+        heading, count = _heading(a, b, moved_m), len(line.len_m)
+        if of_to:
+            expected_m = from_here.s_m + moved_m
+            to_here = project_twin(line, b.lon_e7, b.lat_e7, 0, count, expected_m, heading)
+        else:
+            expected_m = to_here.s_m - moved_m
+            from_here = project_twin(line, a.lon_e7, a.lat_e7, 0, count, expected_m, heading)
+    return from_here, to_here
 
 
 def pack(state: State) -> tuple[object, ...]:
@@ -448,10 +498,22 @@ def _along(line: RouteLine, state: State, top_m: int, fix: Fix) -> Along:
             expected_m = before.s_m
     moved_m = distance_m(prev.lon_e7, prev.lat_e7, x, y)
     expected_m += -moved_m if state.back is not None else moved_m
-    heading = None
-    if moved_m > max(HEADING_M, place.u_m / 2):
-        heading = (x - prev.lon_e7, y - prev.lat_e7)
-    return project_twin(line, x, y, first, behind, expected_m, heading)
+    twin = project_twin(line, x, y, first, behind, expected_m, _heading(prev, place, moved_m))
+    # the way along the route may be much longer than the chord: on it, where a lorry can be by now, is better than beside it
+    could_m = FAST_M_S * dt_ms / 1_000 + place.u_m + AGREE_M
+    for width_m in (line.half_width_m / 2, line.half_width_m):
+        if twin.d_m <= width_m:
+            return twin
+        if along.d_m <= width_m and abs(along.s_m - expected_m) <= could_m:
+            return along
+    return twin
+
+
+def _heading(prev: Place, place: Place, moved_m: float) -> tuple[float, float] | None:
+    """Which way a unit drives, if it has moved enough to know."""
+    if moved_m <= max(HEADING_M, place.u_m / 2):
+        return None
+    return place.lon_e7 - prev.lon_e7, place.lat_e7 - prev.lat_e7
 
 
 def _window(line: RouteLine, top_m: int, dt_ms: int, s_m: int | None = None) -> tuple[int, int]:

@@ -5,6 +5,7 @@ Law 8: no rule reaches into the past. A fact is judged by the version that was v
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -262,10 +263,7 @@ class Rules:
 
     def changed_since(self, before: "Rules | None") -> frozenset[str]:
         """The zones that are not as they were in another version; None: that one is forgotten, so all of them."""
-        if before is None:
-            return frozenset(self.zones)
-        names = self.zones.keys() | before.zones.keys()
-        return frozenset(name for name in names if not _same(self, before, name))
+        return _differing(self, before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -361,6 +359,16 @@ def epochs(rules: Rules) -> tuple[Rules, ...]:
         )
         for begin in (rules.valid_from_ms, *times)
     )
+
+
+@lru_cache(
+    maxsize=32
+)  # versions that late units may come from; asked anew for each of 10,000 units it held ingest for seconds
+def _differing(now: Rules, before: Rules | None) -> frozenset[str]:
+    if before is None:
+        return frozenset(now.zones)
+    names = now.zones.keys() | before.zones.keys()
+    return frozenset(name for name in names if not _same(now, before, name))
 
 
 def _same(one: Rules, other: Rules, name: str) -> bool:

@@ -33,6 +33,7 @@ VISIT_BYTES_MAX = (
 )
 POSSIBLE_MAX = 16  # zones that one gap may have touched: the nearest
 POSSIBLE_M_S = 27.8
+CHANGED_FEW = 32  # boxes are looked at in the time in which the index is asked once
 
 
 class Side(IntEnum):
@@ -205,10 +206,11 @@ def step(
     standing: bool,
     route_way: Way | None = None,
     changed: frozenset[str] | None = None,
+    untouched: bool = False,
 ) -> Stepped:
     """One good fix against all zones.
 
-    `route_way`: the way along the unit's route since the last fix, where it was on it at both ends. `changed`: this is the first
+    `untouched`: it is known that the straight way from the last fix meets no edge. `route_way`: the way along the unit's route since the last fix, where it was on it at both ends. `changed`: this is the first
     fix under a new version, which differs from the unit's last one in these zones; None: the version is as before.
     """
     index = rules.index
@@ -222,9 +224,10 @@ def step(
         work.way, work.by_route = route_way, True
     elif not is_gap(work.th, fix):
         work.way = straight((prev.lon_e7, prev.lat_e7), (place.lon_e7, place.lat_e7))
+    asked = work.way if work.by_route or not untouched else None
     visits = {visit.zone: visit for visit in state.visits}
     strayed = {one.zone: one for one in state.strayed}
-    met = zones_met(index, work.way) if work.way is not None else {}
+    met = {} if asked is None else zones_met(index, asked)
     for number in _concerned(work, unit, visits, met, changed):
         zone = index.zones[number]
         visit = visits.pop(zone.id, None)
@@ -375,12 +378,14 @@ def _redefine(work: _Work, state: State, unit: str, changed: frozenset[str]) -> 
     place = work.fix.place
     zones = work.rules.zones
     visits = {visit.zone: visit for visit in state.visits}
+    if len(changed) > CHANGED_FEW:  # a thousand zones are not looked at one by one
+        changed &= {work.index.zones[at].id for at in work.index.holding(*_xy(place))}
     for name in sorted(changed | visits.keys()):
         zone, visit = zones.get(name), visits.get(name)
         if zone is not None and visit is not None and zone.mark == visit.mark:
             continue
         concerned = zone is not None and zone.unit in (None, unit)
-        now = concerned and zone is not None and holds(zone, place.lon_e7, place.lat_e7)
+        now = concerned and zone is not None and holds(zone, *_xy(place))
         if visit is None and not now:
             continue
         visits.pop(name, None)
@@ -421,6 +426,10 @@ def _redefine(work: _Work, state: State, unit: str, changed: frozenset[str]) -> 
                 kept = _alert(work, kept, place, "found_inside")
             visits[name] = kept
     return replace(state, visits=tuple(visits[name] for name in sorted(visits)))
+
+
+def _xy(place: Place) -> tuple[int, int]:
+    return place.lon_e7, place.lat_e7
 
 
 def _concerned(

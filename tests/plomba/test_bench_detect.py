@@ -30,6 +30,9 @@ def test_a_small_fleet_is_measured_in_every_figure(tmp_path: Path) -> None:
     borders = tmp_path / "none.geojson"
     borders.write_text('{"type": "FeatureCollection", "features": []}')
     args = ["bench", "detect", "--units", "10", "--loads", "C", "--borders", str(borders), "--json"]
+    args += ["--edited", "1000"]
     figures = json.loads(RUNNER.invoke(app, args).stdout)
     assert list(figures["loads"]) == ["C"]
     assert figures["loads"]["C"]["detection_positions_s"] > 0
+    assert figures["edit"]["units_inside"] == 1_000
+    assert figures["edit"]["tick_ms"]["usual"] > 0

@@ -30,8 +30,13 @@ def judge_fix(
     confirmed_ms: int,
     bits: int,
     whole: Along | None,
+    *,
+    untouched: bool = False,
 ) -> bool:
-    """One good fix through all whom it may concern. False if it was dull for the route: then its progress is the columns'."""
+    """One good fix through all whom it may concern. False if it was dull for the route: then its progress is the columns'.
+
+    `untouched`: the screen has seen that the way here meets no zone's edge.
+    """
     if bits & MOTION:
         unit.stale = True
         before, stop = motion.standing(unit.motion), motion.stop_of(unit.motion)
@@ -47,7 +52,7 @@ def judge_fix(
     line = unit.book.route(unit.name, fix.place.t_ms, rules)
     if bits & ZONES:
         before_inside = zones.inside(unit.zones)
-        _judge_zones(unit, rules, fix, confirmed_ms, line, standing=standing)
+        _judge_zones(unit, rules, fix, confirmed_ms, line, standing=standing, untouched=untouched)
         now_inside = zones.inside(unit.zones)
         if now_inside != before_inside:
             if (now_inside ^ before_inside) & rules.tunnels:
@@ -98,6 +103,7 @@ def _judge_zones(
     line: RouteLine | None,
     *,
     standing: bool,
+    untouched: bool,
 ) -> None:
     unit.stale = True
     here = (rules.version, rules.valid_from_ms)
@@ -114,6 +120,7 @@ def _judge_zones(
         standing=standing,
         route_way=way,
         changed=changed,
+        untouched=untouched,
     )
     unit.zones = zoned.state
     unit.tell(zoned.hits, confirmed_ms)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from collector.detect import gnss, interference, motion, route, speed
+from collector.detect import gnss, interference, motion, route, speed, zones
 from collector.detect.engine import (
     ALL,
     MOTION,
@@ -21,7 +21,7 @@ from collector.detect.engine import (
 from collector.detect.engine.dues import dues_of, limits_of
 from collector.detect.geo import BoolArray, IntArray, RouteLine
 from collector.detect.geo.index import touched
-from collector.detect.geo.lines import Progress, follow
+from collector.detect.geo.lines import Progress, follow, surely_off
 from collector.detect.geo.measure import HALF_TURN_E7, distances_m
 from collector.detect.rules import Rules
 from collector.detect.track import UNKNOWN, Track
@@ -95,6 +95,10 @@ def screen_version(
         at_route, by_route = _route_marks(rules, known, routes, unit, dt_ms, progress)
         bits[at_route] |= ROUTE
         at_zones |= by_route
+    wait = _wait(rules, known, routes, unit, t_ms, lat, lon)
+    if wait is not None:
+        bits[wait] |= ROUTE
+        at_zones |= wait & (dt_ms >= route.BY_ROUTE_MS)  # the route may stand for the chord
     bits[at_zones] |= ZONES
     mask[rows] |= bits
     return progress
@@ -214,6 +218,43 @@ def _route_marks(
         )
         by_route[at] = table.near_zone[high + 1] > table.near_zone[np.maximum(low, 0)]
     return is_on & odd, by_route
+
+
+def _wait(
+    rules: Rules,
+    known: list[UnitState],
+    routes: Sequence[RouteLine | None],
+    unit: IntArray,
+    t_ms: IntArray,
+    lat: IntArray,
+    lon: IntArray,
+) -> BoolArray | None:
+    """Which rows of units that have not joined yet may change that; None if there is no such unit."""
+    waiting = [
+        (number, line)
+        for number, (state, line) in enumerate(zip(known, routes, strict=True))
+        if line is not None
+        and route.waits(state.route)
+        and (state.route.route, state.route.mark) == (line.id, line.mark)
+    ]
+    if not waiting:
+        return None
+    numbers = np.full(len(known), -1, np.int64)
+    reach_m = np.zeros(len(known))
+    waits = np.zeros(len(known), np.bool_)
+    for number, line in waiting:
+        waits[number] = True
+        if not route.may_join(rules, line, zones.inside(known[number].zones)):
+            numbers[number] = rules.table.numbers.get(line.id, -1)
+            reach_m[number] = line.half_width_m / 2
+    off = surely_off(rules.table, route=numbers, reach_m=reach_m, unit=unit, lat_e7=lat, lon_e7=lon)
+    starts = unit.searchsorted(np.arange(len(known) + 1))
+    for number, line in waiting:
+        rows = slice(int(starts[number]), int(starts[number + 1]))
+        state = known[number].route
+        off[rows] &= route.still_before(rules, line, state, t_ms[rows], lon[rows], lat[rows])
+    marked: BoolArray = waits[unit] & ~off
+    return marked
 
 
 def uncertainty_cm(err_cm: IntArray, hdop_centi: IntArray) -> IntArray:

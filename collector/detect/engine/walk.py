@@ -148,7 +148,8 @@ class Walk(Unit):
                     self._skip(row, row + dull)
                     row += dull
                     continue
-            self._step(row, restless | int(self.bits[row - self.shift]))
+            bits = int(self.bits[row - self.shift])
+            self._step(row, restless | bits, untouched=not bits & ZONES)
             row += 1
 
     def _restless(self, row: int) -> int:
@@ -197,6 +198,10 @@ class Walk(Unit):
             return line is None and state.route is None
         if state.mode is route.Mode.DONE:
             return True
+        if state.mode is route.Mode.BEFORE:
+            # where distance counts as 0 is looked at by the screen, so it has to be as it was then
+            same_zones = zones.inside(self.zones) == zones.inside(self.screened.zones)
+            return same_zones and state == self.screened.route
         progress = self.columns.progress
         if progress is None or not route.followed(self.screened.route):
             return False
@@ -277,7 +282,7 @@ class Walk(Unit):
             self.rows = np.stack([column[span] for column in cells_of(self.track)], axis=1).tolist()
         return self.rows[row - self.begin]
 
-    def _step(self, row: int, bits: int) -> None:
+    def _step(self, row: int, bits: int, *, untouched: bool = False) -> None:
         self.stepped += 1
         cells = self._row(row)
         place = place_of(cells, self.coded(cells[0]))
@@ -290,10 +295,10 @@ class Walk(Unit):
             broken=self.broken,
         )
         whole = None
-        if bits & ROUTE and self.route.mode in (route.Mode.OFF, route.Mode.BEFORE):
-            whole = self._whole(row)
+        if bits & ROUTE and self.route.mode is route.Mode.OFF and self.end - row > 1:
+            whole = self._whole(row)  # of units before joining few rows are stepped: not worth it
         if not bits & GATE:
-            self._judge(rules, fix, place.t_ms, row, bits, whole)
+            self._judge(rules, fix, place.t_ms, row, bits, whole, untouched=untouched)
             return
         assert self.batch is not None
         self.stale = True
@@ -309,10 +314,18 @@ class Walk(Unit):
             self._judge(rules, released, place.t_ms, row, bits, whole if self.clean else None)
 
     def _judge(
-        self, rules: Rules, fix: Fix, confirmed_ms: int, row: int, bits: int, whole: Along | None
+        self,
+        rules: Rules,
+        fix: Fix,
+        confirmed_ms: int,
+        row: int,
+        bits: int,
+        whole: Along | None,
+        *,
+        untouched: bool = False,
     ) -> None:
         self.rolled = fix.rollover
-        if not judge_fix(self, rules, fix, confirmed_ms, bits, whole):
+        if not judge_fix(self, rules, fix, confirmed_ms, bits, whole, untouched=untouched):
             self._go_on(row, row + 1)
         self.rolled = False
 

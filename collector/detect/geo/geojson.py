@@ -276,6 +276,9 @@ def _zone(drawing: _Drawing, geometry: Mapping[object, object], settings: _Setti
     dwell_s, stop_s_max = settings.seconds("dwell_s"), settings.seconds("stop_s_max") or 36_000
     valid = settings.time_ms("valid_from"), settings.time_ms("valid_to")
     least_x, least_y, most_x, most_y = (int(bound) for bound in drawn.bounds)
+    shapely.intersects_xy(
+        drawn, least_x, least_y
+    )  # the first question makes the tree: not in a tick
     speed = settings.number("speed_kmh", 0, 1, 300)
     return Zone(
         id=drawing.name,

@@ -103,6 +103,8 @@ def build_index(zones: Sequence[Zone]) -> ZoneIndex:
     cells = np.full(len(used) * BLOCK * BLOCK, -1, np.int32)
     cells[with_edges] = np.arange(len(with_edges))
     shapes = np.array([zone.shape for zone in zones], dtype=object)
+    tree = shapely.STRtree(shapes)
+    tree.query(shapely.Point(0, 0))  # the first question makes the tree: not in a tick
     return ZoneIndex(
         zones=tuple(zones),
         edges=edges,
@@ -114,7 +116,7 @@ def build_index(zones: Sequence[Zone]) -> ZoneIndex:
         cells=cells,
         begins=np.append(begins, len(order)),
         listed=number[order],
-        tree=shapely.STRtree(shapes),
+        tree=tree,
         shapes=shapes,
     )
 

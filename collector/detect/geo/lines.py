@@ -14,7 +14,8 @@ import numpy as np
 
 from collector.detect.geo import BoolArray, FloatArray, IntArray, RouteLine
 from collector.detect.geo.index import CELL_E7, ZoneIndex
-from collector.detect.geo.line import TWIN_GAP_M
+from collector.detect.geo.line import CHUNK, TWIN_GAP_M
+from collector.detect.geo.measure import scales
 
 MARK_M = 2_000  # progress is kept in such steps; between them a state may forget it
 BEHIND_M = 500.0
@@ -25,6 +26,7 @@ GAP_M = 1e7  # between two routes on the common axis: no window reaches over it
 SPAN_MAX = 256  # segments asked for a slice of one unit; rows of one that needs more are stepped
 SLICE_ROWS = 4_096  # rows asked together: temporaries stay in the cache
 SLICE_LEAST, SLICE_MOST = 8, 64  # rows of one unit in a slice: its window grows with every one
+PAIRS = 2_048  # rows and chunks of a route compared together, as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +50,8 @@ class RouteTable:
     s0_m: FloatArray
     twin: BoolArray
     near_zone: IntArray  # (segments + 1,): how many before have a zone's edge near by
+    chunk_begins: IntArray  # (routes + 1,): each one's first chunk
+    chunk_bounds: FloatArray  # (chunks, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,6 +94,8 @@ def build_table(routes: Sequence[RouteLine], index: ZoneIndex) -> RouteTable:
         near_zone=np.concatenate([[0], np.cumsum(np.concatenate(near))]).astype(np.int64)
         if routes
         else np.zeros(1, np.int64),
+        chunk_begins=np.cumsum([0, *(len(route.chunk_bounds) for route in routes)]),
+        chunk_bounds=np.concatenate([np.empty((0, 4)), *(route.chunk_bounds for route in routes)]),
     )
 
 
@@ -139,6 +145,92 @@ def follow(
     if seen.any():
         seen &= ~table.twin[np.maximum(segment, 0)]
     return _tops(s_m, d_m, segment, seen, unit, starts, top_m, dt_ms)
+
+
+def surely_off(
+    table: RouteTable,
+    *,
+    route: IntArray,  # (units,) number of the route that a unit is asked about, -1: none
+    reach_m: FloatArray,  # (units,)
+    unit: IntArray,  # (rows,) grouped
+    lat_e7: IntArray,
+    lon_e7: IntArray,
+) -> BoolArray:
+    """The rows whose place is farther than this from the whole of its unit's route; of none that is within is it said.
+
+    By a unit's box and the boxes of the route's chunks first: most of a route is far away. A tenth of room for what the scale of
+    another latitude makes of the boxes, a twentieth for what `line.project_all` corrects far away.
+    """
+    off = np.zeros(len(unit), np.bool_)
+    starts = np.searchsorted(unit, np.arange(len(route)))
+    ends = np.append(starts[1:], len(unit))
+    who = np.flatnonzero((route >= 0) & (ends > starts))
+    if len(who) == 0:
+        return off
+    begins = starts[np.flatnonzero(ends > starts)]
+    at = np.searchsorted(begins, starts[who])
+    least_x, most_x = (
+        np.minimum.reduceat(lon_e7, begins)[at],
+        np.maximum.reduceat(lon_e7, begins)[at],
+    )
+    least_y, most_y = (
+        np.minimum.reduceat(lat_e7, begins)[at],
+        np.maximum.reduceat(lat_e7, begins)[at],
+    )
+    first, behind = table.chunk_begins[route[who]], table.chunk_begins[route[who] + 1]
+    number = np.repeat(np.arange(len(who)), behind - first)
+    chunk = _counted(first, behind - first)
+    bounds = table.chunk_bounds[chunk]
+    k_lon, k_lat = (scale[number] for scale in scales((least_y + most_y) / 2))
+    dx = np.maximum(bounds[:, 0] - most_x[number], least_x[number] - bounds[:, 2])
+    dy = np.maximum(bounds[:, 1] - most_y[number], least_y[number] - bounds[:, 3])
+    reach = reach_m[who][number]
+    near = (np.maximum(dx, 0.0) * k_lon) ** 2 + (np.maximum(dy, 0.0) * k_lat) ** 2 <= (
+        reach / 0.9
+    ) ** 2
+    number, chunk = number[near], chunk[near]
+    rows = ends[who][number] - starts[who][number]
+    row, chunk = _counted(starts[who][number], rows), np.repeat(chunk, rows)
+    asked = (route >= 0)[unit]
+    within = np.zeros(len(unit), np.bool_)
+    for begin in range(0, len(row), PAIRS):
+        span = slice(begin, begin + PAIRS)
+        some = row[span]
+        found = _within(
+            table, route[unit[some]], chunk[span], lon_e7[some], lat_e7[some], reach_m[unit[some]]
+        )
+        within[some[found]] = True
+    off[asked & ~within] = True
+    return off
+
+
+def _within(
+    table: RouteTable,
+    route: IntArray,
+    chunk: IntArray,
+    x: IntArray,
+    y: IntArray,
+    reach_m: FloatArray,
+) -> BoolArray:
+    """Whether each place lies that near to a segment of its chunk, or a little farther."""
+    first = table.begins[route] + (chunk - table.chunk_begins[route]) * CHUNK
+    # behind a route's end its last segment again: no nearer
+    at = np.minimum(first[:, None] + np.arange(CHUNK), table.begins[route + 1][:, None] - 1)
+    ux, uy = table.ux[at], table.uy[at]
+    px = (x[:, None] - table.x0[at]) * table.kx[at]
+    py = (y[:, None] - table.y0[at]) * table.ky[at]
+    along = np.minimum(np.maximum((px * ux + py * uy) * table.inv_m2[at], 0.0), 1.0)
+    px -= along * ux
+    py -= along * uy
+    near: BoolArray = (px * px + py * py).min(axis=1) <= (reach_m * 1.05 + 1) ** 2
+    return near
+
+
+def _counted(begins: IntArray, counts: IntArray) -> IntArray:
+    """begin, begin + 1 .. of each, so many."""
+    before = np.cumsum(counts) - counts
+    numbers: IntArray = np.arange(int(counts.sum())) + np.repeat(begins - before, counts)
+    return numbers
 
 
 def _tops(

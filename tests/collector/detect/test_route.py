@@ -19,7 +19,7 @@ from collector.detect.geo.line import (
     project_many,
     segments_between,
 )
-from collector.detect.geo.lines import AHEAD_M, BEHIND_M, FAST_M_S, MARK_M, follow
+from collector.detect.geo.lines import AHEAD_M, BEHIND_M, FAST_M_S, MARK_M, follow, surely_off
 from collector.detect.route import Mode, eta_ms
 from collector.detect.rules import Journey, Rulebook, build
 from tests.collector.detect.worlds import (
@@ -399,6 +399,90 @@ def test_asking_many_places_of_the_whole_route_is_asking_one_by_one(seed: int, c
         everywhere = project(road, x, y, 0, len(road.len_m))
         if everywhere.d_m < 5_000:
             assert whole.at(road, number, x, y).segment == everywhere.segment
+
+
+@pytest.mark.parametrize("begin_m", [0, 50, 200, 400])
+def test_a_spur_driven_between_two_fixes_is_followed_and_its_yard_visited(begin_m: int) -> None:
+    """600 m of spur and a chord of 100 m: where motion expects the unit, it would be far beside the route."""
+    spur = [(0.0, 0.0), (5_000.0, 0.0), (5_000.0, 290.0), (5_010.0, 290.0), (5_010.0, 0.0), (12_000.0, 0.0)]  # fmt: skip
+    seen = drive(spur, (begin_m, total(spur), 0), every_s=60, speed=10)
+    assert route_codes(seen) == ["ROUTE_JOINED"]
+    assert all(result.states["u"].route.mode is Mode.ON for result in seen.results)
+    yard = square("yard", 5_005, 250, 30)
+    seen = drive(spur, (begin_m, total(spur), 0), every_s=60, speed=10, zones=(yard,))
+    assert "ZONE_ENTERED" in codes(seen)
+
+
+def test_who_stands_beside_an_earlier_part_of_the_route_has_not_left_it() -> None:
+    """85 m from where the route has been, 115 m from where the unit should be; the half width is 100 m."""
+    bend = [(-3_000.0, 0.0), (0.0, 0.0), (0.0, 200.0), (-600.0, 200.0), (-600.0, 4_000.0)]
+    rows = [At(t_s=5.0 * n, x_m=-3_000 + 60.0 * n, y_m=0) for n in range(50)]
+    rows += [At(t_s=250 + 5.0 * n, x_m=20.0 * n, y_m=20.0 * n) for n in range(1, 3)]
+    rows += [At(t_s=260 + 15.0 * n, x_m=-160, y_m=85) for n in range(20)]
+    book = book_of(line("r", bend, half_width_m=100), route="r")
+    seen = play(book, [Unit().batch(*rows)])
+    assert "ROUTE_LEFT" not in route_codes(seen)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@given(st.integers(0, 1 << 30), st.integers(1, 30), st.sampled_from((75.0, 500.0, 2_500.0)))
+def test_who_is_surely_off_the_route_is_off_it_and_nearly_all_who_are_off_are_surely(
+    seed: int, count: int, reach_m: float
+) -> None:
+    random = Random(seed)
+    points = [(100.0 * n, 3_000.0 * math.sin(n / 7)) for n in range(700)]
+    table = (rules := build(shapes_of(line("q", STRAIGHT), line("r", points)))).table
+    who = [table.numbers["r"], -1, table.numbers["q"], table.numbers["r"]]
+    unit = np.array(sorted(random.choices(range(4), k=count)))
+    lines = [rules.routes["r"], None, rules.routes["q"], rules.routes["r"]]
+    far = random.choice((100, 1_000, 9_000, 90_000))
+    rows = [
+        place(random.uniform(-5_000, 75_000), random.gauss(0, 1_000) + random.gauss(0, far))
+        for _ in range(count)
+    ]
+    lat, lon = (np.array(column) for column in zip(*rows, strict=True))
+    off = surely_off(
+        table,
+        route=np.array(who),
+        reach_m=np.full(4, reach_m),
+        unit=unit,
+        lat_e7=lat,
+        lon_e7=lon,
+    )
+    for row, (y, x) in enumerate(rows):
+        road = lines[unit[row]]
+        away_m = 0.0 if road is None else project_all(road, x, y).d_m
+        if off[row]:
+            assert away_m > reach_m
+        else:
+            assert away_m <= reach_m * 1.1 + 2
+
+
+def test_a_unit_that_has_not_joined_is_stepped_no_more_than_another() -> None:
+    rows = [At(t_s=float(n), x_m=20.0 * n, y_m=900 if n < 500 else 0) for n in range(600)]
+    unit, book = Unit(), book_of(line("r", STRAIGHT), route="r")
+    items = [unit.batch(*rows[begin : begin + 60]) for begin in range(0, 600, 60)]
+    seen = play(book, items, cut=1)
+    every = play(book, items, cut=1, screen=every_row)
+    assert route_codes(seen) == route_codes(every) == ["ROUTE_JOINED"]
+    assert blobs(seen) == blobs(every)
+    assert (
+        sum(result.stepped for result in seen.results) < 60
+    )  # what is left of the tick in which it joins
+
+
+def test_an_allowed_zone_that_is_touched_by_a_blurred_fix_is_joined_by_the_next_ones() -> None:
+    """Where a unit is allowed distance counts as 0; the screen has to look again when that changes under its hands."""
+    park = square("park", 2_000, 900, 300, kind="border_post")
+    rows = [
+        At(t_s=float(n), x_m=20.0 * n, y_m=900, hdop=30.0 if 80 <= n < 90 else None)
+        for n in range(180)
+    ]
+    book, unit = book_of(line("r", STRAIGHT), park, route="r"), Unit()
+    items = [unit.batch(*rows[:70]), unit.batch(*rows[70:130]), unit.batch(*rows[130:])]
+    seen, every = play(book, items), play(book, items, screen=every_row)
+    assert told(seen) == told(every)
+    assert "ROUTE_JOINED" in route_codes(seen)
 
 
 def test_the_corners_between_two_places_are_in_the_order_of_travel() -> None:

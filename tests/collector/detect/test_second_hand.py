@@ -91,7 +91,9 @@ def drive_on_the_road(random: Random) -> list[At]:
         for _ in range(random.randint(5, 80)):
             t += random.choice((200, 1_500)) if random.random() < 0.004 else every
             s = min(max(0.0, s + speed * every), 26_000.0)
-            aside = max(0.0, aside + away * every) if leg != "beside" else 140.0
+            if leg == "beside":  # 140 m, as fast as nothing is a jump
+                away = max(-40.0, min(40.0, (140.0 - aside) / every))
+            aside = max(0.0, aside + away * every)
             x, y = along(s)
             hdop = random.choice((None, None, None, 0.8, 12.0))
             rows.append(
