@@ -174,6 +174,10 @@ def test_a_cut_seal_stands_in_two_rooms_and_who_acknowledges_it_in_one_is_named_
     seen = theirs.locator(row, has_text="truck-1")
     expect(seen).to_contain_text("op-07", timeout=SOON_MS)
     expect(seen).not_to_have_class(bears("urgent"))
+    mine.keyboard.press("/")
+    mine.keyboard.type("truck")
+    mine.keyboard.press("Enter")
+    expect(mine.locator(".hits")).to_contain_text("1 unit found", timeout=SOON_MS)
     mine.screenshot(path=shots("room-cut"))
 
 

@@ -80,3 +80,19 @@ def test_a_wheel_without_a_console_says_so(tmp_path: Path) -> None:
     said = said_by(wheel(tmp_path / "wheel", PLOMBA_WEB="skip"), tmp_path / "out")
     assert said["files"] == []
     assert "make web" in str(said["page"])
+
+
+def test_what_the_first_screen_loads_is_within_its_budget() -> None:
+    """CONSOLE section 11: 500 KiB packed with map and worker, own code 60."""
+    if not built():
+        missing("the built console", "make web")
+    sizes = {
+        name: len(asset.packed() or asset.data)
+        for name, asset in built().items()
+        if name.endswith((".js", ".css"))
+        and not name.startswith(("en-", "ru-", "uz-", "places-"))  # words and towns are data
+    }
+    assert any(name.startswith("maplibre-gl-worker-") for name in sizes)
+    assert sum(sizes.values()) <= 500 * 1_024, sizes
+    own = sum(size for name, size in sizes.items() if name.startswith(("index-", "worker-")))
+    assert own <= 60 * 1_024, sizes
