@@ -73,6 +73,7 @@ app.command("demo")(command.demo)
 app.command("doctor")(doctor.doctor)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
+app.command("step-up")(login.step_up)
 
 _collector = _group("collector", "The centre: broker, ingest, detection, API.")
 _collector.command("run")(collector.run)
@@ -108,6 +109,7 @@ for _name, _act in (
     ("take", alert_act.take),
     ("shelve", alert_act.shelve),
     ("unshelve", alert_act.unshelve),
+    ("resolve", alert_act.resolve),
     ("reset", alert_act.reset),
     ("second", alert_act.second),
     ("suppress", alert_act.suppress),

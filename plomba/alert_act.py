@@ -1,6 +1,7 @@
 """`plomba alert ack`, `take`, `shelve` ...: what a person does about an alert, kept with who, when and why (DETECTION section 9).
 
-Law: a command asks `collector.alerts`; what it refuses is said with what would be possible.
+Law: a command asks `collector.alerts`; what it refuses is said with what would be possible. Who is logged in by an account acts over the
+API (`alert_api`); else the user of this machine acts on its store.
 """
 
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plomba import exits
+from plomba.alert_api import act, desk_of
 from plomba.centre import (
     DATA,
     DataOption,
@@ -34,6 +36,14 @@ if TYPE_CHECKING:
     from collector.store.database import Store
 
 ID_DIGITS_MIN = 6
+API_NAMES = {  # an event of `collector.alerts`, and its route
+    "ack": "ack",
+    "shelve": "shelve",
+    "end": "unshelve",
+    "reset": "reset",
+    "second": "second",
+    "take_out": "take-out",
+}
 SUPERVISORS = "plomba-supervisor"  # a group of the operating system, until there are accounts
 USAGE_CODES = frozenset({"no_reason", "no_outcome", "bad_until", "long_reason"})
 DENIED_CODES = frozenset({"not_allowed", "same_person", "never_shelved"})
@@ -147,6 +157,10 @@ def take_out(
 
 def take(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
     """Take it in hand: everybody sees who has it."""
+    centre = desk_of(data_dir)
+    if centre is not None:
+        _say_row(_row_of(act(centre, digits_of(alert), "take")), as_json=as_json)
+        return
     from collector.alerts import NotMoved
 
     async def write(store: "Store", now_ms: int) -> "Acted | NotMoved | int | None":
@@ -162,6 +176,21 @@ def take(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOption = 
     if isinstance(done, NotMoved):
         fail(exits.FAILED, f"nothing is changed, {done.code}: {done.hint}")
     _say(alert, done, as_json=as_json)
+
+
+def resolve(
+    alert: IdArgument,
+    outcome: OutcomeOption = "",
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
+    """Say what it turned out to be, by an account that is logged in: it needs an outcome."""
+    centre = desk_of(data_dir)
+    if centre is None:
+        fail(exits.NOT_ALLOWED, "log in with an account first: plomba login; or use plomba case")
+    row = act(centre, digits_of(alert), "resolve", outcome=outcome, reason=reason)
+    _say_row(_row_of(row), as_json=as_json)
 
 
 def history(
@@ -274,6 +303,13 @@ def _do(
     from collector.alerts import Act, NotMoved
 
     rest_ms = span_ms(for_) if for_ else None
+    centre = desk_of(data_dir)
+    if centre is not None and event.value in API_NAMES:
+        rest_s = None if rest_ms is None else rest_ms // 1_000
+        said = {"reason": reason, "outcome": outcome, "for_s": rest_s}
+        row = act(centre, digits_of(digits), API_NAMES[event.value], seen=seen, **said)
+        _say_row(_row_of(row), as_json=as_json)
+        return
     by, may_second = actor(), is_supervisor()
 
     async def write(store: "Store", now_ms: int) -> "Acted | NotMoved | int | None":
@@ -317,14 +353,29 @@ def _say(digits: str, done: "Acted | int | None", *, as_json: bool) -> None:
         "owner": done.owner,
         "until": None if done.until_ms is None else stamp(done.until_ms),
     }
+    _say_row(row, as_json=as_json)
+
+
+def _say_row(row: Row, *, as_json: bool) -> None:
     if as_json:
         say_json([row])
         return
     until = "" if row["until"] is None else f" until {row['until']}"
-    owner = "" if done.owner is None else f", in hand of {done.owner}"
+    owner = "" if row["owner"] is None else f", in hand of {row['owner']}"
     typer.echo(
-        f"{done.code} of {done.unit or 'no single unit'} is {done.state.value}{until}{owner}"
+        f"{row['code']} of {row['unit'] or 'no single unit'} is {row['state']}{until}{owner}"
     )
+
+
+def _row_of(row: Row) -> Row:
+    """A row of the API, as the commands say it."""
+    until = row["until"]
+    return {
+        **{name: row[name] for name in ("id", "code", "unit")},
+        "state": row["stage"],
+        "owner": row["owner"],
+        "until": stamp(until) if isinstance(until, int) else None,
+    }
 
 
 def none_or_many(digits: str, found: int) -> None:

@@ -76,6 +76,12 @@ def login(
         typer.echo(f"{row['user']}, {row['role']}, until {row['until']}")
 
 
+def step_up(data_dir: DataOption = DATA, api: ApiOption = "") -> None:
+    """Show a code of the second factor: for five minutes you may approve, revoke, and give a second signature."""
+    me = Centre(data_dir, api).post("/step-up", {"code": read_password("code: ")})
+    typer.echo(f"until {me['stepped_up_until']}")
+
+
 def logout(data_dir: DataOption = DATA, api: ApiOption = "") -> None:
     """End the session and take its token away."""
     centre = Centre(data_dir, api)

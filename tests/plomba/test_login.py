@@ -1,5 +1,6 @@
 """`plomba login` and `plomba user` against a real API: tokens lie in files of their own, secrets are told once."""
 
+import asyncio
 import json
 import stat
 from collections.abc import Iterator
@@ -8,12 +9,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from collector.io import clock
 from collector.people import Role
+from collector.store.database import Store
 from plomba import tokens
 from plomba.__main__ import app
 from plomba.centre import Centre as Asking
-from tests.collector.api_rig import PASSWORD
+from tests.collector.api_rig import PASSWORD, code_at
 from tests.collector.api_thread import Centre, running
+from tests.collector.fleet import Centre as Fleet, FleetUnit
+from tests.collector.test_tick import panic
 
 RUNNER = CliRunner()
 
@@ -125,3 +130,62 @@ def test_a_token_goes_to_the_collector_that_gave_it_only(
 def test_a_wrong_role_is_said_before_anybody_is_asked(centre: Centre) -> None:
     assert run(centre, "user", "add", "x1", "--role", "god").exit_code == 2
     assert run(centre, "login", "--local", "--role", "officer").exit_code == 2
+
+
+# acts on alerts by an account
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
+    users = (("anna", Role.OPERATOR), ("sara", Role.SUPERVISOR))
+    with running(tmp_path_factory.mktemp("room"), users=users) as made:
+        asyncio.run(latched_alert(made.data_dir))
+        yield made
+
+
+async def latched_alert(data_dir: Path) -> None:
+    async with await Store.open(f"sqlite:///{data_dir / 'collector.db'}") as store:
+        centre, unit = Fleet(store), FleetUnit(unit_id="uz-01")
+        await centre.enrol(unit)
+        unit.begin()
+        unit.seal([panic(unit)])
+        await centre.hear(unit, *(sealed.envelope for sealed in unit.sealed))
+
+
+def test_an_operator_acts_in_his_own_name_and_a_supervisor_seconds(room: Centre) -> None:
+    assert log_in(room, "anna").exit_code == 0
+    [row] = map(json.loads, run(room, "alert", "list", "--json").stdout.splitlines())
+    some = str(row["id"])[:8]
+    assert run(room, "alert", "ack", some, "--seen", "0").exit_code == 1
+    done = run(room, "alert", "ack", some, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["state"] == "ACKED"
+    assert "in hand of anna" in run(room, "alert", "take", some).stdout
+    assert run(room, "alert", "shelve", some, "--reason", "x").exit_code == 1  # a P1 never is
+    assert run(room, "alert", "reset", some, "--reason", "x").exit_code == 2  # no outcome
+    said = ("--outcome", "FALSE", "--reason", "a drill")
+    done = run(room, "alert", "resolve", some, *said)  # two persons close a latched one
+    assert (done.exit_code, bool(done.stderr.strip())) == (1, True)
+    assert run(room, "alert", "reset", some, *said).exit_code == 0
+    assert run(room, "alert", "second", some).exit_code == 4  # an operator
+    assert log_in(room, "sara").exit_code == 0
+    done = run(room, "alert", "second", some)
+    assert (done.exit_code, "second factor" in done.stderr) == (4, True)
+    code = code_at(clock.now_ms())
+    assert run(room, "step-up", said=f"{code}\n").exit_code == 0
+    assert "CLOSED" in run(room, "alert", "second", some).stdout
+    history = run(room, "alert", "history", some, "--json").stdout.splitlines()
+    acts = [(row["act"], row["by"]) for row in map(json.loads, history) if row["by"]]
+    assert acts == [
+        ("ack", "anna"),
+        ("take", "anna"),
+        ("reset", "anna"),
+        ("second", "sara"),
+    ]
+
+
+def test_a_local_session_acts_on_the_store_as_before(room: Centre) -> None:
+    assert run(room, "login", "--local").exit_code == 0
+    done = run(room, "alert", "resolve", "0" * 6)
+    assert (done.exit_code, "plomba login" in done.stderr) == (4, True)
+    assert run(room, "alert", "ack", "0" * 6).exit_code == 3
