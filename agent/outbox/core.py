@@ -319,14 +319,17 @@ class Outbox:
     def _state(self, chain: Chain) -> ChainState:
         writer = self._writer
         home = writer.home
+        through = writer.through(chain)
+        # What a file that was set aside may give back is not gone: a hello that said so would close the gap over it for ever.
+        oldest = chain.oldest if writer.salvage is None else min(chain.oldest, through + 1)
         return ChainState(
             chain_id=chain.chain_id,
-            covered=writer.through(chain),
+            covered=through,
             batch_no=chain.last_no,
             seq=chain.last_seq,
             head=chain.last_head,
-            oldest=chain.oldest,
-            waiting=chain.waiting(writer.through(chain)),
+            oldest=oldest,
+            waiting=chain.waiting(through),
             current=chain is writer.book.current,
             at_home=home is not None and not home.spoken and chain.id >= home.first_id,
         )

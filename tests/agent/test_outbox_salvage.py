@@ -258,3 +258,30 @@ async def test_a_file_that_fails_at_the_first_batches_of_a_process_has_a_head_th
         assert founded.body.events[0].data[1] is not None, (
             "no ChainBreak that two people must close"
         )
+
+
+@pytest.mark.parametrize("at_a_start", [False, True])
+async def test_a_hello_says_of_nothing_that_may_still_be_salvaged_that_it_is_gone(
+    tmp_path: Path, *, at_a_start: bool
+) -> None:
+    store, run = tmp_path / "disk", tmp_path / "run"
+    async with opened(store, run=run) as outbox:
+        for number in range(20):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        rows = await all_rows(outbox)
+        outbox.cover(*receipt_for(rows[10]))
+        await outbox.flush(at(2_900))
+        if not at_a_start:
+            await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+            assert outbox.chains()[0].oldest == 10
+            await salvage_all(outbox)
+            assert outbox.chains()[0].oldest == 10
+    if at_a_start:
+        with (store / "outbox.db").open("r+b") as file:
+            file.seek(36)
+            file.write(b"\x7f\xff\xff\xf0")
+        async with opened(store, run=run, moment=at(5_000)) as outbox:
+            assert outbox.stats().salvaging
+            assert outbox.chains()[0].oldest == 10
+            await salvage_all(outbox, 6_000)
+            assert outbox.chains()[0].oldest == 10
