@@ -31,6 +31,7 @@ from collector.api.porter import Porter
 from collector.api.problems import add_handlers
 from collector.api.service import Reads, add_reads
 from collector.api.static import Asset, add_console
+from collector.api.units import add_units
 from collector.store.database import Store
 from wire import MisuseError
 
@@ -71,6 +72,7 @@ def create_app(parts: Parts) -> FastAPI:
     add_alert_reads(api, room)
     add_alert_acts(api, room)
     add_cases(api, room)
+    add_units(api, room)
     add_live(api, parts.hub, Random())  # noqa: S311  # spreads clients, hides nothing
     add_audit(api, parts.store)
     add_admin(api, parts.store, parts.porter, parts.now_ms)

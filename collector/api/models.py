@@ -28,6 +28,8 @@ class Unit(Answer):
     """A unit and its newest good position in event time; all of the position is null if none was ever received."""
 
     unit: str
+    no: int = Field(description="its number, as on the live line")
+    plate: str | None = Field(description="of its journey, else of the vehicle it is built into")
     at: str | None = Field(description="when it was there")
     age_s: int | None = Field(description="seconds since `at`, by the collector's clock")
     old: bool | None = Field(description="over 15 minutes: where it was, not where it is")

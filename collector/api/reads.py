@@ -3,7 +3,7 @@
 Law: never writes, and what it says of time it says by the clock that it was given.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from collector.alerts import State
-from collector.api import order_reads
+from collector.api import order_reads, tracks
 from collector.api.models import (
     Alive,
     Broker,
@@ -36,7 +36,9 @@ from collector.api.restated import (
     shifts_of,
 )
 from collector.api.times import maybe, rfc3339
-from collector.store import schema
+from collector.customs.ids import key_of
+from collector.store import names, schema
+from collector.store.labels import plates_of
 from collector.store.live import in_scope
 from collector.store.people import unit_ids
 from wire import Refused
@@ -72,6 +74,15 @@ class Live:
         if not hint.up and known is not None and known.up and known.connection != hint.connection:
             return
         self.hints[unit_id] = hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """Of which unit, from when until when."""
+
+    unit_no: int
+    begin_ms: int
+    end_ms: int
 
 
 class StoreReads:
@@ -118,13 +129,22 @@ class StoreReads:
         )
 
     async def units(self, *, q: str, after: str, limit: int, scope: str) -> Units:
-        statement = _units(scope).where(schema.unit.c.unit_id > after)
-        if q:
-            statement = statement.where(schema.unit.c.unit_id.contains(q, autoescape=True))
-        rows = await self._all(statement.order_by(schema.unit.c.unit_id).limit(limit + 1))
-        now_ms = self._now_ms()
+        unit, now_ms = schema.unit.c, self._now_ms()
+        statement = _units(scope).where(unit.unit_id > after)
+        async with self._engine.connect() as connection:
+            if q:
+                hits = await names.search(connection, key_of(q), now_ms=now_ms)
+                by_name = unit.unit_id.contains(q, autoescape=True)
+                by_number = unit.number.in_([hit.unit_no for hit in hits])
+                statement = statement.where(or_(by_name, by_number))
+            asked = statement.order_by(unit.unit_id).limit(limit + 1)
+            rows = (await connection.execute(asked)).all()
+            plates = await plates_of(connection, [row.number for row in rows[:limit]], now_ms)
         return Units(
-            units=[Unit(**self._unit(row, now_ms)) for row in rows[:limit]],
+            units=[
+                Unit(**{**self._unit(row, now_ms), "plate": plates.get(row.number)})
+                for row in rows[:limit]
+            ],
             more=rows[limit - 1].unit_id if len(rows) > limit else None,
         )
 
@@ -142,8 +162,10 @@ class StoreReads:
         )
         parked = select(func.count()).where(schema.parked.c.unit_no == row.number)
         keys = select(schema.unit_key).where(schema.unit_key.c.unit_no == row.number)
+        async with self._engine.connect() as connection:
+            plates = await plates_of(connection, [row.number], self._now_ms())
         return UnitDetail(
-            **self._unit(row, self._now_ms()),
+            **{**self._unit(row, self._now_ms()), "plate": plates.get(row.number)},
             chain=Chain(id=chains[0].chain_id.hex(), through=chains[0].through) if chains else None,
             batches_parked=(await self._one(parked))[0],
             batches_owed=row.owes or 0,
@@ -153,6 +175,49 @@ class StoreReads:
     async def track(
         self, unit_id: str, *, begin_ms: int | None, end_ms: int | None, points_max: int, scope: str
     ) -> Track | None:
+        span = await self._span(unit_id, begin_ms, end_ms, scope)
+        if span is None:
+            return None
+        points = [
+            (at_ms, _point(fixes, row, chain, at_ms))
+            async for at_ms, fixes, row, chain in self._fixes(unit_id, span)
+        ]
+        shown = _thinned(points, points_max)
+        return Track(
+            unit=unit_id,
+            begin=rfc3339(span.begin_ms),
+            end=rfc3339(span.end_ms),
+            points=[point for _, point in shown],
+            left_out=len(points) - len(shown),
+        )
+
+    async def packed_track(
+        self, unit_id: str, *, begin_ms: int | None, end_ms: int | None, points_max: int, scope: str
+    ) -> bytes | None:
+        """The same as columns, thinned so that turns, stops and gaps stay."""
+        span = await self._span(unit_id, begin_ms, end_ms, scope)
+        if span is None:
+            return None
+        way = tracks.way_of(
+            [
+                (
+                    at_ms,
+                    fixes.lat_e7[row],
+                    fixes.lon_e7[row],
+                    fixes.speed_cm_s[row],
+                    fixes.course_cdeg[row],
+                    fixes.flags[row],
+                    at_ms != fixes.t_ms[row],
+                )
+                async for at_ms, fixes, row, _ in self._fixes(unit_id, span)
+            ]
+        )
+        return tracks.pack(way, tracks.thinned(way, points_max), unit_no=span.unit_no)
+
+    async def _span(
+        self, unit_id: str, begin_ms: int | None, end_ms: int | None, scope: str
+    ) -> "_Span | None":
+        """None: no such unit in this scope."""
         unit = schema.unit.c
         found = await self._all(
             select(unit.number).where(unit.unit_id == unit_id, in_scope(unit.scope, scope))
@@ -161,22 +226,19 @@ class StoreReads:
             return None
         end_ms = self._now_ms() if end_ms is None else end_ms
         begin_ms = end_ms - TRACK_MS if begin_ms is None else begin_ms
+        return _Span(unit_no=found[0].number, begin_ms=begin_ms, end_ms=end_ms)
+
+    async def _fixes(
+        self, unit_id: str, span: "_Span"
+    ) -> AsyncIterator[tuple[int, Columns, int, str]]:
+        """Each fix of a span: when it was there, and where it stands in its batch of such a chain."""
         shifts = (await shifts_of(self._all, [unit_id])).get(unit_id, [])
-        rows = await self._all(_batches(found[0].number, begin_ms, end_ms, shifts))
-        points = [
-            point
-            for row in rows
-            for point in _points(row.envelope, row.chain_id, shifts)
-            if begin_ms <= point[0] <= end_ms
-        ]
-        shown = _thinned(points, points_max)
-        return Track(
-            unit=unit_id,
-            begin=rfc3339(begin_ms),
-            end=rfc3339(end_ms),
-            points=[point for _, point in shown],
-            left_out=len(points) - len(shown),
-        )
+        for batch in await self._all(_batches(span.unit_no, span.begin_ms, span.end_ms, shifts)):
+            fixes, chain = _columns(batch.envelope), batch.chain_id.hex()
+            for row in range(len(fixes)):
+                at_ms = fix_ms(shifts, chain, fixes.seq[row], fixes.t_ms[row], fixes.flags[row])
+                if span.begin_ms <= at_ms <= span.end_ms:
+                    yield at_ms, fixes, row, chain
 
     async def orders(self, unit_id: str, *, after: str, limit: int, scope: str) -> Orders | None:
         async with self._engine.connect() as connection:
@@ -218,6 +280,8 @@ class StoreReads:
         hint = self._live.hints.get(row.unit_id)
         return {
             "unit": row.unit_id,
+            "no": row.number,
+            "plate": None,
             "at": maybe(row.t_ms),
             "age_s": age_s,
             "old": None if age_s is None else age_s > OLD_S,
@@ -280,23 +344,15 @@ def _batches(unit_no: int, begin_ms: int, end_ms: int, shifts: Sequence[Shift]) 
     )
 
 
-def _points(
-    envelope: bytes, chain_id: bytes, shifts: Sequence[Shift]
-) -> list[tuple[int, TrackPoint]]:
-    """The fixes of a stored batch with their times; the store holds the evidence, so it is read as it came."""
+def _columns(envelope: bytes) -> Columns:
+    """The fixes of a stored batch; the store holds the evidence, so it is read as it came."""
     opened = open_envelope(envelope, Aad.BATCH)
     assert not isinstance(opened, Refused), "the store holds what ingest accepted"
     header = read_payload(opened.payload)
     assert not isinstance(header, Refused), "the store holds what ingest accepted"
     body = read_body(header)
     assert not isinstance(body, Refused), "the store holds what ingest accepted"
-    fixes, chain = body.fixes, chain_id.hex()
-    points = []
-    for row in range(len(fixes)):
-        said_ms = fixes.t_ms[row]
-        at_ms = fix_ms(shifts, chain, fixes.seq[row], said_ms, fixes.flags[row])
-        points.append((at_ms, _point(fixes, row, chain, at_ms)))
-    return points
+    return body.fixes
 
 
 def _point(fixes: Columns, row: int, chain: str, at_ms: int) -> TrackPoint:

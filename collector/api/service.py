@@ -6,8 +6,9 @@ Law: no route knows a table, and each hands on who asks: what lies outside his s
 from datetime import datetime
 from typing import Annotated, Protocol
 
-from fastapi import FastAPI, Path, Query
+from fastapi import FastAPI, Header, Path, Query, Response
 
+from collector.api import tracks
 from collector.api.auth import Who
 from collector.api.models import (
     Alive,
@@ -44,6 +45,10 @@ class Reads(Protocol):
         self, unit_id: str, *, begin_ms: int | None, end_ms: int | None, points_max: int, scope: str
     ) -> Track | None: ...
 
+    async def packed_track(
+        self, unit_id: str, *, begin_ms: int | None, end_ms: int | None, points_max: int, scope: str
+    ) -> bytes | None: ...
+
     async def orders(
         self, unit_id: str, *, after: str, limit: int, scope: str
     ) -> Orders | None: ...
@@ -70,7 +75,12 @@ def add_reads(api: FastAPI, reads: Reads) -> None:
     @api.get("/api/v1/units", tags=["units"], summary="Units by name")
     async def units(
         who: Who,
-        q: Annotated[str, Query(max_length=32, description="part of a unit_id")] = "",
+        q: Annotated[
+            str,
+            Query(
+                max_length=32, description="part of a unit_id, or a plate, seal, container, journey"
+            ),
+        ] = "",
         after: after = "",
         limit: limit = PAGE_MAX,
     ) -> Units:
@@ -83,7 +93,13 @@ def add_reads(api: FastAPI, reads: Reads) -> None:
             raise _no_unit(unit_id)
         return found
 
-    @api.get("/api/v1/units/{unit_id}/track", tags=["units"], summary="Where one unit was")
+    @api.get(
+        "/api/v1/units/{unit_id}/track",
+        tags=["units"],
+        summary="Where one unit was; as columns to who accepts them",
+        response_model=Track,
+        responses={200: {"content": {tracks.MEDIA_TYPE: {}}}},
+    )
     async def track(
         who: Who,
         unit_id: unit_id,
@@ -94,8 +110,10 @@ def add_reads(api: FastAPI, reads: Reads) -> None:
             str, Query(alias="to", max_length=40, description="RFC 3339, or milliseconds")
         ] = "",
         points_max: Annotated[int, Query(ge=2, le=POINTS_MAX)] = POINTS_MAX,
-    ) -> Track:
-        found = await reads.track(
+        accept: Annotated[str, Header(max_length=200)] = "",
+    ) -> Track | Response:
+        is_packed = tracks.MEDIA_TYPE in accept
+        found = await (reads.packed_track if is_packed else reads.track)(
             unit_id,
             begin_ms=_time("from", begin),
             end_ms=_time("to", end),
@@ -104,7 +122,7 @@ def add_reads(api: FastAPI, reads: Reads) -> None:
         )
         if found is None:
             raise _no_unit(unit_id)
-        return found
+        return Response(found, media_type=tracks.MEDIA_TYPE) if isinstance(found, bytes) else found
 
     @api.get("/api/v1/units/{unit_id}/orders", tags=["orders"], summary="Orders, the newest first")
     async def orders(

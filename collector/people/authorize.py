@@ -118,6 +118,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ),
     ("GET", "/api/v1/refusals"): _reads(ADMIN, SUPERVISOR, OPERATOR, AUDITOR, whole=True),
     ("GET", "/api/v1/units"): _WATCH,
+    ("POST", "/api/v1/units/labels"): _WATCH,
     ("GET", "/api/v1/units/{unit_id}"): _reads(*ROOM),
     ("GET", "/api/v1/units/{unit_id}/track"): _reads(*ROOM, kept=Kept.TRACK),
     ("GET", "/api/v1/units/{unit_id}/orders"): _reads(*ROOM),

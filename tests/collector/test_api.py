@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from collector.api import tracks
 from collector.api.reads import OLD_S, Live, StoreReads
 from collector.desk import Given, Wish
 from collector.people.authorize import RIGHTS
@@ -168,6 +169,37 @@ async def test_a_track_is_in_order_cut_by_time_and_thinned_evenly(asked: Asked) 
         "alt_m": 455.0,
         "sats": 12,
     }
+
+
+async def test_a_track_comes_as_columns_to_who_accepts_them(asked: Asked) -> None:
+    [unit] = await enrolled(asked, "uz-0001")
+    first = unit.begin()
+    fixes = [fix(T0_MS + 1_000 * second, 413_000_000 + 10 * second) for second in range(60)]
+    await asked.centre.hear(unit, first.envelope, unit.seal(fixes).envelope)
+    answer = await asked.client.get(
+        "/api/v1/units/uz-0001/track",
+        params={"from": str(T0_MS + 10_000), "to": str(T0_MS + 50_000), "points_max": "5"},
+        headers={"Accept": tracks.MEDIA_TYPE},
+    )
+    assert answer.headers["content-type"] == tracks.MEDIA_TYPE
+    magic, _, size, n, unit_no, t0_ms, left_out, _ = tracks.HEADER.unpack_from(answer.content)
+    assert (magic, n, unit_no, t0_ms, left_out) == (b"PLT1", 5, 1, T0_MS + 10_000, 36)
+    assert len(answer.content) == size + 5 * 15
+
+
+async def test_units_are_called_by_their_plates_and_found_by_them(asked: Asked) -> None:
+    await enrolled(asked, "uz-0001", "uz-0002")
+    assert await asked.centre.store.set_plate("uz-0001", "01 A 123 BC", now_ms=T0_MS)
+    [row] = (await asked.get("/api/v1/units", q="01a123bc"))["units"]
+    assert (row["unit"], row["no"], row["plate"]) == ("uz-0001", 1, "01 A 123 BC")
+    assert (await asked.get("/api/v1/units/uz-0002"))["plate"] is None
+    answer = await asked.client.post("/api/v1/units/labels", json={"numbers": [2, 1, 9, 2**40, -1]})
+    assert answer.json()["labels"] == [
+        {"no": 1, "unit": "uz-0001", "plate": "01 A 123 BC"},
+        {"no": 2, "unit": "uz-0002", "plate": None},
+    ]
+    answer = await asked.client.post("/api/v1/units/labels", json={"numbers": [1] * 201})
+    assert answer.status_code == 422
 
 
 async def test_a_batch_whose_records_are_not_used_is_in_no_track(asked: Asked) -> None:

@@ -119,8 +119,9 @@ def test_an_admin_sees_no_track() -> None:
 
 
 def test_an_auditor_changes_nothing_but_his_own_session() -> None:
+    questions = ("/api/v1/units/labels",)  # two hundred numbers are too long for a GET
     for (method, path), row in RIGHTS.items():
-        if method != "GET" and Role.AUDITOR in row.roles:
+        if method != "GET" and Role.AUDITOR in row.roles and path not in questions:
             assert path.startswith(
                 ("/api/v1/me", "/api/v1/log", "/api/v1/step-up", "/api/v1/enter", "/o/logout")
             )
