@@ -19,6 +19,7 @@ from collector.api.auth import add_auth
 from collector.api.cases import add_cases
 from collector.api.fences import add_fences
 from collector.api.guard import Front, Guard, missing_rights
+from collector.api.handover import add_handover
 from collector.api.hub import Hub
 from collector.api.live import add_live
 from collector.api.models import Problem
@@ -73,6 +74,7 @@ def create_app(parts: Parts) -> FastAPI:
     add_alert_acts(api, room)
     add_cases(api, room)
     add_units(api, room)
+    add_handover(api, room)
     add_live(api, parts.hub, Random())  # noqa: S311  # spreads clients, hides nothing
     add_audit(api, parts.store)
     add_admin(api, parts.store, parts.porter, parts.now_ms)

@@ -9,7 +9,7 @@ from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.alerts import State
-from collector.store import alert_reads, schema
+from collector.store import alert_reads, schema, shifts
 from collector.store.alert_reads import Figures
 from collector.store.live import in_scope
 from wire.records import FixFlag
@@ -25,6 +25,7 @@ async def stat_of(connection: AsyncConnection, scope: str, now_ms: int) -> dict[
         "ingest_age_s": None if newest is None else max(0, (now_ms - newest) // 1_000),
         "units": await _units(connection, scope, now_ms),
         **counts_of(await alert_reads.figures(connection, scope, now_ms)),
+        "handovers_due": await shifts.due(connection, scope, now_ms),
     }
 
 

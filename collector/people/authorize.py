@@ -145,6 +145,9 @@ RIGHTS: dict[tuple[str, str], Right] = {
     },
     ("POST", "/api/v1/cases/{number}/review"): _acts(SUPERVISOR, kept=Kept.OWN),
     ("POST", "/api/v1/cases/{number}/reopen"): _acts(SUPERVISOR, kept=Kept.OWN),
+    ("GET", "/api/v1/handover"): _reads(OPERATOR, SUPERVISOR),
+    ("POST", "/api/v1/handover"): _acts(OPERATOR, SUPERVISOR),
+    ("POST", "/api/v1/handover/{number}/confirm"): _acts(OPERATOR, SUPERVISOR),
     ("GET", "/api/v1/live/snapshot"): _WATCH,
     ("GET", "/api/v1/live/stream"): _WATCH,
     # people, desks, walls, programs

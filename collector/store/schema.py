@@ -723,3 +723,18 @@ once = Table(  # changes by the key of their sender: the same again is not done 
     _bytes("answer", nullable=True),
     Index("once_by_time", "at_ms"),
 )
+
+handover = Table(  # of a desk: the outgoing person signs, the incoming one confirms
+    "handover",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _text("desk"),
+    _text("scope"),
+    _big("at_ms"),
+    _text("outgoing"),
+    _text("note"),
+    _bytes("page"),  # MessagePack: ids of alerts that stood open then
+    _text("incoming", nullable=True),
+    _big("confirmed_ms", nullable=True),
+    Index("handover_by_desk", "desk", "number"),
+)
