@@ -11,7 +11,6 @@ from plomba.centre import (
     DataOption,
     JsonOption,
     Row,
-    each_second,
     place,
     say_json,
     say_table,
@@ -57,14 +56,17 @@ def watch(
     """Show alerts as they come and change, until Ctrl-C. With --json: a line for each that is new or changed."""
     language = language_of(lang)
     centre = Centre(data_dir, api)
+    changes = centre.changes("alert")
     if not as_json:
-        watch_table(COLUMNS, lambda: map(_cells, _rows(centre, view, unit, limit, language)))
+        watch_table(
+            COLUMNS, changes, lambda: map(_cells, _rows(centre, view, unit, limit, language))
+        )
         return
-    seen: dict[object, Row] = {}
-    for _ in each_second():
+    seen: dict[object, object] = {}
+    for _ in changes:
         rows = _rows(centre, view, unit, limit, language)
-        say_json(row for row in reversed(rows) if seen.get(row["id"]) != row)
-        seen = {row["id"]: row for row in rows}
+        say_json(row for row in reversed(rows) if seen.get(row["id"]) != row["rev"])
+        seen = {row["id"]: row["rev"] for row in rows}
 
 
 def _rows(centre: Centre, view: str, unit: str, limit: int, language: str) -> list[Row]:

@@ -7,7 +7,6 @@ and nothing here decides what is true.
 import json
 import re
 import secrets
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
@@ -30,7 +29,6 @@ T = TypeVar("T")
 ANSWER_BYTES_MAX = 16 << 20  # 5,000 points of a track are 1 MiB
 ANSWER_S_MAX = 10
 PIPE_COLUMNS = 240
-WATCH_S = 1.0
 SPAN_S = {"min": 60, "h": 3_600, "d": 86_400}
 DATA = Path("plomba-data")
 _EXITS = {401: exits.NOT_ALLOWED, 403: exits.NOT_ALLOWED, 404: exits.NOT_FOUND, 422: exits.USAGE}
@@ -91,6 +89,23 @@ class Centre:
             fail(
                 exits.NOT_ALLOWED, f"{self.url}: {what} is not sent without TLS to another machine"
             )
+
+    def changes(self, name: str) -> Iterator[Row]:
+        """Each event of that name on the live stream, and each beginning of it, until Ctrl-C, which is how a watch ends well."""
+        from plomba.stream import NotLetInError, listen
+
+        def lost(why: str) -> None:
+            typer.echo(f"{self.url}: {why}; trying again", err=True)
+
+        try:
+            headers = {"Authorization": f"Bearer {self._token()}"}
+            for told in listen(f"{self.url}/api/v1/live/stream", headers, lost=lost):
+                if told.name in (name, "deploy", "reset"):  # `deploy` begins each stream
+                    yield told.data
+        except NotLetInError as error:
+            fail(exits.NOT_ALLOWED, f"{error}: plomba login")
+        except KeyboardInterrupt:
+            raise typer.Exit(exits.OK) from None
 
     def alive(self) -> Row:
         """What a stranger is told."""
@@ -258,23 +273,16 @@ def place(row: Row) -> str | None:
     return f"{lat:.6f}, {lon:.6f}"
 
 
-def each_second() -> Iterator[None]:
-    """Yield now and once a second until Ctrl-C, which is how a watch ends well."""
-    pause = threading.Event()
-    try:
-        while True:
-            yield
-            pause.wait(WATCH_S)
-    except KeyboardInterrupt:
-        raise typer.Exit(exits.OK) from None
-
-
-def watch_table(columns: Sequence[str], look: Callable[[], Iterable[Sequence[object]]]) -> None:
-    """Draw the table anew each second, in place."""
+def watch_table(
+    columns: Sequence[str],
+    changes: Iterable[Row],
+    look: Callable[[], Iterable[Sequence[object]]],
+) -> None:
+    """Draw the table anew with each change, in place."""
     from rich.live import Live
 
     with Live(auto_refresh=False) as live:
-        for _ in each_second():
+        for _ in changes:
             live.update(table_of(columns, look()), refresh=True)
 
 

@@ -14,7 +14,6 @@ from plomba.centre import (
     JsonOption,
     Row,
     age,
-    each_second,
     fail,
     place,
     say_json,
@@ -130,13 +129,16 @@ def watch(
 ) -> None:
     """Show units as they move, until Ctrl-C. With --json: a line for each whose position is new."""
     centre = Centre(data_dir, api)
+    changes = centre.changes("units")
     if not as_json:
         watch_table(
-            COLUMNS, lambda: map(_cells, centre.pages("/units", "units", rows_max=limit, q=q))
+            COLUMNS,
+            changes,
+            lambda: map(_cells, centre.pages("/units", "units", rows_max=limit, q=q)),
         )
         return
     seen: dict[object, object] = {}
-    for _ in each_second():
+    for _ in changes:
         rows = centre.pages("/units", "units", rows_max=limit, q=q)
         say_json(row for row in rows if seen.get(row["unit"], 0) != row["at"])
         seen = {row["unit"]: row["at"] for row in rows}

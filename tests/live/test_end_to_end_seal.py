@@ -29,7 +29,7 @@ seal = {{{{ id = "{SEAL_ID}", armed = true, dynamic = false }}}}
 def test_each_cut_is_one_stored_alert() -> None:
     report = latency.run(5)
     assert report["sound"], report
-    assert (report["cuts"], report["alerts"]) == (5, 5)
+    assert (report["cuts"], report["alerts"], report["told"]) == (5, 5, 5)
 
 
 def test_a_cut_without_network_is_raised_once_at_its_own_time_when_the_network_is_back(
