@@ -17,6 +17,7 @@ from plomba.centre import (
     DataOption,
     JsonOption,
     Row,
+    actor,
     fail,
     read_store,
     say_json,
@@ -43,16 +44,21 @@ def import_rules(
 
     Zones and routes stay. Where the collector is started with `detect.rules_file`, that file comes into force again at its next start.
     """
+    from collector.api.shapes import changes
+
     text = read_rules(file)
 
     async def write(store: "Store", now_ms: int) -> int:
         versions = await store.rules()
         newest = versions[-1] if versions else None
+        zones, routes = (newest.zones, newest.routes) if newest else (EMPTY, EMPTY)
         return await store.import_rules(
-            zones=newest.zones if newest else EMPTY,
-            routes=newest.routes if newest else EMPTY,
+            zones=zones,
+            routes=routes,
             thresholds=text,
             now_ms=now_ms,
+            by=actor(),
+            changed=changes(newest, zones, routes, text),
         )
 
     version = write_store(data_dir, write)

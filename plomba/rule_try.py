@@ -196,7 +196,7 @@ def _draft(
     """The draft as a version that has always held; ends the command with 6 if its shapes have a fault."""
     import json
 
-    from collector.app.rulebook import named_zones
+    from collector.api.shapes import named_zones
     from collector.detect.geo.geojson import read_zones
     from collector.store import RulesRow
 

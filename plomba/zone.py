@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from plomba import exits
-from plomba.centre import DATA, DataOption, JsonOption, Row, fail, say_json, say_table, write_store
+from plomba.centre import (
+    DATA,
+    DataOption,
+    JsonOption,
+    Row,
+    actor,
+    fail,
+    say_json,
+    say_table,
+    write_store,
+)
 
 if TYPE_CHECKING:
     from collector.detect.geo import ImportFault
@@ -80,6 +90,7 @@ def show_faults(faults: "tuple[ImportFault, ...]", *, as_json: bool) -> None:
 async def _replace(
     store: "Store", source: object, noun: str, now_ms: int
 ) -> "tuple[ImportFault, ...] | Row":
+    from collector.api.shapes import changes
     from collector.detect.geo.geojson import read_zones
 
     newest = await _newest(store)
@@ -88,11 +99,18 @@ async def _replace(
     if isinstance(shapes, tuple):
         return shapes
     mine = json.dumps(only(source, lines=noun == "routes"), ensure_ascii=False)
+    texts = {
+        "zones": newest.zones if newest else EMPTY,
+        "routes": newest.routes if newest else EMPTY,
+        noun: mine,
+    }
+    thresholds = newest.thresholds if newest else ""
     version = await store.import_rules(
-        zones=mine if noun == "zones" else (newest.zones if newest else EMPTY),
-        routes=mine if noun == "routes" else (newest.routes if newest else EMPTY),
-        thresholds=newest.thresholds if newest else "",
+        **texts,
+        thresholds=thresholds,
         now_ms=now_ms,
+        by=actor(),
+        changed=changes(newest, texts["zones"], texts["routes"], thresholds),
     )
     if shapes.warnings:
         show_warnings(shapes.warnings)

@@ -90,7 +90,7 @@ def create_app(parts: Parts) -> FastAPI:
         porter=parts.porter,
     )
     add_console(api, parts.console)
-    add_fences(api, parts.store)
+    add_fences(api, parts.store, parts.now_ms)
     missing = missing_rights(api)
     if missing:
         raise MisuseError(f"no row in the table of rights for {', '.join(missing)}")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from collector.api.shapes import changes, named_zones
 from collector.app import StartError
 from collector.detect.geo import RouteLine
 from collector.detect.geo.geojson import read_zones
@@ -31,6 +32,7 @@ from collector.store import JourneyRow, RulesRow, schema
 from collector.store.database import Store
 
 VERSIONS_MAX = 32  # kept ready for late facts; each costs its shapes in memory
+BY_FILE = "file:detect.rules_file"  # who brought a version at the start
 EMPTY = '{"type":"FeatureCollection","features":[]}'
 
 # What holds before the first import, and for facts that are older than it: nothing is watched but the unit itself.
@@ -133,11 +135,15 @@ async def keep_thresholds(store: Store, file: Path | None, now_ms: int) -> None:
     before = rows[-1].thresholds if rows else ""
     if _table(text) == _table(before):
         return
+    newest = rows[-1] if rows else None
+    zones, routes = (newest.zones, newest.routes) if newest else (EMPTY, EMPTY)
     version = await store.import_rules(
-        zones=rows[-1].zones if rows else EMPTY,
-        routes=rows[-1].routes if rows else EMPTY,
+        zones=zones,
+        routes=routes,
         thresholds=text,
         now_ms=now_ms,
+        by=BY_FILE,
+        changed=changes(newest, zones, routes, text),
     )
     log.info("thresholds of %s are version %d of the rules", file, version)
 
@@ -176,18 +182,6 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def named_zones(features: list[dict[str, object]]) -> Iterable[str]:
-    """The zones that routes among them name."""
-    for feature in features:
-        properties = feature.get("properties")
-        if not isinstance(properties, dict):
-            continue
-        for key in ("from", "to", "stops", "checkpoints"):
-            value = properties.get(key)
-            names = value if isinstance(value, list) else [value]
-            yield from (name for name in names if isinstance(name, str))
 
 
 class Journeys(Mapping[str, tuple[Journey, ...]]):

@@ -4,7 +4,7 @@ Law: what has no row is refused, and a route without a row stops the start. Whos
 actor's scope: a foreign one does not exist for him (404).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from collector.people import Actor, Denied, Role
@@ -124,7 +124,6 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/units/{unit_id}/orders"): _reads(*ROOM),
     ("GET", "/api/v1/units/{unit_id}/configs"): _reads(*ROOM, ADMIN),
     ("GET", "/api/v1/alerts"): _WATCH,
-    ("GET", "/api/v1/fences"): _WATCH,
     ("GET", "/api/v1/alerts/{alert_id}"): _WATCH,
     ("POST", "/api/v1/alerts/ack"): _ACK,
     ("POST", "/api/v1/alerts/{alert_id}/ack"): _ACK,
@@ -148,6 +147,22 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/handover"): _reads(OPERATOR, SUPERVISOR),
     ("POST", "/api/v1/handover"): _acts(OPERATOR, SUPERVISOR),
     ("POST", "/api/v1/handover/{number}/confirm"): _acts(OPERATOR, SUPERVISOR),
+    # zones, routes, thresholds
+    ("GET", "/api/v1/fences"): Right(
+        roles=ROOM | {ADMIN}, goes_on=True, is_input=False, kiosk=True
+    ),
+    ("GET", "/api/v1/fences/versions"): _reads(*ROOM, ADMIN),
+    ("GET", "/api/v1/fences/proposals"): _reads(*ROOM, ADMIN),
+    ("GET", "/api/v1/fences/{number}"): _reads(*ROOM, ADMIN),
+    ("POST", "/api/v1/fences"): replace(
+        _acts(OPERATOR, SUPERVISOR), body_bytes_max=SHAPES_BYTES_MAX
+    ),
+    **{  # what is in force concerns all units alike
+        ("POST", f"/api/v1/fences/{{number}}/{act}"): replace(
+            _acts(SUPERVISOR, step_up=True), whole=True
+        )
+        for act in ("approve", "refuse")
+    },
     ("GET", "/api/v1/live/snapshot"): _WATCH,
     ("GET", "/api/v1/live/stream"): _WATCH,
     # people, desks, walls, programs

@@ -228,6 +228,8 @@ class RulesRow:
     zones: str  # GeoJSON
     routes: str
     thresholds: str  # TOML
+    made_by: str = ""  # who imported or proposed it
+    approved_by: str = ""  # "": nobody else, it came by the machine's own way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from collector.store import (
     StoreError,
     TickWrite,
     UnitLoad,
+    fences,
     loads,
     names,
     schema,
@@ -28,6 +29,7 @@ from collector.store import (
 from collector.store.commit import Committed, write_tick
 from collector.store.dialect import is_memory, migrate, open_engine, version_of
 from collector.store.feed import next_feed, touch_unit
+from collector.store.fences import Changed
 from wire.envelope import Key, kid_of
 from wire.topics import is_unit_id
 
@@ -244,21 +246,34 @@ class Store:
                 await touch_unit(connection, number)
             return number is not None
 
-    async def import_rules(self, *, zones: str, routes: str, thresholds: str, now_ms: int) -> int:
-        """A new version of the rules, valid from now on; its number. The caller has read and checked the texts."""
-        rules = schema.rules_version
+    async def import_rules(
+        self,
+        *,
+        zones: str,
+        routes: str,
+        thresholds: str,
+        now_ms: int,
+        by: str = "",
+        changed: Sequence[Changed] = (),
+    ) -> int:
+        """A new version of the rules by the machine's own way, valid from now on; its number.
+
+        The caller has read and checked the texts, and says what in them is another than before.
+        """
         async with self.write() as connection:
-            newest = (await connection.execute(select(func.max(rules.c.version)))).scalar_one()
-            version = (newest or 0) + 1
-            await connection.execute(
-                rules.insert().values(
-                    version=version,
+            version = await fences.add_version(
+                connection,
+                RulesRow(
+                    version=await fences.newest_version(connection) + 1,
                     valid_from_ms=now_ms,
                     zones=zones,
                     routes=routes,
                     thresholds=thresholds,
-                )
+                    made_by=by,
+                ),
+                changed,
             )
+            await fences.note_import(connection, version, by, now_ms, changed)
         return version
 
     async def rules(self, *, above: int = 0) -> tuple[RulesRow, ...]:

@@ -472,6 +472,34 @@ rules_version = Table(
     _text("zones"),  # GeoJSON as it was imported
     _text("routes"),
     _text("thresholds"),  # TOML as it was imported
+    Column("made_by", Text, nullable=False, server_default=""),  # "": before this was kept
+    Column("approved_by", Text, nullable=False, server_default=""),  # "": the machine's own way
+)
+
+shape_change = Table(  # what a version changed: a leaf each (EVIDENCE section 5: zone, route, rule)
+    "shape_change",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    _bytes("sha256", nullable=True),  # of it as it is from this version on; None: withdrawn
+)
+
+shape_draft = Table(  # proposals; what was proposed is never changed
+    "shape_draft",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    _big("made_ms"),
+    _text("made_by"),
+    _text("why"),
+    Column("base", Integer, nullable=False),  # the version that its maker saw
+    _text("body"),  # JSON
+    _text("state"),  # waiting, approved, refused
+    _big("decided_ms", nullable=True),
+    _text("decided_by", nullable=True),
+    _text("decided_why", nullable=True),
+    Column("version", Integer, nullable=True),  # that it became
+    Index("shape_draft_by_state", "state", "number"),
 )
 
 journey = Table(
