@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from collector.enrol import Fault, Standing, Why
 from collector.enrol.certificates import Issuer, issue_unit, read_csr
 from collector.enrol.judging import CSR_BYTES_MAX, open_post
+from collector.people.buckets import ENROL_POLLS, ENROL_POSTS, Buckets, seconds
 from collector.store import enrolments
 from collector.store.database import Store
 from collector.store.enrolments import Enrolment, NotDone
@@ -61,7 +62,22 @@ def build_enrol_api(door: Door, *, build: str) -> FastAPI:
         redoc_url=None,
     )
     api.add_exception_handler(HTTPException, _on_http)
-    api.middleware("http")(_guard)
+    posts, polls = Buckets(ENROL_POSTS), Buckets(ENROL_POLLS)
+
+    @api.middleware("http")
+    async def guard(request: Request, go_on: Callable[[Request], Any]) -> Response:
+        address = request.client.host if request.client else ""
+        wait_ms = 0
+        if request.url.path.startswith("/api/v1/enrol"):  # a renewal is limited by its unit
+            buckets = posts if request.method == "POST" else polls
+            wait_ms = buckets.draw(address, door.now_ms())
+        if wait_ms:
+            response = _problem(429, "too_many", "Too many")
+            response.headers["Retry-After"] = str(seconds(wait_ms))
+        else:
+            response = await go_on(request)
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     @api.post("/api/v1/enrol", status_code=202)
     async def enrol(request: Request) -> Response:
@@ -190,12 +206,6 @@ def _unauthorised() -> Response:
 
 def _gone() -> Response:
     return _problem(410, "gone", "Refused, expired or never asked")
-
-
-async def _guard(request: Request, go_on: Callable[[Request], Any]) -> Response:
-    response: Response = await go_on(request)
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 async def _on_http(_request: Request, error: Exception) -> Response:

@@ -24,8 +24,8 @@ from collector.api.models import Problem
 from collector.api.porter import Porter
 from collector.api.problems import answer, problem_of
 from collector.people import Actor, Denied
-from collector.people.authorize import RIGHTS, Right, authorize
-from collector.people.buckets import REFUSALS, REQUESTS, STRANGERS, Buckets, seconds
+from collector.people.authorize import RIGHTS, Kept, Right, authorize
+from collector.people.buckets import EXPORTS, REFUSALS, REQUESTS, STRANGERS, Buckets, seconds
 from collector.store.database import Store
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -106,6 +106,7 @@ class Guard:
         self._requests = Buckets(REQUESTS)
         self._strangers = Buckets(STRANGERS)
         self._refusals = Buckets(REFUSALS)
+        self._exports = Buckets(EXPORTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -176,6 +177,11 @@ class Guard:
         if actor is None:
             await self._app(scope, receive, send)
             return
+        if right.kept is Kept.EXPORT:
+            wait_ms = self._exports.draw(actor.user_id, now_ms)
+            if wait_ms:
+                await refuse(_said(_TOO_MANY), _after(wait_ms))
+                return
         if right.is_input and held is not None:
             await self._porter.saw_input(held.session, now_ms)
         if not right.once:

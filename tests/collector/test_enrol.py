@@ -256,11 +256,13 @@ async def test_whatever_fails_the_answer_is_one(
     answers = set()
     for why, words in rows:
         caplog.clear()
+        desk.now_ms += 6_000  # ten a minute: slower than the limit
         answer = await desk.post(words)
         answers.add((answer.status_code, answer.text))
         assert f"refused: {why}" in caplog.text, why
     assert len(answers) == 1
     assert answers.pop()[0] == 401
+    desk.now_ms += 6_000
     assert (await desk.post(good)).status_code == 202  # and the token was still good
 
 
@@ -416,3 +418,14 @@ def test_the_ca_is_made_once_and_the_listeners_certificate_follows_its_names(
     (tmp_path / "ca.pem").write_bytes(first.pem)
     with pytest.raises(KeyFileError, match=r"not the certificate of ca\.key"):
         authority.load_or_make(tmp_path, T0_MS)
+
+
+async def test_a11_guessing_at_the_door_is_slowed(desk: Desk) -> None:
+    statuses = [(await desk.post(b"{}")).status_code for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
+    assert (await desk.post(b"{}")).headers["retry-after"] == "6"
+    assert (await desk.poll()).status_code == 410  # who waits for an answer is not slowed by it
+    desk.now_ms += 6_000
+    assert (await desk.post(b"{}")).status_code == 401
+    statuses = [(await desk.poll()).status_code for _ in range(61)]
+    assert statuses == [410] * 60 + [429]
