@@ -1,6 +1,6 @@
 /**
  * The one open connection to the centre: in the SharedWorker, or in a tab where there is none.
- * Law: it forwards what comes and reads none of it but the id from which it goes on.
+ * Law: it forwards what comes and reads none of it but the id from which it goes on, and why it was sent away.
  */
 import { EVENTS } from './words';
 import type { EventName, News, Tell } from './words';
@@ -58,10 +58,11 @@ export class Stream {
     const news: News = { kind: 'event', name, data: event.data, id: event.lastEventId };
     this.recent = [...this.recent.slice(1 - RECENT_MAX), news];
     this.tell(news);
-    if (name === 'bye') {
-      this.source?.close();
-      void this.again();
-    }
+    if (name !== 'bye') return;
+    this.source?.close();
+    // Too many of this session: who came back at once would drive out the next, and so on round.
+    if (event.data.includes('too_many')) this.isBegun = false;
+    else void this.again();
   }
 
   /** After a closed stream: does the centre live, does it know us, and then full jitter. */
