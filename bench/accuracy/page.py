@@ -18,10 +18,10 @@ GOALS = {  # DETECTION section 11
 
 # What stands between us and a goal, as looked up visit by visit; the rows above hold the figures.
 OBSTACLES = (
-    "At 120 s nine in ten of the missed visits lie beside the chord of their two fixes: no row is inside, and the straight way between them "
-    "does not touch the zone. The rest is seen at the right fixes and told at the wrong instant: the crossing is interpolated, the lorry waited "
-    "meanwhile, and the match wants 30 s. Counted by what such a finding says itself (somewhere between `t0` and `t1`) they are found. What "
-    "reaches farther is the route: with it loaded the way along it stands for the chord."
+    "Of the visits missed at 120 s one in five begins behind the last row of its track, and seven in ten lie beside the chord of their two fixes: "
+    "no row is inside, and the straight way between them does not touch the zone. Most of the rest is seen at the right fixes and told at the "
+    "wrong instant: the crossing is interpolated, the lorry waited meanwhile, and the match wants 30 s; counted by what such a finding says "
+    "itself (somewhere between `t0` and `t1`) it is found. What reaches farther is the route: with it loaded the way along it stands for the chord."
 )
 
 
