@@ -17,6 +17,7 @@ from collector.api.alerts import Room, add_alert_reads
 from collector.api.audit import Auditor, add_audit
 from collector.api.auth import add_auth
 from collector.api.cases import add_cases
+from collector.api.dry_runs import Rehearse, add_dry_runs
 from collector.api.fences import add_fences
 from collector.api.guard import Front, Guard, missing_rights
 from collector.api.handover import add_handover
@@ -48,6 +49,7 @@ class Parts:
     now_ms: Callable[[], int]
     build: str
     hub: Hub
+    rehearse: Rehearse | None = None  # how a draft is tried; None: it cannot be
     front: Front = field(default_factory=Front)
     officer: OfficerSettings = field(default_factory=OfficerSettings)
     console: Mapping[str, Asset] = field(default_factory=dict)  # its files; none: it was not built
@@ -90,7 +92,7 @@ def create_app(parts: Parts) -> FastAPI:
         porter=parts.porter,
     )
     add_console(api, parts.console)
-    add_fences(api, parts.store, parts.now_ms)
+    add_dry_runs(api, add_fences(api, parts.store, parts.now_ms), parts.rehearse)
     missing = missing_rights(api)
     if missing:
         raise MisuseError(f"no row in the table of rights for {', '.join(missing)}")

@@ -33,6 +33,7 @@ from collector.app.notifying import Notifying, begin
 from collector.app.people import first_admin, front_of
 from collector.app.rulebook import Watched, keep_thresholds
 from collector.app.serving import server_config
+from collector.app.trying import apart
 from collector.config import Config, ConfigError, read
 from collector.io import WayIn, clock, folder, jetstream, mqtt
 from collector.io.broker import Broker, BrokerError
@@ -153,6 +154,7 @@ async def _serve(
             front=front_of(config.api),
             officer=config.officer,
             console=built(),
+            rehearse=apart(config.store_url),
         )
     )
     api = _Api(server_config(served, cert_file=config.api.cert_file, key_file=config.api.key_file))

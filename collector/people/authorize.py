@@ -157,6 +157,9 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/fences"): replace(
         _acts(OPERATOR, SUPERVISOR), body_bytes_max=SHAPES_BYTES_MAX
     ),
+    ("POST", "/api/v1/fences/dry-run"): Right(
+        roles=frozenset({OPERATOR, SUPERVISOR}), body_bytes_max=SHAPES_BYTES_MAX
+    ),
     **{  # what is in force concerns all units alike
         ("POST", f"/api/v1/fences/{{number}}/{act}"): replace(
             _acts(SUPERVISOR, step_up=True), whole=True

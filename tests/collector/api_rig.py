@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from collector.api.app import Parts, create_app
 from collector.api.audit import Auditor
+from collector.api.dry_runs import Rehearse
 from collector.api.guard import Front
 from collector.api.hub import Hub, Watch
 from collector.api.places import Places
@@ -37,6 +38,7 @@ def served(
     *,
     front: Front | None = None,
     hub: Hub | None = None,
+    rehearse: Rehearse | None = None,
     hasher: Hasher = HASHER,
 ) -> FastAPI:
     """The whole application. Nobody runs its hub: a test that listens steps it."""
@@ -51,6 +53,7 @@ def served(
             now_ms=now_ms,
             build="7",
             front=front or Front(),
+            rehearse=rehearse,
         )
     )
 
