@@ -16,6 +16,7 @@ from plomba import (
     alert_notify,
     alert_show,
     bench,
+    bench_console,
     case,
     collector,
     detect,
@@ -171,6 +172,7 @@ _bench.command("detect")(bench.detect)
 _bench.command("live")(bench.live)
 _bench.command("simulator")(bench.simulator)
 _bench.command("officer")(bench.officer)
+_bench.command("console")(bench_console.console)
 _bench.command("agent")(bench.agent)
 _bench.command("drill")(bench.drill)
 _bench.command("fuzz")(bench.fuzz)

@@ -1,0 +1,166 @@
+"""Seal cut on the line to row and marker in two browsers; and the same from the commit on.
+
+The clock starts when the simulated lock is cut, before its frame crosses the serial line. Law: agent, collector and browsers are asked for
+no time but that of the page's own frames; the commit is what another process reads in the store.
+"""
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+
+from bench.console.centre import Centre, Seat, wait_for
+from bench.console.figure import Figure, shares
+from bench.officer import BenchError
+from bench.simulator import Simulator
+from bench.site import Site, Unit
+
+SEEN_MS, PAINT_MS = 1_000, 200
+UNIT, SEAL_ID = "cut-1", "8000620011"
+ROPE_AFTER_S = 0.8
+PAUSE_S = 2.2  # between cuts: more than 30 urgent records of a seal in a minute would be held back
+SETTLE_S = 3.0
+SERIAL_MS = 65  # one report of this lock at 9,600 baud
+POLL_S = 0.004
+WAIT_S = 15.0
+_SCENARIO = f"""
+scenario = {{ name = "console", seed = 1, start = "now", end_s = 86400 }}
+track = {{ points = [[41.2, 69.2], [41.2, 70.2]], speed_km_h = 60 }}
+receiver = {{ fix_after_s = 1, noise_m = 2.0 }}
+seal = {{ id = "{SEAL_ID}", armed = true, dynamic = false }}
+"""
+_NEWEST = "SELECT lower(hex(id)) FROM alert WHERE code = 'SEAL_OPEN_UNAUTHORISED'"
+_ROW = "bench.rows.get('{id}')?.paintedMs ?? null"
+_MARKER = "bench.uploads.find((at) => at >= (bench.rows.get('{id}')?.cameMs ?? Infinity)) ?? null"
+_HOW = (
+    "A real agent on simulated hardware behind ptys, two browsers of two operators. The row: the first task after the frame in which its element "
+    "stood in the list. The marker: the frame in which the map's symbols were handed to the graphics for the first time after the row came; the unit's shape "
+    "stands from the first cut on, and is laid anew by each. Each cut takes the later of both browsers."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One cut, in milliseconds after it; None: it never came."""
+
+    stored_ms: float
+    row_ms: float | None
+    marker_ms: float | None
+
+
+@contextmanager
+def truck(site: Site) -> Iterator[Simulator]:
+    """A truck with its agent on this site, heard by the collector."""
+    scenario = site.folder / "scenario.toml"
+    scenario.write_text(_SCENARIO, encoding="utf-8")
+    hardware = Simulator(scenario, site.folder / "hardware")
+    try:
+        unit = site.make_unit(UNIT, gps=hardware.gps, seal=hardware.seal, seal_id=SEAL_ID)
+        site.start_unit(unit)
+        wait_for(lambda: _is_ready(site, unit), "the truck is heard")
+        time.sleep(SETTLE_S)
+        yield hardware
+    finally:
+        hardware.close()
+
+
+def run(centre: Centre, hardware: Simulator, cuts: int) -> Sequence[Figure]:
+    """Cut so often; p50 and p95."""
+    seats = [centre.seat(), centre.seat()]
+    for seat, user in zip(seats, ("op-03", "op-07"), strict=True):
+        seat.log_in(centre.url, user)
+    rng = random.Random(1)  # noqa: S311  # the phase against the receiver's seconds
+    with closing(sqlite3.connect(f"file:{centre.site.store}?mode=ro", uri=True)) as store:
+        found = [_cut(hardware, store, seats, rng) for _ in range(cuts)]
+    for seat in seats:
+        seat.close()
+    return figures_of(found)
+
+
+def figures_of(found: Sequence[Shown]) -> list[Figure]:
+    """What the cuts say. A cut that was never seen is worse than any goal, so there is no p95 then."""
+    rows = [one.row_ms for one in found if one.row_ms is not None]
+    markers = [one.marker_ms for one in found if one.marker_ms is not None]
+    paints = [one.row_ms - one.stored_ms for one in found if one.row_ms is not None]
+    stored = shares([one.stored_ms for one in found], 0.5)[0]
+    figures: list[Figure] = []
+    for name, times, most in (
+        ("seal cut to row", rows, SEEN_MS),
+        ("seal cut to marker", markers, SEEN_MS),
+        ("commit to painted row", paints, PAINT_MS),
+    ):
+        half, most_of_all = shares(times, 0.5, 0.95)
+        unseen = len(found) - len(times)
+        beside = f"{len(found)} cuts, {unseen} unseen" if unseen else f"{len(found)} cuts"
+        if times is rows and stored is not None:
+            beside += (
+                f"; half of them stored after {stored:g} ms, {SERIAL_MS} of it the serial line"
+            )
+        figures += [
+            Figure(what=f"{name}, p50", found=half, unit="ms", most=None, how=_HOW),
+            Figure(
+                what=f"{name}, p95",
+                found=None if unseen else most_of_all,
+                unit="ms",
+                most=most,
+                how=_HOW,
+                beside=beside,
+            ),
+        ]
+    return figures
+
+
+def _cut(
+    hardware: Simulator, store: sqlite3.Connection, seats: Sequence[Seat], rng: random.Random
+) -> Shown:
+    time.sleep(rng.random() / 2)
+    before = _ids(store)
+    said = hardware.do("cut")["monotonic_ms"]
+    assert isinstance(said, int | float)
+    cut_ms = float(said)
+    new: set[str] = set()
+    until = time.monotonic() + WAIT_S
+    while not new and time.monotonic() < until:
+        time.sleep(POLL_S)
+        new = _ids(store) - before
+    stored_ms = time.monotonic() * 1_000 - cut_ms
+    time.sleep(ROPE_AFTER_S)
+    hardware.do("rope_in")
+    time.sleep(PAUSE_S - ROPE_AFTER_S)
+    if not new:
+        return Shown(stored_ms=stored_ms, row_ms=None, marker_ms=None)
+    id_ = new.pop()
+    seen = f"({_ROW}) !== null && ({_MARKER}) !== null".format(id=id_)
+    with suppress(BenchError):  # a page that shows it too late has not shown it
+        for seat in seats:
+            seat.until(seen, "the alarm is seen", WAIT_S)
+    rows = [_at(seat, _ROW.format(id=id_)) for seat in seats]
+    markers = [_at(seat, _MARKER.format(id=id_)) for seat in seats]
+    return Shown(
+        stored_ms=stored_ms, row_ms=_later(rows, cut_ms), marker_ms=_later(markers, cut_ms)
+    )
+
+
+def _ids(store: sqlite3.Connection) -> set[str]:
+    return {str(row[0]) for row in store.execute(_NEWEST)}
+
+
+def _at(seat: Seat, expression: str) -> float | None:
+    """A time of the page on the monotonic axis."""
+    said = seat.ask(expression)
+    return None if said is None else float(said) + seat.ahead_ms
+
+
+def _later(times: Sequence[float | None], cut_ms: float) -> float | None:
+    known = [one for one in times if one is not None]
+    return max(known) - cut_ms if len(known) == len(times) else None
+
+
+def _is_ready(site: Site, unit: Unit) -> bool:
+    """The lock is heard, the time is known, and the collector has given receipts."""
+    status = site.status_of(unit) or {}
+    links = status.get("links")
+    talks = isinstance(links, list) and any(link["state"] == "talking" for link in links)
+    return bool(talks and status.get("time_quality") == "gnss" and status.get("receipts"))
