@@ -19,7 +19,7 @@ from types import MappingProxyType
 from agent.io.status import StatusError, ask
 
 PORTS = range(20_000, 32_000)  # below what the kernel gives to clients
-START_S_MAX = 30.0
+START_S_MAX = 90.0
 END_S_MAX = 15.0
 NO_ENV: Mapping[str, str] = MappingProxyType({})
 

@@ -224,6 +224,7 @@ async def _open_spill(
         loaded=replace(loaded, holes=()),  # what it has not is on the disk
         refused="it goes on where it was",
         spill=spill,
+        salvage=salvage_of(loaded.book),  # it waits for the disk
     )
     return opened, False
 

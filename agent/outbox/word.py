@@ -43,10 +43,13 @@ def home_of(book: Book) -> AtHome | None:
             bytes(head),
             int() | None as seq,
             list(starts),
+            *more,
         ]:
             tip = Previous(chain_id=chain_id, batch_no=batch_no, head=head, seq=seq)
+            unsaid_pos = more[0] if more else None
             return AtHome(
                 from_pos=from_pos,
+                unsaid_pos=unsaid_pos if isinstance(unsaid_pos, int) else from_pos,
                 first_id=first_id,
                 tip=tip,
                 until_mono_ms=until_ms,
@@ -63,6 +66,7 @@ async def hold(tx: Transaction, home: AtHome) -> None:
     cell = (
         *(home.from_pos, home.first_id, int(home.spoken), home.until_mono_ms),
         *(tip.chain_id, tip.batch_no, tip.head, tip.seq, home.starts),
+        *(() if home.unsaid_pos == home.from_pos else (home.unsaid_pos,)),
     )
     await tx.put(HOME, encode(cell))
 
@@ -85,7 +89,9 @@ async def stay(tx: Transaction, newest: Previous | None, moment: Moment, *, fres
         return
     current = tx.book.current
     home = AtHome(
-        from_pos=first_pos,
+        # What was founded again shortly before may not be on the card yet: nobody knows how long that is ago.
+        from_pos=first_pos if home is None else min(home.from_pos, first_pos),
+        unsaid_pos=first_pos,
         first_id=current.id if fresh else current.id + 1,
         tip=newest,
         until_mono_ms=until_ms,
@@ -113,6 +119,13 @@ def tip_of(writer: "Writer", chain: Chain, mono_ms: int) -> Previous | None:
     )
 
 
+async def let_go(tx: Transaction, mono_ms: int) -> None:
+    """Forget, in a transaction that is made anyway, what is over: the next start must not wait for it again."""
+    home = home_of(tx.book) if HOME in tx.book.memory else None
+    if home is not None and home.is_over(mono_ms):
+        await tx.put(HOME, None)
+
+
 def look_home(writer: "Writer", moment: Moment) -> None:
     """What must stay at home, as the store has it now."""
     home = home_of(writer.book)
@@ -133,8 +146,13 @@ async def hear(writer: "Writer", said: Receipt | None, moment: Moment) -> Word:
         await found_again(writer, said, moment)
         return verdict
 
+    until_ms = home.until_mono_ms
+    if await _gone_on_from(writer, home, writer.book.current) is not None:
+        # Were the word forgotten, the chain's name alone would not tell which of its batches have left.
+        until_ms = max(until_ms, moment.mono_ms + HOME_MS)
+
     async def body(tx: Transaction) -> None:
-        await hold(tx, replace(home, spoken=True))
+        await hold(tx, replace(home, spoken=True, until_mono_ms=until_ms))
 
     await writer.transact(moment, body)
     look_home(writer, moment)
@@ -176,6 +194,7 @@ async def found_again(writer: "Writer", said: Receipt, moment: Moment) -> Stored
         )
         home = AtHome(
             from_pos=tx.stored[0].pos,
+            unsaid_pos=tx.stored[0].pos,
             first_id=first.id,
             tip=tip,
             until_mono_ms=moment.mono_ms + HOME_MS,  # a card may lose this transaction too
@@ -207,18 +226,25 @@ async def _rows_on_disk(writer: "Writer", spill: Spill, from_pos: int) -> list[R
     return rows if len(rows) < ON_DISK_MAX else None
 
 
+async def _gone_on_from(writer: "Writer", home: AtHome, chain: Chain) -> int | None:
+    """Where a start of the system that waits for the word went on with `chain`, if one did."""
+    for pos in home.starts:
+        if await look(writer, "pos = ? AND chain = ? AND no > 0", pos, chain.id):
+            return pos
+    return None
+
+
 async def _moves_from(writer: "Writer", tx: Transaction, named: Chain | None) -> int:
     """The first batch that must not be sent as it is."""
     nothing = tx.book.newest_pos + 1
     home = home_of(tx.book)
     if home is not None and not home.spoken:
         if named is None or named.id < home.first_id:
-            return home.from_pos
+            return home.unsaid_pos
         # It had left, and the word before was forgotten. What a later start has added to it is not what the collector has.
-        for pos in home.starts:
-            row = await look(writer, "pos = ? AND chain = ? AND no > 0", pos, named.id)
-            if row:
-                return pos
+        pos = await _gone_on_from(writer, home, named)
+        if pos is not None:
+            return pos
         rows = await look(writer, "chain > ? ORDER BY pos LIMIT 1", named.id)
         return rows[0].pos if rows else nothing
     # A chain in force that the collector knows further than we do: our numbers since the start are not ours.

@@ -113,6 +113,7 @@ class AtHome:
     """What waits for the collector's word (EDGE section 4). Batches from `from_pos` on stay at home."""
 
     from_pos: int
+    unsaid_pos: int  # from here on nothing has ever left; what lies before may have, and waits for the time alone
     first_id: int  # chains from this one on are at home from their beginning
     tip: Previous  # the newest batch that has left the unit or may leave it: hello speaks of this one
     until_mono_ms: int  # nor do they leave before this: a lying card has flushed by then

@@ -32,7 +32,7 @@ from agent.outbox.spill import (
 from agent.outbox.store import PAGE_BYTES, DamagedError, Store, StoreFullError
 from agent.outbox.tip import cell_of as cell_of_tip
 from agent.outbox.transaction import Transaction
-from agent.outbox.word import HOME, hold, home_of, look_home, new_chain_id
+from agent.outbox.word import HOME, hold, home_of, let_go, look_home, new_chain_id
 from agent.outbox.words import (
     At,
     AtHome,
@@ -129,6 +129,7 @@ class Writer:
             await self.make_room(tx, moment, need_bytes=size, weight=batch.weight)
             await tx.append(batch, seen=self.seen_due)
             await tx.put("clean", None)
+            await let_go(tx, moment.mono_ms)
             await self._put_owed(tx)
             for name, value in memory.items():
                 await tx.put(name, value)
@@ -345,12 +346,16 @@ class Writer:
             aside=aside,
             pos=-1,
             floor_pos=tx.stored[0].pos,
-            home_pos=tx.stored[0].pos if home is None else home.from_pos,
+            home_pos=tx.stored[0].pos if home is None else home.unsaid_pos,
         )
         await tx.put(SALVAGE, cell_of(work))
         if home is not None and begin.previous is not None:
-            at_home = replace(home, from_pos=tx.stored[0].pos, first_id=tx.book.current.id)
-            await hold(tx, at_home)
+            first_pos = tx.stored[0].pos
+            from_pos = home.from_pos if home.from_pos < home.unsaid_pos else first_pos
+            now_home = replace(
+                home, from_pos=from_pos, unsaid_pos=first_pos, first_id=tx.book.current.id
+            )
+            await hold(tx, now_home)
         self.book = await tx.commit()
         self.broken = None
         self.salvage = work

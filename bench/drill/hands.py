@@ -24,7 +24,7 @@ from bench.relay import CALM, Relay
 from bench.relay_mqtt import Kind
 from bench.site import Site, SiteError, Unit, end, kill, tail
 
-RESERVED_S = 20.0  # an agent that shall die at a named point gets so long to come there
+RESERVED_S = 40.0  # an agent that shall die at a named point gets so long to come there
 RESERVED_RARE_S = 90.0  # receipts are carried out by 64, and deleted when the spare is full
 RARE = ("store:covered", "delete:", "aside:", "salvage:", "spill:", "word:")
 PREPARED = ("delete:", "aside:", "salvage:", "spill:", "word:")  # a scene comes before

@@ -24,7 +24,7 @@ from bench.site import Site, SiteError, Unit, end, free_ports
 
 PEACE_S_MAX = 120.0  # EDGE section 12: within this after the faults everything owed is there
 LIVENESS_S_MAX = 5.0
-MORE_S_MAX = 240.0  # beyond its time for faults that have met nobody yet, and for those that last
+MORE_S_MAX = 480.0  # beyond its time for faults that have met nobody yet, and for those that last
 COMPLETE_OWED, COMPLETE_DUPLICATES = 5_000, 100  # the paper's long run
 SPARE_BYTES = (
     16_384  # small, so that rows are deleted within a minute; more than a restored backup is old

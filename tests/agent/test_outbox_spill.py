@@ -395,6 +395,29 @@ async def test_e24_a_process_that_starts_in_the_run_directory_knows_what_waits_o
         assert chain.oldest == 0, "who cannot look says that nothing is gone"
 
 
+async def test_e24_a_process_that_starts_in_the_run_directory_still_reads_what_was_set_aside(
+    disk: Disk,
+) -> None:
+    """Damage, then a disk that refuses, then a start: nothing is gone before the file has been read."""
+    old = await filled(disk)
+    async with opened(disk.store, run=disk.run, moment=at(4_000), at_point=disk.at_point) as outbox:
+        await outbox._do(lambda: outbox._writer.set_aside(at(4_500), "told by the test"))
+        disk.refuses = True
+        await outbox.store(batch("in the run directory"), at(5_000))
+        assert is_spilled(outbox)
+    async with opened(disk.store, run=disk.run, moment=at(6_000), at_point=disk.at_point) as outbox:
+        assert outbox.stats().salvaging
+        assert outbox.waits_behind is not None
+        assert outbox.chains()[0].oldest == 0, "a hello that said more would be a gap that is none"
+        disk.refuses = False
+        await outbox.store(batch("disk is back"), at(70_000))
+        assert not is_spilled(outbox)
+        assert outbox.chains()[0].oldest == 0
+        await salvage_all(outbox, 70_000)
+        assert old.items() <= (await all_rows(outbox)).items()
+        assert not told(await all_rows(outbox))
+
+
 async def test_e24_what_waits_for_the_word_on_a_disk_that_refuses_is_founded_again_with_the_rest(
     disk: Disk,
 ) -> None:
