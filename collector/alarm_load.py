@@ -43,6 +43,7 @@ class Load:
     in_flood_percent: float
     floods: int
     top: tuple[tuple[str, str, int], ...]  # code, unit, times
+    by_code: Mapping[str, int]  # annunciated by rule
     top_percent: float
     chattering: int
     stale: int
@@ -74,6 +75,7 @@ def load_of(moves: Sequence[Moved], *, begin_ms: int, end_ms: int, vehicle_hours
         in_flood_percent=_percent(flood_ms, max(1, end_ms - begin_ms)),
         floods=floods,
         top=tuple((code, unit, times) for (code, unit), times in top),
+        by_code=dict(sorted(Counter(one.code for one in sounded).items())),
         top_percent=_percent(sum(times for _, times in top), len(sounded)),
         chattering=_chattering(within),
         stale=_stale(moves, end_ms),

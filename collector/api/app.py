@@ -18,10 +18,12 @@ from collector.api.audit import Auditor, add_audit
 from collector.api.auth import add_auth
 from collector.api.cases import add_cases
 from collector.api.dry_runs import Rehearse, add_dry_runs
+from collector.api.evidence import add_evidence
 from collector.api.fences import add_fences
 from collector.api.guard import Front, Guard, missing_rights
 from collector.api.handover import add_handover
 from collector.api.hub import Hub
+from collector.api.kpi import add_kpi
 from collector.api.live import add_live
 from collector.api.models import Problem
 from collector.api.officer import add_officer
@@ -92,6 +94,8 @@ def create_app(parts: Parts) -> FastAPI:
         porter=parts.porter,
     )
     add_console(api, parts.console)
+    add_kpi(api, parts.store, parts.now_ms)
+    add_evidence(api, parts.store, parts.now_ms)
     add_dry_runs(api, add_fences(api, parts.store, parts.now_ms), parts.rehearse)
     missing = missing_rights(api)
     if missing:

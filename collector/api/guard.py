@@ -287,7 +287,8 @@ def _call(scope: Scope, method: str, path: str) -> Call:
         method=method,
         path=path,
         obj=f"unit/{unit_id}" if unit_id else scope["path"].removeprefix("/api/v1/"),
-        unit_id=unit_id,
+        unit_id=unit_id
+        or str(params.get("batch", "")).partition(".")[0],  # a batch's name begins so
         query=scope["query_string"].decode("latin-1"),
     )
 

@@ -166,6 +166,12 @@ RIGHTS: dict[tuple[str, str], Right] = {
         )
         for act in ("approve", "refuse")
     },
+    # figures, and what stands behind them
+    ("GET", "/api/v1/kpi/alarms"): _reads(*ROOM),
+    ("GET", "/api/v1/kpi/alarms.csv"): _reads(*ROOM, kept=Kept.EXPORT),
+    ("GET", "/api/v1/evidence/{batch}"): _reads(*ROOM, kept=Kept.EVIDENCE),
+    ("GET", "/api/v1/evidence/{batch}/envelope"): _reads(*ROOM, kept=Kept.EVIDENCE),
+    ("GET", "/api/v1/units/{unit_id}/custody"): _reads(*ROOM, kept=Kept.EVIDENCE),
     ("GET", "/api/v1/live/snapshot"): _WATCH,
     ("GET", "/api/v1/live/stream"): _WATCH,
     # people, desks, walls, programs

@@ -25,6 +25,7 @@ from collector.alerts import (
 from collector.store import schema
 from collector.store.feed import next_feed
 from collector.store.folds import refold
+from collector.store.live import in_scope
 
 RUN_OUT_MAX = 1_000  # of one tick: a shift that ends with more resting alerts is spread over two
 
@@ -312,13 +313,19 @@ async def _acted(connection: AsyncConnection, id_: bytes) -> Acted:
     )
 
 
-async def moves_since(connection: AsyncConnection, since_ms: int) -> list[LoadMove]:
-    """The history of alerts from then on, and of those that were open then, in order of time."""
+async def moves_since(
+    connection: AsyncConnection, since_ms: int, scope: str = ""
+) -> list[LoadMove]:
+    """The history of a scope's alerts from then on, and of those that were open then, in order of time."""
     acts, alert = schema.alert_act, schema.alert
     found = await connection.execute(
         select(acts, alert.c.code, alert.c.unit, alert.c.priority)
         .join(alert, alert.c.id == acts.c.alert_id)
-        .where((acts.c.at_ms >= since_ms) | (alert.c.state != State.CLOSED.value))
+        .outerjoin(schema.unit, schema.unit.c.unit_id == alert.c.unit)
+        .where(
+            (acts.c.at_ms >= since_ms) | (alert.c.state != State.CLOSED.value),
+            in_scope(schema.unit.c.scope, scope),
+        )
         .order_by(acts.c.number)
     )
     return [

@@ -22,6 +22,7 @@ from collector.cases import (
 )
 from collector.store import alert_acts, alert_reads, schema
 from collector.store.feed import next_feed
+from collector.store.live import in_scope
 
 ALERTS_MAX = 200  # of one case: more is no incident but a rule that is wrong
 OPEN, JOIN = "open", "join"  # acts that the life does not know: they have no state before
@@ -248,12 +249,19 @@ async def acts_of(connection: AsyncConnection, number: int) -> list[Row[Any]]:
     return list(found)
 
 
-async def vehicle_hours(connection: AsyncConnection, begin_ms: int, end_ms: int) -> int:
+async def vehicle_hours(
+    connection: AsyncConnection, begin_ms: int, end_ms: int, scope: str = ""
+) -> int:
     """Hours of the clock in which a unit has sealed something, summed over units: what alerts are counted against."""
     batch = schema.batch.c
     hours = (
         select(batch.unit_no, (batch.sealed_ms // 3_600_000).label("hour"))
-        .where(batch.sealed_ms >= begin_ms, batch.sealed_ms < end_ms)
+        .join(schema.unit, schema.unit.c.number == batch.unit_no)
+        .where(
+            batch.sealed_ms >= begin_ms,
+            batch.sealed_ms < end_ms,
+            in_scope(schema.unit.c.scope, scope),
+        )
         .distinct()
         .subquery()
     )
