@@ -29,7 +29,7 @@ from wire.envelope import Aad, open_envelope, verify
 from wire.topics import UNIT_ID
 
 UNLOGGED_MS = 60_000  # R1 older than this without a leaf
-EVENTS_MAX = 500
+EVENTS_MAX = 200  # each found one is looked for along its chain
 PENDING, UNLOGGED, BROKEN = "PENDING", "UNLOGGED", "BROKEN"
 LOG = "no public log runs here yet: a receipt is all there is, and nothing is PROVEN"
 

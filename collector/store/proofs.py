@@ -103,24 +103,49 @@ async def batches_of(
     connection: AsyncConnection, unit_no: int, records: Iterable[tuple[bytes, int]]
 ) -> dict[tuple[bytes, int], Row[Any]]:
     """Number and time of receipt of the batch that holds each record (chain_id, seq), where it is settled."""
-    wanted = sorted(set(records))
-    chain, batch = schema.chain.c, schema.batch.c
+    chain = schema.chain.c
+    ordinals = {
+        row.chain_id: (row.ordinal, row.stored_no)
+        for row in await connection.execute(select(schema.chain).where(chain.unit_no == unit_no))
+    }
     found: dict[tuple[bytes, int], Row[Any]] = {}
-    for chain_id, seq in wanted:
-        rows = await connection.execute(
-            select(batch.batch_no, batch.rx_ms)
-            .join(schema.chain, (chain.unit_no == batch.unit_no) & (chain.ordinal == batch.chain))
-            .where(
-                batch.unit_no == unit_no,
-                chain.chain_id == chain_id,
-                batch.first_seq <= seq,
-                batch.first_seq + batch["count"] > seq,
-            )
-        )
-        row = rows.one_or_none()
+    for chain_id, seq in sorted(set(records)):
+        if chain_id not in ordinals:
+            continue
+        row = await _holds(connection, unit_no, *ordinals[chain_id], seq)
         if row is not None:
             found[chain_id, seq] = row
     return found
+
+
+async def _holds(
+    connection: AsyncConnection, unit_no: int, ordinal: int, newest: int, seq: int
+) -> Row[Any] | None:
+    """By halves along the chain, whose numbers and records rise together: no index knows records."""
+    batch = schema.batch.c
+    asked = select(batch.batch_no, batch.rx_ms, batch.first_seq, batch["count"].label("records"))
+    least, most = 0, newest
+    while least <= most:
+        half = (least + most) // 2
+        row = (
+            await connection.execute(
+                asked.where(
+                    batch.unit_no == unit_no,
+                    batch.chain == ordinal,
+                    batch.batch_no >= least,
+                    batch.batch_no <= half,
+                )
+                .order_by(batch.batch_no.desc())
+                .limit(1)
+            )
+        ).one_or_none()
+        if row is None or row.first_seq + row.records <= seq:
+            least = half + 1
+        elif row.first_seq > seq:
+            most = row.batch_no - 1
+        else:
+            return row
+    return None
 
 
 async def acts_of(

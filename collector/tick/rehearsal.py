@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequen
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, select, tuple_
+from sqlalchemy import Row, and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.detect import Finding, Level
@@ -159,36 +159,58 @@ async def _places(connection: AsyncConnection, unit_no: int, area: Area) -> list
             *(batch.reason, batch.slot, batch.min_lat_e7, batch.max_lat_e7),
             *(batch.min_lon_e7, batch.max_lon_e7),
         )
-        .where(batch.unit_no == unit_no, batch.t0_ms >= area.since_ms, batch.slot.is_(None))
+        .where(
+            or_(  # either way by the index; a batch without fixes has no t0
+                and_(batch.unit_no == unit_no, batch.t0_ms >= area.since_ms),
+                and_(
+                    batch.unit_no == unit_no,
+                    batch.t0_ms.is_(None),
+                    batch.sealed_ms >= area.since_ms,
+                ),
+            ),
+            batch.slot.is_(None),
+        )
         .order_by(batch.chain, batch.batch_no)
     )
     return list(found)
 
 
 def _touching(rows: Sequence[Row[Any]], name: str, area: Area) -> Iterator[Row[Any] | None]:
-    """Those whose box touches, with one on either side; None where others lie between."""
+    """Those on whose way the draft lies, with the next one behind; None where others lie between."""
     if area.all_units or name in area.units:
         yield from rows
         return
-    touches = [_touches(row, area.boxes) for row in rows]
     last = -1
+    for at in sorted(_near(rows, area.boxes)):
+        if last >= 0 and last != at - 1:
+            yield None
+        last = at
+        yield rows[at]
+
+
+def _near(rows: Sequence[Row[Any]], boxes: Sequence[Box]) -> set[int]:
+    """Which rows: a way between two batches counts too, and what lies between them without a place."""
+    near: set[int] = set()
+    before: int | None = None
+    is_behind = False
     for at, row in enumerate(rows):
-        if any(touches[max(0, at - 1) : at + 2]):
-            if last >= 0 and last != at - 1:
-                yield None
-            last = at
-            yield row
+        if row.min_lat_e7 is None:
+            continue
+        begin = at if before is None else before
+        touches = any(_touches(rows[begin], row, box) for box in boxes)
+        if touches or is_behind:
+            near.update(range(begin, at + 1))
+        before, is_behind = at, touches
+    return near
 
 
-def _touches(row: Row[Any], boxes: Iterable[Box]) -> bool:
-    if row.min_lat_e7 is None:
-        return False
-    return any(
-        row.min_lon_e7 <= east
-        and row.max_lon_e7 >= west
-        and row.min_lat_e7 <= north
-        and row.max_lat_e7 >= south
-        for west, south, east, north in boxes
+def _touches(one: Row[Any], two: Row[Any], box: Box) -> bool:
+    west, south, east, north = box
+    return bool(
+        min(one.min_lon_e7, two.min_lon_e7) <= east
+        and max(one.max_lon_e7, two.max_lon_e7) >= west
+        and min(one.min_lat_e7, two.min_lat_e7) <= north
+        and max(one.max_lat_e7, two.max_lat_e7) >= south
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from collector.api.reads import Live, StoreReads
 from collector.people import Role
-from collector.store import roadside, schema
+from collector.store import proofs, roadside, schema
 from collector.store.database import Store
 from collector.store.roadside import Report
 from tests.collector.api_rig import client_of, logged_in, served
@@ -51,7 +51,7 @@ async def court() -> AsyncIterator[Court]:
     async with await Store.open("sqlite://") as store:
         centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
         await centre.enrol(unit)
-        sealed = [unit.begin(more=[refusal("7591225018")]), unit.seal(), unit.seal()]
+        sealed = [unit.begin(more=[refusal("7591225018")]), *(unit.seal() for _ in range(5))]
         await centre.hear(unit, *(one.envelope for one in sealed))
 
         def now_ms() -> int:
@@ -81,7 +81,7 @@ async def test_a_batch_shows_its_hash_its_neighbours_and_that_its_receipt_was_gi
     }
     assert (found["after"]["batch"], found["after"]["linked"]) == (court.name(2), True)
     assert (await court.look(0))["before"] is None
-    assert (await court.look(2))["after"] is None
+    assert (await court.look(5))["after"] is None
 
 
 async def test_without_a_log_it_is_unlogged_after_a_minute_and_never_proven(court: Court) -> None:
@@ -128,6 +128,23 @@ async def test_a_foreign_or_unknown_batch_is_not_there(court: Court) -> None:
         assert (await court.client.get(f"{EVIDENCE}/{name}")).status_code == 404
     assert (await court.client.get(f"{EVIDENCE}/uz-01.xyz.1")).status_code == 422
     assert (await court.foreign.get("/api/v1/units/uz-01/custody")).status_code == 404
+
+
+async def test_each_record_is_found_in_the_batch_that_holds_it(court: Court) -> None:
+    chain_id = court.sealed[0].chain_id
+    holds: dict[tuple[bytes, int], int] = {}
+    first = 0
+    for one in court.sealed:
+        holds |= {(chain_id, seq): one.batch_no for seq in range(first, one.last_seq + 1)}
+        first = one.last_seq + 1
+    asked = [
+        *holds,
+        (chain_id, first),
+        (bytes(16), 0),
+    ]  # one that is not there, a chain that is not
+    async with court.centre.store.read() as connection:
+        found = await proofs.batches_of(connection, 1, asked)
+    assert {record: row.batch_no for record, row in found.items()} == holds
 
 
 async def test_custody_tells_what_was_found_and_what_people_did_with_the_batch_behind_it(

@@ -122,6 +122,24 @@ async def test_what_todays_rules_say_too_is_told_beside(stand: Stand) -> None:
     assert found["by_code"] == [{"code": "FORBIDDEN_ZONE", "alarms": 0, "also_today": 0, "gone": 1}]
 
 
+async def test_a_way_between_two_batches_that_both_lie_outside_is_not_overlooked(
+    stand: Stand,
+) -> None:
+    sparse = FleetUnit(unit_id="uz-03")
+    await stand.centre.enrol(sparse)
+    sealed = [sparse.begin().envelope]
+    for number in range(8):  # a fix in three minutes, 4.2 km on, each in a batch of its own
+        sparse.clock_ms += 120_000
+        place = fix(sparse.clock_ms, 420_050_000, 690_000_000 + number * 500_000)
+        sealed.append(sparse.seal([place]).envelope)
+    await stand.centre.hear(sparse, *sealed)
+    far = zone("far", x=69.07, size=0.01, kind="forbidden")
+    for corner in far["geometry"]["coordinates"][0]:
+        corner[1] += 1.0
+    found = await stand.result(shapes=collection(far))
+    assert found["batches"] == 3  # before it, behind it, and the next
+
+
 async def test_a_skipped_stretch_makes_no_jump(stand: Stand) -> None:
     """Two zones far apart on the way: between them lie batches that nobody decodes, and that is no teleport."""
     other = zone("gate", x=69.1, kind="forbidden")
@@ -136,7 +154,7 @@ async def test_a_route_is_tried_on_the_units_that_it_names(stand: Stand) -> None
     away["geometry"]["coordinates"] = [[69.0, 41.005], [69.05, 41.005], [69.05, 41.5]]
     found = await stand.result(shapes=collection(away))
     assert found["of_units"] == 1
-    assert found["batches"] == 20
+    assert found["batches"] == 21  # with the first one, which has no fix
     assert {row["route"] for row in found["rows"]} == {"r"}
     assert found["alarms"] >= 1
 
