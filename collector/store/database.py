@@ -121,11 +121,9 @@ class Store:
 
             yield never
             return
-        connection = await self._readers.raw_connection()
-        try:
-            yield lambda: version_of(connection.driver_connection)
-        finally:
-            connection.close()
+        async with self._readers.connect() as connection:
+            raw = await connection.get_raw_connection()
+            yield lambda: version_of(raw.driver_connection)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

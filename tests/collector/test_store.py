@@ -439,3 +439,24 @@ def test_details_of_a_finding_read_back_as_they_were(
 ) -> None:
     read_value, read_data = spell.read(spell.write(value, data))
     assert (repr(read_value), repr(read_data)) == (repr(value), repr(data))
+
+
+async def test_who_watches_and_is_cancelled_gives_its_connection_back_in_silence(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with await Store.open(url) as store:
+        looked = asyncio.Event()
+
+        async def look() -> None:
+            async with store.watch() as version:
+                await version()
+                looked.set()
+                await asyncio.Event().wait()
+
+        for _ in range(3):
+            looked.clear()
+            async with asyncio.TaskGroup() as tasks:
+                watcher = tasks.create_task(look())
+                await looked.wait()
+                watcher.cancel()
+    assert caplog.records == []
