@@ -25,7 +25,7 @@ async def rows_of(
 ) -> list[dict[str, Any]]:
     """Rows of `alert_reads.alert_rows` as the screens have them. Times are milliseconds of POSIX UTC, as a browser reckons."""
     shifts = await shifts_of(
-        _asker(connection),
+        asker(connection),
         [row.unit for row in rows if is_candidate(at_ms=row.at_ms, begun_ms=row.begun_ms)],
     )
     numbers = [row.unit_no for row in rows if row.unit_no is not None]
@@ -139,7 +139,9 @@ def _degrees(value_e7: int | None) -> float | None:
     return None if value_e7 is None else value_e7 / 1e7
 
 
-def _asker(connection: AsyncConnection) -> Callable[[Select[Any]], Awaitable[Sequence[Row[Any]]]]:
+def asker(connection: AsyncConnection) -> Callable[[Select[Any]], Awaitable[Sequence[Row[Any]]]]:
+    """Asks over this connection, as `shifts_of` wants it."""
+
     async def ask(statement: Select[Any]) -> Sequence[Row[Any]]:
         return (await connection.execute(statement)).all()
 

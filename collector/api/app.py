@@ -34,6 +34,7 @@ from collector.api.places import Places
 from collector.api.porter import Porter
 from collector.api.problems import add_handlers
 from collector.api.service import Reads, add_reads
+from collector.api.sheets import add_sheets
 from collector.api.static import Asset, add_console
 from collector.api.units import add_units
 from collector.store.database import Store
@@ -79,6 +80,7 @@ def create_app(parts: Parts) -> FastAPI:
     add_cases(api, room)
     add_units(api, room)
     add_handover(api, room)
+    add_sheets(api, parts.store, parts.reads, parts.now_ms)
     add_live(api, parts.hub, Random())  # noqa: S311  # spreads clients, hides nothing
     add_audit(api, parts.store)
     add_admin(api, parts.store, parts.porter, parts.now_ms)

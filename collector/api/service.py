@@ -90,7 +90,7 @@ def add_reads(api: FastAPI, reads: Reads) -> None:
     async def unit(who: Who, unit_id: unit_id) -> UnitDetail:
         found = await reads.unit(unit_id, scope=who.scope)
         if found is None:
-            raise _no_unit(unit_id)
+            raise no_unit(unit_id)
         return found
 
     @api.get(
@@ -115,13 +115,13 @@ def add_reads(api: FastAPI, reads: Reads) -> None:
         is_packed = tracks.MEDIA_TYPE in accept
         found = await (reads.packed_track if is_packed else reads.track)(
             unit_id,
-            begin_ms=_time("from", begin),
-            end_ms=_time("to", end),
+            begin_ms=time_ms("from", begin),
+            end_ms=time_ms("to", end),
             points_max=points_max,
             scope=who.scope,
         )
         if found is None:
-            raise _no_unit(unit_id)
+            raise no_unit(unit_id)
         return Response(found, media_type=tracks.MEDIA_TYPE) if isinstance(found, bytes) else found
 
     @api.get("/api/v1/units/{unit_id}/orders", tags=["orders"], summary="Orders, the newest first")
@@ -130,14 +130,14 @@ def add_reads(api: FastAPI, reads: Reads) -> None:
     ) -> Orders:
         found = await reads.orders(unit_id, after=after, limit=limit, scope=who.scope)
         if found is None:
-            raise _no_unit(unit_id)
+            raise no_unit(unit_id)
         return found
 
     @api.get("/api/v1/units/{unit_id}/configs", tags=["orders"], summary="Settings given by air")
     async def configs(who: Who, unit_id: unit_id) -> Configs:
         found = await reads.configs(unit_id, scope=who.scope)
         if found is None:
-            raise _no_unit(unit_id)
+            raise no_unit(unit_id)
         return found
 
     @api.get("/api/v1/refusals", tags=["health"], summary="What lies in quarantine, and why")
@@ -145,7 +145,8 @@ def add_reads(api: FastAPI, reads: Reads) -> None:
         return await reads.refusals(limit=limit)
 
 
-def _time(name: str, text: str) -> int | None:
+def time_ms(name: str, text: str) -> int | None:
+    """Of a query; None: nothing was said."""
     if not text:
         return None
     try:
@@ -169,7 +170,8 @@ def _rfc3339_ms(text: str) -> int:
     return int(moment.timestamp() * 1_000)
 
 
-def _no_unit(unit_id: str) -> ProblemError:
+def no_unit(unit_id: str) -> ProblemError:
+    """404, and how to enrol it."""
     return not_found(
         "unit", f"{unit_id} is not enrolled: plomba unit add {unit_id} --public-key HEX"
     )

@@ -121,6 +121,10 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/units/labels"): _WATCH,
     ("GET", "/api/v1/units/{unit_id}"): _reads(*ROOM),
     ("GET", "/api/v1/units/{unit_id}/track"): _reads(*ROOM, kept=Kept.TRACK),
+    ("GET", "/api/v1/units/{unit_id}/track/{name}"): Right(
+        roles=frozenset({SUPERVISOR, AUDITOR}), kept=Kept.EXPORT, step_up=True
+    ),
+    ("GET", "/api/v1/sheets/{number}"): _reads(*ROOM),
     ("GET", "/api/v1/units/{unit_id}/orders"): _reads(*ROOM),
     ("GET", "/api/v1/units/{unit_id}/configs"): _reads(*ROOM, ADMIN),
     ("GET", "/api/v1/alerts"): _WATCH,

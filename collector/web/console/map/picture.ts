@@ -2,10 +2,8 @@
  * The map as the rest of the console knows it: give it columns and alerts, ask it what lies where.
  * Law: nobody else touches MapLibre; nothing is drawn again without a change.
  */
-import { Map as GlMap, NavigationControl, ScaleControl, setWorkerUrl } from 'maplibre-gl';
+import { Map as GlMap, NavigationControl, ScaleControl } from 'maplibre-gl';
 import type { GeoJSONSource } from 'maplibre-gl';
-import 'maplibre-gl/dist/maplibre-gl.css';
-import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import type { Alert } from '../lib/alerts';
 import { find } from '../lib/columns';
 import type { Units } from '../lib/columns';
@@ -13,12 +11,11 @@ import type { Town } from '../lib/place';
 import type { Language } from '../lib/words';
 import { BOUNDS, CENTRE, styleOf } from './basemap';
 import { palette } from './colours';
+import './engine';
 import { icons, marksOf } from './marks';
 import { mercator } from './mercator';
 import { picked } from './pick';
 import { Points } from './points';
-
-setWorkerUrl(new URL(workerUrl, window.location.href).href); // bundled with ours: its own guess is a file beside its source
 
 const FLASH_MS = 500; // 1 Hz
 const NEAR_ZOOM = 11;

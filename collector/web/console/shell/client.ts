@@ -26,8 +26,8 @@ export async function get(path: string): Promise<Answer> {
 }
 
 /** Bytes of a live column answer, or what went wrong. */
-export async function bytes(path: string): Promise<ArrayBuffer | Answer> {
-  const response = await sent(API + path, {});
+export async function bytes(path: string, media = '*/*', waitMs = WAIT_MS): Promise<ArrayBuffer | Answer> {
+  const response = await sent(API + path, { headers: { Accept: media } }, waitMs);
   if (response === null || !response.ok) return answered(response);
   try {
     return await response.arrayBuffer();
@@ -58,9 +58,9 @@ export async function isAlive(): Promise<boolean> {
   return (await sent('/healthz', {}))?.ok ?? false;
 }
 
-async function sent(url: string, init: RequestInit): Promise<Response | null> {
+async function sent(url: string, init: RequestInit, waitMs = WAIT_MS): Promise<Response | null> {
   try {
-    return await fetch(url, { ...init, cache: 'no-store', signal: AbortSignal.timeout(WAIT_MS) });
+    return await fetch(url, { ...init, cache: 'no-store', signal: AbortSignal.timeout(waitMs) });
   } catch {
     return null;
   }
