@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.officer import BenchError
-from bench.site import Site, SiteError, free_ports, is_open, tail
+from bench.site import Site, SiteError, end, free_ports, is_open, tail
 from collector.api.static import built
 from collector.people import Role
 from collector.people.passwords import SALT_BYTES, Hasher
@@ -132,9 +132,12 @@ def collector(enrol: Callable[[Path], None] | None = None) -> Iterator[Site]:
         site.start_collector()
         try:
             wait_for(lambda: is_up(site), "the collector answers", START_S)
+            aside(_accounts, site.store)
             if enrol is not None:
                 enrol(site.store)
-            aside(_accounts, site.store)
+                end(site.collector)  # whom it has known from its start it does not have to look for
+                site.start_collector()
+                wait_for(lambda: is_up(site), "the collector answers again", START_S)
             yield site
         finally:
             site.end()
@@ -166,6 +169,13 @@ def is_up(site: Site) -> bool:
     if site.collector.poll() is not None:
         raise SiteError(f"the collector ended:\n{tail(site.collector_log)}")
     return is_open(site.api_port) and is_open(site.mqtt_port)
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """How a part fails that could not be carried out: ours, a program's, and what a browser raises of a page."""
+    from playwright.sync_api import Error  # noqa: PLC0415  # a tool of the development only
+
+    return (BenchError, SiteError, Error)
 
 
 def wait_for(true: Callable[[], object], what: str, seconds: float = SOON_S) -> None:

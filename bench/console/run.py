@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.console import cuts, vitals, weights
-from bench.console.centre import Centre, chromium, collector
+from bench.console import crowd, cuts, stream, vitals, weights
+from bench.console.centre import Centre, chromium, collector, failures
 from bench.console.figure import Figure, missed
+from bench.console.fleet import enroller, made
 from bench.machine import machine
-from bench.officer import LCP_MS_MAX, STORED_MS_MAX, BenchError, run as ask_officer
-from bench.site import SiteError
+from bench.officer import LCP_MS_MAX, STORED_MS_MAX, run as ask_officer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,10 +24,17 @@ TITLES = {
     "weight": "First load",
     "vitals": "How it feels",
     "cuts": "A seal is cut",
+    "units": "Moving units",
+    "stream": "The stream",
+    "soak": "A long watch",
+    "alarms": "Many alarms",
+    "crowd": "A crowd of units",
     "officer": "The officer on a slow line",
 }
 ANSWER_GZ_BYTES = 14_000  # CONSOLE section 11: the first response
 OFFICER_ROUNDS = 3
+FLEET, CROWD = 10_000, 50_000
+ASKED_FOR = "soak"  # only when minutes for it are named
 
 
 Take = Callable[[str, Callable[[], Sequence[Figure]]], None]
@@ -40,6 +47,8 @@ class Asked:
     names: Sequence[str]
     cuts: int = 50
     soak_minutes: int = 0
+    units: int = FLEET
+    crowd: int = CROWD
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,7 +81,7 @@ def run(asked: Asked, say: Callable[[str], object]) -> Report:
         say(f"{TITLES[name]} ...")
         try:
             found = measure()
-        except (BenchError, SiteError) as error:
+        except failures() as error:
             found = [not_taken(TITLES[name], str(error))]
         load = os.getloadavg()[0]
         parts[TITLES[name]] = [replace(figure, load=load) for figure in found]
@@ -81,6 +90,8 @@ def run(asked: Asked, say: Callable[[str], object]) -> Report:
     with chromium() as browser:
         about = machine() | {"browser": f"Chromium {browser.version}"}
         _on_one_truck(browser, asked, take)
+        _on_a_fleet(browser, asked, take)
+        _on_a_crowd(browser, asked, take)
     take("officer", lambda: officer_figures(ask_officer(OFFICER_ROUNDS)))
     return Report(machine=about, parts=parts)
 
@@ -114,20 +125,60 @@ def officer_figures(report: Mapping[str, object]) -> list[Figure]:
 
 def _on_one_truck(browser: "Browser", asked: Asked, take: Take) -> None:
     """A site with one real truck: how the room feels, and how soon an alarm is seen."""
-    wanted = [name for name in ("vitals", "cuts") if name in asked.names]
+
+    def measure(stack: ExitStack) -> None:
+        site = stack.enter_context(collector())
+        hardware = stack.enter_context(cuts.truck(site))
+        centre = Centre(site=site, browser=browser)
+        take("vitals", lambda: vitals.run(centre))
+        take("cuts", lambda: cuts.run(centre, hardware, asked.cuts))
+
+    _with_site(("vitals", "cuts"), asked, take, measure)
+
+
+def _on_a_fleet(browser: "Browser", asked: Asked, take: Take) -> None:
+    """A site with a simulated fleet. The alarms come last: they stay."""
+
+    def measure(stack: ExitStack) -> None:
+        fleet = made(asked.units, "fleet")
+        site = stack.enter_context(collector(enroller(fleet)))
+        centre = Centre(site=site, browser=browser)
+        stack.callback(fleet.close)
+        crowd.fill(centre, fleet)
+        take("units", lambda: crowd.units(centre, fleet))
+        take("stream", lambda: stream.run(site, fleet))
+        take("soak", lambda: crowd.soak(centre, fleet, asked.soak_minutes))
+        take("alarms", lambda: crowd.alarms(centre, fleet))
+
+    _with_site(("units", "stream", "soak", "alarms"), asked, take, measure)
+
+
+def _on_a_crowd(browser: "Browser", asked: Asked, take: Take) -> None:
+    """A site with more units than one country has."""
+
+    def measure(stack: ExitStack) -> None:
+        fleet = made(asked.crowd, "crowd")
+        centre = Centre(site=stack.enter_context(collector(enroller(fleet))), browser=browser)
+        stack.callback(fleet.close)
+        crowd.fill(centre, fleet)
+        take("crowd", lambda: crowd.units(centre, fleet))
+
+    _with_site(("crowd",), asked, take, measure)
+
+
+def _with_site(
+    names: Sequence[str], asked: Asked, take: Take, measure: Callable[[ExitStack], None]
+) -> None:
+    """Measure on a site of its own; if it does not come up, none of these parts was taken."""
+    wanted = [name for name in names if name in asked.names]
     if not wanted:
         return
     with ExitStack() as stack:
         try:
-            site = stack.enter_context(collector())
-            hardware = stack.enter_context(cuts.truck(site))
-        except (BenchError, SiteError) as error:
+            measure(stack)
+        except failures() as error:
             for name in wanted:
                 take(name, partial(_raise, error))
-            return
-        centre = Centre(site=site, browser=browser)
-        take("vitals", lambda: vitals.run(centre))
-        take("cuts", lambda: cuts.run(centre, hardware, asked.cuts))
 
 
 def _raise(error: Exception) -> Sequence[Figure]:
