@@ -162,7 +162,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
         _acts(OPERATOR, SUPERVISOR), body_bytes_max=SHAPES_BYTES_MAX
     ),
     ("POST", "/api/v1/fences/dry-run"): Right(
-        roles=frozenset({OPERATOR, SUPERVISOR}), body_bytes_max=SHAPES_BYTES_MAX
+        roles=frozenset({OPERATOR, SUPERVISOR}), kept=Kept.ACT, body_bytes_max=SHAPES_BYTES_MAX
     ),
     **{  # what is in force concerns all units alike
         ("POST", f"/api/v1/fences/{{number}}/{act}"): replace(
