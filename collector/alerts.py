@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from collector.detect import Finding, Phase
+from collector.persons import same_person
 
 __all__ = [
     "LATCHED",
@@ -384,7 +385,7 @@ def _proposed(act: Act, after: State, now_ms: int) -> Moved | NotMoved:
 
 
 def _seconded(stand: Stand, act: Act, after: State) -> Moved | NotMoved:
-    if act.by == stand.proposed_by:
+    if same_person(act.by, stand.proposed_by):
         return NotMoved(code="same_person", hint="another person confirms what you have proposed")
     if not act.is_supervisor:
         return NotMoved(code="not_allowed", hint="a supervisor confirms")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from collector.alerts import OUTCOMES, REASON_CHARS_MAX, NotMoved
+from collector.persons import same_person
 
 __all__ = [
     "LIFE",
@@ -137,7 +138,7 @@ def _bad_words(act: CaseAct) -> NotMoved | None:
 
 
 def _not_allowed(stand: CaseStand, act: CaseAct) -> NotMoved | None:
-    if act.event is CaseEvent.REVIEW and act.by == stand.resolved_by:
+    if act.event is CaseEvent.REVIEW and same_person(act.by, stand.resolved_by):
         return NotMoved(code="same_person", hint="another person reviews what you have resolved")
     if act.event in (CaseEvent.REVIEW, CaseEvent.REOPEN) and not act.is_supervisor:
         return NotMoved(code="not_allowed", hint=f"a supervisor does the {act.event.value}")

@@ -39,6 +39,7 @@ from collector.api.times import maybe, rfc3339
 from collector.detect.geo import ImportFault
 from collector.detect.rules import Thresholds
 from collector.people import Actor
+from collector.persons import same_person
 from collector.store import RulesRow, fences, schema
 from collector.store.database import Store
 from collector.store.live import in_scope
@@ -337,7 +338,7 @@ async def _approve(
         row = await _draft_row(connection, who, number)
         base = await fences.version_row(connection)
     _check_waits(row)
-    if row.made_by == who.user_id:
+    if same_person(row.made_by, who.user_id):
         raise ProblemError(
             status=409,
             code="same_person",

@@ -16,6 +16,7 @@ from collector.api.auth import Who
 from collector.api.models import Answer
 from collector.api.problems import ProblemError, not_found
 from collector.people import Actor
+from collector.persons import same_person
 from collector.store import alert_reads, shifts
 from collector.store.shifts import NOTE_CHARS_MAX, Handover
 
@@ -104,7 +105,7 @@ def add_handover(api: FastAPI, room: Room) -> None:
                 raise not_found("handover", "it is not the newest hand-over of your desk")
             if newest.confirmed_ms is not None:
                 raise _conflict("confirmed", f"{newest.incoming} has confirmed it already")
-            if newest.outgoing == who.user_id:
+            if same_person(newest.outgoing, who.user_id):
                 raise _conflict("same_person", "another person takes over what you have signed")
             await shifts.confirm(connection, number, who.user_id, room.now_ms())
             after = await shifts.newest(connection, desk)

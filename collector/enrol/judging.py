@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from collector.enrol import Fault, Known, Standing, Why
 from collector.enrol.certificates import Csr, read_csr
+from collector.persons import same_person
 from wire import Reason, Refused
 from wire.enrol import NO_TOKEN, Request, open_request
 from wire.envelope import Key
@@ -67,7 +68,7 @@ def judge_renewal(
 
 def may_decide(asked_by: str, actor: str) -> str:
     """Why this person may not decide what another has asked for; empty: he may."""
-    if asked_by == actor:
+    if same_person(asked_by, actor):
         return f"{actor} has asked for it: a second person decides"
     return ""
 
