@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 # What was compiled once is kept, whatever the machine says: half of a start is compiling.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup demo test check live bench lock clean web web-dev web-try
+.PHONY: help setup demo test long check live bench lock clean web web-dev web-try
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,7 +37,10 @@ web-try:
 	@$(PYTHON) collector/web/build.py --try 45
 
 test: $(READY) ## the tests that need nothing but Python
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live and not slow and not long" $(ARGS)
+
+long: $(READY) ## those that take a second or more each
+	$(BIN)/python -m pytest -n auto --dist worksteal -m long $(ARGS)
 
 check: $(READY) ## everything a commit must pass
 	$(BIN)/ruff format --check .

@@ -347,6 +347,7 @@ async def test_a_damaged_current_file_gives_way_to_the_local_one_and_is_said(
         assert rig.keeper.trial == 1
 
 
+@pytest.mark.long
 async def test_e18_no_version_makes_the_store_forget(tmp_path: Path) -> None:
     async with rig_in(tmp_path) as rig:
         noise = Random(7)
@@ -361,6 +362,7 @@ async def test_e18_no_version_makes_the_store_forget(tmp_path: Path) -> None:
         assert (rig.lives, rig.said) == (1, [(1, Result.REFUSED), (2, Result.REFUSED)])
 
 
+@pytest.mark.long
 async def test_e18_a_thousand_mutated_configs_never_stop_it_and_never_touch_the_outbox(
     tmp_path: Path,
 ) -> None:

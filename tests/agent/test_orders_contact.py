@@ -181,6 +181,7 @@ KEEPS = st.builds(
 )
 
 
+@pytest.mark.long
 @given(keep=KEEPS)
 @settings(max_examples=30, deadline=None)  # a disk may be busy
 def test_what_was_kept_is_read_again(tmp_path_factory: pytest.TempPathFactory, keep: Keep) -> None:

@@ -104,6 +104,7 @@ async def the_end_of(death: Death, password: Path, pause_s: float, *, centre_rep
         assert truck.orders.idle
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("pause_s", "centre_repeats"), [(2, False), (2, True), (45, True)])
 async def test_e28_killed_at_each_point_the_seal_hears_it_once_at_most(
     tmp_path: Path, *, pause_s: float, centre_repeats: bool
@@ -356,6 +357,7 @@ def run(work: Callable[[Path], object]) -> None:
         asyncio.run(result)
 
 
+@pytest.mark.long
 @given(
     silences=st.lists(st.integers(0, 20), max_size=3),
     counters=st.lists(st.integers(1, 5), min_size=1, max_size=6),

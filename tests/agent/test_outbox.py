@@ -227,6 +227,7 @@ async def test_a_receipt_that_knows_more_than_we_do_or_another_head_covers_nothi
 # Space
 
 
+@pytest.mark.long
 async def test_e05_without_a_link_the_cheapest_and_oldest_go_and_each_run_is_confessed(
     tmp_path: Path,
 ) -> None:
@@ -296,6 +297,7 @@ async def store_for_ever(outbox: Outbox, one: OpenBatch) -> None:
         await outbox.store(one, at(2_000 + number))
 
 
+@pytest.mark.long
 async def test_spare_goes_before_anything_unsent(tmp_path: Path) -> None:
     tiny = OutboxSettings(bytes_max=262_144, ballast_bytes=0, headroom_bytes=0)
     text = LONG
@@ -331,6 +333,7 @@ async def test_the_ballast_lies_there_while_there_is_room(tmp_path: Path) -> Non
 # Damage
 
 
+@pytest.mark.long
 async def test_e22_any_damaged_row_is_found_before_it_is_sent_and_confessed(tmp_path: Path) -> None:
     rows = await filled(tmp_path / "whole", 12, mono_ms=7)
     rng = Random(22)
@@ -404,6 +407,7 @@ async def test_a_wal_without_its_store_never_meets_a_new_one(tmp_path: Path) -> 
     assert (directory / "outbox.bad-1-wal").exists()
 
 
+@pytest.mark.long
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -463,6 +467,7 @@ async def test_damage_while_running_keeps_the_head_and_needs_no_word(tmp_path: P
         assert outbox.chains()[0].chain_id == last.chain_id
 
 
+@pytest.mark.long
 async def test_a_file_that_is_torn_under_a_running_unit_is_set_aside(tmp_path: Path) -> None:
     async with opened(tmp_path) as outbox:
         for number in range(600):  # more than the cache holds
@@ -486,6 +491,7 @@ def test_the_named_points_of_the_paper_are_those_of_the_code() -> None:
     assert set(re.findall(r'\bat\("([a-z:]+)"\)', source)) == set(KILL_POINTS)
 
 
+@pytest.mark.long
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

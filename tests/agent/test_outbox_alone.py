@@ -40,6 +40,7 @@ async def test_e27_a_reader_is_kept_out_and_starves_no_checkpoint(tmp_path: Path
         assert not store.with_name("outbox.db-shm").exists()
 
 
+@pytest.mark.long
 async def test_e27_a_reader_that_was_there_first_keeps_the_agent_out_until_it_leaves(
     tmp_path: Path,
 ) -> None:

@@ -90,6 +90,7 @@ async def test_a_file_that_is_sound_but_was_set_aside_gives_everything_back(tmp_
         assert min(one.pos for one in await outbox.waiting()) == floor
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 async def test_e01_e04_rows_that_a_torn_file_still_holds_come_back_at_their_places(
     tmp_path: Path, seed: int
@@ -154,6 +155,7 @@ async def test_sixty_seconds_are_enough(tmp_path: Path) -> None:
         assert {number for named, number in told(rows) if named == chain} == set(range(64, 151))
 
 
+@pytest.mark.long
 async def test_what_was_evicted_and_confessed_before_is_not_confessed_again(tmp_path: Path) -> None:
     tiny = type(SMALL)(bytes_max=262_144, ballast_bytes=0, headroom_bytes=0)
     async with opened(tmp_path, settings=tiny) as outbox:
@@ -191,6 +193,7 @@ def test_two_aside_sets_are_kept_in_their_bytes_and_no_number_comes_twice(tmp_pa
     disk.release()
 
 
+@pytest.mark.long
 def test_e01_e04_e22_whatever_is_cut_or_spoilt_the_unit_collects_and_tells_every_loss() -> None:
     """A small share of `plomba bench outbox-damage`, which does 600 and 600."""
     figures = run_damage(truncations=12, sectors=12, seed=7, batches=80)

@@ -511,6 +511,7 @@ async def test_without_a_run_directory_the_error_is_the_callers(tmp_path: Path) 
         await Outbox.open(tmp_path / "none", SMALL, ME, boot(1), at(1_000))
 
 
+@pytest.mark.long
 async def test_the_run_directory_is_bounded_and_evicts_like_the_disk(disk: Disk) -> None:
     async with opened(disk.store, run=disk.run, at_point=disk.at_point) as outbox:
         disk.refuses = True

@@ -544,6 +544,7 @@ async def test_the_collector_of_these_tests_knows_a_forger_when_it_sees_one(tmp_
             await deliver(outbox, collector, at(200_000))
 
 
+@pytest.mark.long
 @settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

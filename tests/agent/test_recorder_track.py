@@ -243,6 +243,7 @@ def point(record: FixRecord) -> Point:
     return Point(t_ms=record.t_ms, lat_e7=record.lat_e7, lon_e7=record.lon_e7)
 
 
+@pytest.mark.long
 def test_on_real_drives_open_keeps_one_fix_of_eight_within_its_promises() -> None:
     heard_all = kept_all = 0
     offs: list[float] = []

@@ -25,6 +25,7 @@ def test_every_group_has_faults_and_every_fault_a_group() -> None:
     assert len(names) == len(set(names))
 
 
+@pytest.mark.long
 def test_every_named_point_of_the_agent_is_tried_or_has_its_reason() -> None:
     said = {
         name

@@ -133,6 +133,7 @@ def test_it_drops_after_the_packet_that_it_was_told(relay: Relay) -> None:
     assert relay.fallen == {"after CONNACK": 1, "after PUBACK": 1}
 
 
+@pytest.mark.long
 def test_it_drops_after_bytes_loses_connections_and_withholds(relay: Relay) -> None:
     relay.set(Weather(name="bytes", drop_after_bytes=len(CONNECT) + 1))
     with dial(relay) as near:

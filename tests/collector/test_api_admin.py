@@ -372,6 +372,7 @@ def calls_of(house: House) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.UNIT])
 async def test_a28_who_may_not_change_a_thing_is_refused_on_every_route(
     house: House, role: Role

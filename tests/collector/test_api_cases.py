@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from collector.people import Role
 from tests.collector.test_api_alerts import Desk, critical, desk, high
@@ -63,6 +64,7 @@ async def test_a_case_goes_its_way_and_two_people_end_it(desk: Desk) -> None:
     assert (detail["case"], detail["alert"]["outcome"]) == (1, "FALSE")
 
 
+@pytest.mark.long
 async def test_what_is_said_at_an_alert_is_said_of_its_case(desk: Desk) -> None:
     row = await high(desk)
     await moved(desk, "", alert=row["id"])

@@ -391,6 +391,7 @@ async def test_refusals_fill_no_disk(house: House) -> None:
     assert len(await house.acts()) == 30
 
 
+@pytest.mark.long
 async def test_the_audit_shows_each_reader_what_is_his(house: House) -> None:
     async with house.store.write() as connection:
         for who, theirs, where in (

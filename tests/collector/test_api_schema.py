@@ -4,6 +4,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from hypothesis import Phase, given, settings, strategies as st
 from sqlalchemy import select
 
@@ -87,6 +88,7 @@ async def _house() -> House:
     return House(store)
 
 
+@pytest.mark.long
 @settings(max_examples=3, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(data=st.data())
 async def test_any_call_is_answered_and_no_error_is_ours(data: st.DataObject) -> None:

@@ -92,6 +92,7 @@ async def test_nobody_acts_on_a_row_that_changed_under_him(centre: Centre) -> No
             assert done.code == "stale"
 
 
+@pytest.mark.long
 async def test_owner_words_and_outcome_are_told_and_move_nothing(centre: Centre) -> None:
     alert = await broken(centre)
     marks = (

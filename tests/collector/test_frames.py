@@ -115,6 +115,7 @@ def test_a_snapshot_reads_back_as_it_was(fleet: list[UnitNow]) -> None:
     assert read[:, others].tolist() == columns[:, others].tolist()
 
 
+@pytest.mark.long
 @given(fleets, st.lists(fleets, max_size=5))
 def test_snapshot_and_events_together_are_what_there_is(
     fleet: list[UnitNow], changes: list[list[UnitNow]]

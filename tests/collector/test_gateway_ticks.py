@@ -179,6 +179,7 @@ async def test_an_alarm_behind_a_backlog_goes_ahead_of_it_and_is_told_once(
     assert len(await frames(world)) == 41
 
 
+@pytest.mark.long
 async def test_who_is_not_enrolled_loses_nothing_and_asks_with_one_batch(
     tmp_path: Path, store: Store
 ) -> None:

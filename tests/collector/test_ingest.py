@@ -328,6 +328,7 @@ def test_a_chain_whose_beginning_is_lost_holds_nothing_up() -> None:
     assert unit.through(B) == 1
 
 
+@pytest.mark.long
 def test_parked_batches_are_bounded_and_what_is_next_is_always_taken() -> None:
     unit = Unit()
     unit.hear(A0)

@@ -112,6 +112,7 @@ async def test_one_number_gives_one_answer_that_no_browser_keeps(road: Road) -> 
     assert nonce not in again.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("site", "coding"),
     [("same-origin", "gzip"), ("none", "gzip"), ("cross-site", None), ("", None)],

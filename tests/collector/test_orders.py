@@ -338,6 +338,7 @@ async def test_a_clock_that_was_set_back_holds_no_order_up(desk: Desk) -> None:
     assert await desk.state(order) == "DONE"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_happens_an_order_moves_by_its_table_and_a_unit_has_one(
     desk: Desk, seed: int

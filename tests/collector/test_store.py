@@ -207,6 +207,7 @@ async def test_rules_are_versions_and_journeys_are_kept(store: Store) -> None:
 # the tick
 
 
+@pytest.mark.long
 async def test_of_two_writers_one_is_taken_out_and_the_rest_of_its_tick_stands(url: str) -> None:
     one, two = FleetUnit(unit_id="uz-01"), FleetUnit(unit_id="uz-02")
     async with await Store.open(url) as store, await Store.open(url) as other:

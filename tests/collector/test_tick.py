@@ -582,6 +582,7 @@ async def rows(store: Store, table: Table) -> Sequence[Row[Any]]:
 # laws
 
 
+@pytest.mark.long
 @settings(max_examples=10, deadline=None)
 @given(st.data())
 def test_any_order_and_repetition_over_a_real_store_gives_the_same_rows(

@@ -97,6 +97,7 @@ def separated(found: Sequence[Finding]) -> list[tuple[str, str, str]]:
     return [(finding.code, finding.phase.value, finding.unit) for finding in found]
 
 
+@pytest.mark.long
 async def test_a_separation_is_raised_once_also_over_restarts(store: Store) -> None:
     _, straight = await trip(store)
     assert separated(straight) == [("UNIT_SEPARATED", "begin", LORRY)]

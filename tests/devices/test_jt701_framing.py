@@ -164,6 +164,7 @@ def test_damaged_frames_raise_nothing(frame: bytes, data: st.DataObject) -> None
     assert facts
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unit", [b"$", b"(", REPORT[:10], b"(8000620011,", TRACKS[:9], b"\x00"])
 def test_memory_stays_small_whatever_is_fed(unit: bytes) -> None:
     reader = Jt701Reader()

@@ -289,6 +289,7 @@ def hostile(kind: str, rng: random.Random) -> bytes:
     return data
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "kind",
     ["noise", "dollars", "a line without end", "ubx without end", "satellites", "used", "epochs", "names"],

@@ -93,6 +93,7 @@ def test_without_noise_the_fix_is_the_truth() -> None:
         assert fix.course_cdeg == pytest.approx(truth.course_deg * 100, abs=1)
 
 
+@pytest.mark.long
 def test_noise_wanders_by_as_much_as_it_says() -> None:
     play = Act(scenario(receiver("noise_m = 5.0"), end_s=1800)).to(1800, step_ms=60_000)
     north_m = [(f.lat_e7 / 1e7 - 41.3) * 111_195 for f in facts(play) if isinstance(f, Fix)]

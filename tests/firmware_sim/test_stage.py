@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from firmware_sim.scenario import Scenario, read_scenario
@@ -112,6 +113,7 @@ def test_a_stage_without_a_sheet_writes_none() -> None:
     assert not [out for out in stage.advance(70_000) if type(out).__name__ == "Truth"]
 
 
+@pytest.mark.long
 def test_a_border_run_with_a_polite_reader_leaves_nothing_kept() -> None:
     path = SAMPLES / "border-run.toml"
     read = read_scenario(path.read_text(encoding="utf-8").split("fault = [")[0], path.parent)

@@ -61,6 +61,7 @@ def alerts(data: Path) -> list[str]:
     return asyncio.run(read())
 
 
+@pytest.mark.long
 def test_a_case_from_the_alert_to_the_review(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getuid", lambda: 0)
     first, second = alerts(data)

@@ -152,6 +152,7 @@ async def latched_alert(data_dir: Path) -> None:
         await centre.hear(unit, *(sealed.envelope for sealed in unit.sealed))
 
 
+@pytest.mark.long
 def test_an_operator_acts_in_his_own_name_and_a_supervisor_seconds(room: Centre) -> None:
     assert log_in(room, "anna").exit_code == 0
     [row] = map(json.loads, run(room, "alert", "list", "--json").stdout.splitlines())

@@ -178,6 +178,7 @@ def check_pace(sent_ms: list[int]) -> None:
         assert len(within) <= 200 + 10 * 40 + 1
 
 
+@pytest.mark.long
 def test_e05_e06_e33_an_outage_on_a_tiny_disk_costs_positions_only_and_drains_with_alarms_first(
     tmp_path: Path,
 ) -> None:

@@ -16,6 +16,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(values)
 def test_what_is_spelt_is_read_again(value: object) -> None:
     try:

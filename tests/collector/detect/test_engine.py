@@ -169,12 +169,14 @@ def same(one: Run, other: Run) -> None:
     assert blobs(one) == blobs(other)
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(journeys())
 def test_screening_never_hides_a_finding(items: list[Item]) -> None:
     same(play(BOOK, items), play(BOOK, items, screen=every_row))
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None, derandomize=True, database=None)
 @given(journeys(), st.integers(1, 5))
 def test_cutting_a_chain_into_ticks_changes_nothing(items: list[Item], cut: int) -> None:

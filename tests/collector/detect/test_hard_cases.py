@@ -192,6 +192,7 @@ def test_case_13_in_an_index_of_49_000_vertices_a_crossing_is_found_where_it_is(
     assert told(seen) == told(play(book, [Unit().batch(*rows)], screen=every_row))
 
 
+@pytest.mark.long
 def test_case_13_real_borders_of_23_000_to_49_000_vertices_hold_their_capitals() -> None:
     path = shared("traces", "borders", "osm_tz_uz_neighbours_ODbL.geojson")
     drawn = json.loads(path.read_text(encoding="utf-8"))
@@ -295,6 +296,7 @@ def test_case_20_teleport_and_back_in_one_fix_is_one_outlier_and_no_visit() -> N
     assert seen.findings[0].seq == 10
 
 
+@pytest.mark.long
 def test_case_27_the_dirt_of_tracks_33_and_43_makes_nothing() -> None:
     """Steps of 135 m in a second, a break of four minutes, an hour on one spot 135 m beside the road."""
     folder = shared("traces", "kubicka")
@@ -442,6 +444,7 @@ def crowd() -> tuple[Rulebook, list[Item]]:
     return book, items
 
 
+@pytest.mark.long
 def test_case_40_the_same_tick_cut_in_any_number_of_pieces_is_the_same() -> None:
     """Ticks of the watch end a tick, as the intake makes them; what lies between them may be cut as one likes."""
     book, items = crowd()

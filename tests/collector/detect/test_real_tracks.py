@@ -133,6 +133,7 @@ def same(other: Replay) -> None:
     assert blobs(other.states) == blobs(usual().states)
 
 
+@pytest.mark.long
 def test_the_drives_make_findings_of_every_detector() -> None:
     codes = {finding.code for finding in usual().findings}
     assert {

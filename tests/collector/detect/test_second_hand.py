@@ -169,11 +169,13 @@ def agreed(check: Check, seeds: range) -> set[str]:
     return codes
 
 
+@pytest.mark.long
 def test_both_hands_say_the_same_of_a_zone_on_seeded_tracks() -> None:
     seen = agreed(check_zone, range(ORDINARY))
     assert seen == {*ZONE_CODES[1:], "ZONE_CROSSED in", "ZONE_CROSSED out"}
 
 
+@pytest.mark.long
 def test_both_hands_say_the_same_of_a_corridor_on_seeded_tracks() -> None:
     assert len(agreed(check_corridor, range(ORDINARY))) >= 12  # of the fifteen codes and phases
 

@@ -43,6 +43,7 @@ async def asked(store: Store, scope: str = "") -> tuple[int, list[str]]:
     return found["version"], [one["properties"]["id"] for one in found["features"]]
 
 
+@pytest.mark.long
 async def test_before_the_first_import_there_is_nothing(store: Store) -> None:
     assert await asked(store) == (0, [])
 
