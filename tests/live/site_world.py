@@ -115,7 +115,7 @@ class World:
                 f"not within {seconds} s: {what}\n{tail(self.site.collector_log)}\n"
                 + "\n".join(tail(unit.log) for unit in self.site.units)
             )
-            time.sleep(0.02)
+            time.sleep(0.06)  # the API takes twenty requests a second of a session
 
     def settle(self, unit: Unit) -> None:
         """Wait until the unit has nothing more to say and the receipt for all that it said."""
