@@ -80,6 +80,7 @@ def test_the_page_itself_has_no_inline_script_or_style() -> None:
 def test_the_lock_names_no_registry_and_every_package_is_pinned() -> None:
     lock = (WEB / "package-lock.json").read_text(encoding="utf-8")
     assert '"resolved"' not in lock
+    assert "://" not in lock, "take away `funding` too: nobody is asked for money by a lock"
     assert "registry" not in lock
     package = (WEB / "package.json").read_text(encoding="utf-8")
     assert not re.search(r'"[~^>*]', package)
