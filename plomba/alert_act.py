@@ -5,7 +5,7 @@ API (`alert_api`); else the user of this machine acts on its store.
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -45,7 +45,7 @@ API_NAMES = {  # an event of `collector.alerts`, and its route
     "take_out": "take-out",
 }
 SUPERVISORS = "plomba-supervisor"  # a group of the operating system, until there are accounts
-USAGE_CODES = frozenset({"no_reason", "no_outcome", "bad_until", "long_reason"})
+USAGE_CODES = frozenset({"no_reason", "no_outcome", "no_name", "bad_until", "long_reason"})
 DENIED_CODES = frozenset({"not_allowed", "same_person", "never_shelved"})
 
 IdArgument = Annotated[
@@ -174,7 +174,7 @@ def take(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOption = 
 
     done = write_store(data_dir, write)
     if isinstance(done, NotMoved):
-        fail(exits.FAILED, f"nothing is changed, {done.code}: {done.hint}")
+        refuse(done)
     _say(alert, done, as_json=as_json)
 
 
@@ -332,13 +332,18 @@ def _do(
 
     done = write_store(data_dir, write)
     if isinstance(done, NotMoved):
-        code = exits.FAILED
-        if done.code in USAGE_CODES:
-            code = exits.USAGE
-        elif done.code in DENIED_CODES:
-            code = exits.NOT_ALLOWED
-        fail(code, f"nothing is changed, {done.code}: {done.hint}")
+        refuse(done)
     _say(digits, done, as_json=as_json)
+
+
+def refuse(refused: "NotMoved") -> NoReturn:
+    """Why nothing was done, with the exit that tells a wrong word from a missing right."""
+    code = exits.FAILED
+    if refused.code in USAGE_CODES:
+        code = exits.USAGE
+    elif refused.code in DENIED_CODES:
+        code = exits.NOT_ALLOWED
+    fail(code, f"nothing is changed, {refused.code}: {refused.hint}")
 
 
 def _say(digits: str, done: "Acted | int | None", *, as_json: bool) -> None:

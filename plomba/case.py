@@ -9,13 +9,13 @@ import typer
 
 from plomba import exits
 from plomba.alert_act import (
-    DENIED_CODES,
     IdArgument,
     OutcomeOption,
     ReasonOption,
     digits_of,
     is_supervisor,
     none_or_many,
+    refuse,
     stamp,
 )
 from plomba.centre import (
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from collector.store.database import Store
     from collector.store.incidents import Case
 
-USAGE_CODES = frozenset({"no_reason", "no_outcome", "no_name", "long_reason"})
 COLUMNS = ("case", "state", "alerts", "assignee", "crew", "outcome", "opened", "changed")
 HISTORY = ("at", "act", "state", "by", "to", "outcome", "why")
 
@@ -319,12 +318,7 @@ def _told(number: int, done: "Case | NotMoved | None", *, as_json: bool) -> None
     if done is None:
         _no_case(number)
     if isinstance(done, NotMoved):
-        code = exits.FAILED
-        if done.code in USAGE_CODES:
-            code = exits.USAGE
-        elif done.code in DENIED_CODES:
-            code = exits.NOT_ALLOWED
-        fail(code, f"nothing is changed, {done.code}: {done.hint}")
+        refuse(done)
     _say(done, as_json=as_json)
 
 
