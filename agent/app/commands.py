@@ -28,7 +28,8 @@ def run(config_file: str, kill_at: str | None, *, probation_ms: int = PROBATION_
     """Runs until it is told to stop. `probation_ms`: shorter in tests only."""
     from agent.app.kill import parse_kill_at  # noqa: PLC0415  # the loops are for this command alone
     from agent.app.log import set_up, warn  # noqa: PLC0415  # as above
-    from agent.app.run import StartError, run as run_unit  # noqa: PLC0415  # as above
+    from agent.app.opening import StartError  # noqa: PLC0415  # as above
+    from agent.app.run import run as run_unit  # noqa: PLC0415  # as above
 
     try:
         life = first_life(read_text(Path(config_file)))

@@ -13,7 +13,7 @@ from agent import words
 from agent.__main__ import main
 from agent.app.check import Finding, Level, verdict
 from agent.app.kill import parse_kill_at
-from agent.app.run import VERSION
+from agent.app.opening import VERSION
 
 ROOT = Path(__file__).parents[2]
 A, B = "11" * 32, "22" * 32
