@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from collector.alerts import State
 from collector.customs.verdict import AlertSeen, Claim, Facts, SealLife, SealSeen
 from collector.detect.engine.blob import unpack
-from collector.detect.seals import Life, Report, Seal, read_report
+from collector.detect.seals import Life, Report, Seal
+from collector.detect.seals.reports import read_report
 from collector.ingest.chains import GOOD_QUALITIES
 from collector.store import names, schema
 from wire import MisuseError, Refused

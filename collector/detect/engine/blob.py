@@ -9,15 +9,15 @@ from collector.detect import (
     interference,
     motion,
     restate,
-    route,
-    seals,
     silence,
     speed,
     stops,
     tags,
-    zones,
 )
 from collector.detect.engine import FRESH, Frame, UnitState
+from collector.detect.route import blob as route_blob
+from collector.detect.seals import blob as seals_blob
+from collector.detect.zones import blob as zones_blob
 from wire import MisuseError, Refused
 from wire.canon import decode as read, encode
 
@@ -43,9 +43,9 @@ def pack(state: UnitState) -> bytes:
         frame.marks,
         gnss.pack(state.gate),
         motion.pack(state.motion),
-        zones.pack(state.zones),
-        route.pack(state.route),
-        seals.pack(state.seals),
+        zones_blob.pack(state.zones),
+        route_blob.pack(state.route),
+        seals_blob.pack(state.seals),
         None if frame.journey is None else (frame.journey[0], int(frame.journey[1])),
         None if state.stops == FRESH.stops else stops.pack(state.stops),
         None if state.speed == FRESH.speed else speed.pack(state.speed),
@@ -93,11 +93,11 @@ def unpack(blob: bytes) -> UnitState:
         frame=frame,
         gate=gnss.unpack(gate),
         motion=motion.unpack(moved),  # type: ignore[arg-type]  # see above
-        zones=zones.unpack(zoned),  # type: ignore[arg-type]  # see above
-        route=route.unpack(routed),  # type: ignore[arg-type]  # see above
+        zones=zones_blob.unpack(zoned),  # type: ignore[arg-type]  # see above
+        route=route_blob.unpack(routed),  # type: ignore[arg-type]  # see above
         stops=stops.State() if stopped is None else stops.unpack(stopped),  # type: ignore[arg-type]  # see above
         speed=speed.State() if sped is None else speed.unpack(sped),  # type: ignore[arg-type]  # see above
-        seals=seals.unpack(sealed),  # type: ignore[arg-type]  # see above
+        seals=seals_blob.unpack(sealed),  # type: ignore[arg-type]  # see above
         watch=silence.State() if watched is None else silence.unpack(watched, fix_ms),  # type: ignore[arg-type]  # see above
         sky=interference.State() if sky is None else interference.unpack(sky),  # type: ignore[arg-type]  # see above
         tags=tags.State() if tagged is None else tags.unpack(tagged),  # type: ignore[arg-type]  # see above

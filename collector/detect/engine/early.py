@@ -7,6 +7,7 @@ from collector.detect import Finding, Hit, restate, seals, silence
 from collector.detect.engine.places import ROW, near_of, place_of
 from collector.detect.engine.telling import finding_of
 from collector.detect.rules import Rulebook
+from collector.detect.seals.step import step_event
 from collector.detect.track import Batch
 from wire.columns import Event
 
@@ -47,7 +48,7 @@ def judged(
     panic = silence.panic(event, context.near(event.t_ms))
     if panic is not None:
         return (panic,), state, False
-    stepped = seals.step_event(context, state, event)
+    stepped = step_event(context, state, event)
     if stepped is None:
         return (), state, False
     return stepped.hits, stepped.state, stepped.odd

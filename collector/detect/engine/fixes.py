@@ -7,8 +7,6 @@ from collector.detect import (
     Fix,
     interference,
     motion,
-    route,
-    seals,
     speed,
     stops,
     zones,
@@ -20,7 +18,11 @@ from collector.detect.engine.dues import limit_cm_s
 from collector.detect.engine.unit import Unit
 from collector.detect.geo import RouteLine
 from collector.detect.geo.line import Along
+from collector.detect.route.between import way_between
+from collector.detect.route.step import step as step_route
 from collector.detect.rules import Journey, Rules
+from collector.detect.seals.fixes import step_fix as step_seals
+from collector.detect.zones.step import step as step_zones
 
 
 def judge_fix(
@@ -60,7 +62,7 @@ def judge_fix(
                 unit.sky = interference.passed_tunnel(unit.sky, fix.place.t_ms, inside=inside)
             bits |= ROUTE | STOPS | SPEED  # all three ask where the unit is allowed to be what
     if bits & ROUTE and (line is not None or unit.route.route is not None):
-        routed = route.step(
+        routed = step_route(
             rules,
             line,
             unit.route,
@@ -90,7 +92,7 @@ def judge_fix(
     if bits & SEALS and unit.seals.seals and not unit.is_undated():
         unit.stale = True
         context = unit.context(fix.place, None)
-        unit.seals, hits = seals.step_fix(context, unit.seals, fix.place)
+        unit.seals, hits = step_seals(context, unit.seals, fix.place)
         unit.tell(hits, confirmed_ms)
     return bool(bits & ROUTE)
 
@@ -111,8 +113,8 @@ def _judge_zones(
     if unit.version != here:
         changed = unit.changed(rules) if unit.version is not None else None
         unit.version = here
-    way = None if line is None else route.way_between(line, unit.route, unit.top_m, fix)
-    zoned = zones.step(
+    way = None if line is None else way_between(line, unit.route, unit.top_m, fix)
+    zoned = step_zones(
         rules,
         unit.zones,
         fix,

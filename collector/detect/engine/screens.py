@@ -23,6 +23,7 @@ from collector.detect.geo import BoolArray, IntArray, RouteLine
 from collector.detect.geo.index import touched
 from collector.detect.geo.lines import Progress, follow, surely_off
 from collector.detect.geo.measure import HALF_TURN_E7, distances_m
+from collector.detect.route.joining import may_join, still_before
 from collector.detect.rules import Rules
 from collector.detect.track import UNKNOWN, Track
 
@@ -244,7 +245,7 @@ def _wait(
     waits = np.zeros(len(known), np.bool_)
     for number, line in waiting:
         waits[number] = True
-        if not route.may_join(rules, line, zones.inside(known[number].zones)):
+        if not may_join(rules, line, zones.inside(known[number].zones)):
             numbers[number] = rules.table.numbers.get(line.id, -1)
             reach_m[number] = line.half_width_m / 2
     off = surely_off(rules.table, route=numbers, reach_m=reach_m, unit=unit, lat_e7=lat, lon_e7=lon)
@@ -252,7 +253,7 @@ def _wait(
     for number, line in waiting:
         rows = slice(int(starts[number]), int(starts[number + 1]))
         state = known[number].route
-        off[rows] &= route.still_before(rules, line, state, t_ms[rows], lon[rows], lat[rows])
+        off[rows] &= still_before(rules, line, state, t_ms[rows], lon[rows], lat[rows])
     marked: BoolArray = waits[unit] & ~off
     return marked
 

@@ -17,6 +17,7 @@ from collector.detect.engine import (
 )
 from collector.detect.engine.telling import finding_of
 from collector.detect.geo.lines import MARK_M
+from collector.detect.route import progress
 from collector.detect.rules import Rulebook
 
 
@@ -68,7 +69,7 @@ def _time_passed(
     line = book.route(unit, item.now_ms, rules)
     frame, eta_ms, along = state.frame, None, None
     if line is not None and state.route.route == line.id:
-        eta_ms = route.eta_ms(line, frame.top_m, frame.marks, item.now_ms)
+        eta_ms = progress.eta_ms(line, frame.top_m, frame.marks, item.now_ms)
         if route.followed(state.route):
             along = silence.Along(
                 route=line.id, mark=state.route.mark, number=frame.top_m // MARK_M

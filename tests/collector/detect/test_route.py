@@ -20,7 +20,8 @@ from collector.detect.geo.line import (
     segments_between,
 )
 from collector.detect.geo.lines import AHEAD_M, BEHIND_M, FAST_M_S, MARK_M, follow, surely_off
-from collector.detect.route import Mode, eta_ms
+from collector.detect.route import Mode
+from collector.detect.route.progress import eta_ms
 from collector.detect.rules import Journey, Rulebook, build
 from tests.collector.detect.worlds import (
     BEGIN_MS,

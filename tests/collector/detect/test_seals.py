@@ -11,7 +11,8 @@ from collector.detect.engine import EarlyCopy, every_row
 from collector.detect.engine.blob import pack, unpack
 from collector.detect.engine.early import judge
 from collector.detect.rules import Journey, Order, Rulebook
-from collector.detect.seals import Life, read_access, read_report
+from collector.detect.seals import Life
+from collector.detect.seals.reports import read_access, read_report
 from tests.collector.detect.worlds import (
     BEGIN_MS,
     At,
