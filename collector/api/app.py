@@ -17,6 +17,7 @@ from collector.api.alerts import Room, add_alert_reads
 from collector.api.audit import Auditor, add_audit
 from collector.api.auth import add_auth
 from collector.api.cases import add_cases
+from collector.api.described import describe
 from collector.api.dry_runs import Rehearse, add_dry_runs
 from collector.api.evidence import add_evidence
 from collector.api.fences import add_fences
@@ -99,6 +100,7 @@ def create_app(parts: Parts) -> FastAPI:
     add_kpi(api, parts.store, parts.now_ms)
     add_evidence(api, parts.store, parts.now_ms)
     add_dry_runs(api, add_fences(api, parts.store, parts.now_ms), parts.rehearse)
+    describe(api)
     missing = missing_rights(api)
     if missing:
         raise MisuseError(f"no row in the table of rights for {', '.join(missing)}")

@@ -171,12 +171,18 @@ def add_fences(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> Board:
     return board
 
 
+class GeoJson(JSONResponse):
+    """Shapes, as every map reads them (RFC 7946)."""
+
+    media_type = "application/geo+json"
+
+
 def _add_reads(api: FastAPI, board: Board) -> None:
     @api.get(
         "/api/v1/fences",
         tags=["fences"],
         summary="Zones and routes in force, as GeoJSON with their version",
-        response_class=JSONResponse,
+        response_class=GeoJson,
     )
     async def shapes(
         who: Who,
@@ -190,7 +196,7 @@ def _add_reads(api: FastAPI, board: Board) -> None:
                 raise not_found("version", f"there is no version {version} of the rules")
             judged = await fences.obeyed(connection)
             shown = await _seen(connection, who, shapes_of(row))
-        return JSONResponse(
+        return GeoJson(
             {
                 "type": "FeatureCollection",
                 "version": 0 if row is None else row.version,
@@ -200,7 +206,6 @@ def _add_reads(api: FastAPI, board: Board) -> None:
                 "obeyed": None if judged is None else _obeyed(judged).model_dump(),
                 "features": shown,
             },
-            media_type="application/geo+json",
         )
 
     @api.get(

@@ -1,6 +1,9 @@
 """What the API says, field by field. Unknown is null, never a zero; times are RFC 3339 in UTC with milliseconds."""
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+OPEN: JsonDict = {"additionalProperties": True}  # in the schema; of ours each is named
 
 
 class Answer(BaseModel):
@@ -194,7 +197,9 @@ class Refusals(Answer):
 
 
 class Problem(Answer):
-    """application/problem+json (RFC 9457)."""
+    """application/problem+json (RFC 9457). Some bear more: what has changed meanwhile, every fault of a draft."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=OPEN)
 
     type: str = Field(default="about:blank", description="/problems/ and the code")
     title: str

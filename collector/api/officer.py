@@ -5,11 +5,11 @@ Law: complete HTML in one response, without a script; an answer is never kept by
 
 import gzip
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from fastapi import FastAPI, Query, Request
@@ -39,6 +39,8 @@ WHATS = ("matches", "differs")
 WAITED = re.compile(r"[0-9]{1,12}", re.ASCII)
 SCRIPTS = ("officer.js", "sw.js")
 OURS = ("same-origin", "none")  # `none`: a person typed it, or has it among his favourites
+
+PAGE: dict[str, Any] = {"description": "the page again, and why", "content": {"text/html": {}}}
 
 Text = Annotated[str, Query(max_length=200)]
 Language = Annotated[str, Query(max_length=8)]
@@ -89,7 +91,17 @@ def _add_answers(api: FastAPI, pages: Pages, answers: Answers) -> None:
 
 
 def _add_report(api: FastAPI, answers: Answers) -> None:
-    @api.post("/o/report", tags=["officer"], summary="What an officer has seen of the seal")
+    @api.post(
+        "/o/report",
+        tags=["officer"],
+        summary="What an officer has seen of the seal",
+        status_code=303,
+        response_class=RedirectResponse,
+        responses={204: {"description": "taken, to a script"}},
+        openapi_extra=_form(
+            needs=("key", "unit", "what"), may=("journey", "seen", "waited", "lang", "csrf")
+        ),
+    )
     async def report(request: Request) -> Response:
         said, actor = await _fields(request), actor_of(request)
         what, unit_id, waited = said.get("what", ""), said.get("unit", ""), said.get("waited", "")
@@ -139,7 +151,15 @@ def _add_session(api: FastAPI, pages: Pages, porter: Porter) -> None:
         fault = "officer.fault.expired" if actor is not None and actor.narrowed else ""
         return _html(request, pages.login(frame, then=then, fault=fault))
 
-    @api.post("/o/login", tags=["officer"], summary="Begin a session", response_class=HTMLResponse)
+    @api.post(
+        "/o/login",
+        tags=["officer"],
+        summary="Begin a session",
+        status_code=303,
+        response_class=RedirectResponse,
+        responses={"default": PAGE},
+        openapi_extra=_form(needs=("user", "password"), may=("next", "lang", "csrf")),
+    )
     async def login(request: Request) -> Response:
         said = await _fields(request)
         then, language = said.get("next", ""), said.get("lang", "")
@@ -163,7 +183,14 @@ def _add_session(api: FastAPI, pages: Pages, porter: Porter) -> None:
         set_cookie(response, secret, session, session.made_ms)
         return response
 
-    @api.post("/o/logout", tags=["officer"], summary="End the session")
+    @api.post(
+        "/o/logout",
+        tags=["officer"],
+        summary="End the session",
+        status_code=303,
+        response_class=RedirectResponse,
+        openapi_extra=_form(needs=(), may=("lang", "csrf")),
+    )
     async def logout(request: Request) -> Response:
         said = await _fields(request)
         await porter.log_out(actor_of(request))
@@ -186,6 +213,18 @@ def _add_scripts(api: FastAPI) -> None:
         api.get(f"/o/{name}", tags=["officer"], summary="A script", include_in_schema=False)(
             script(name)
         )
+
+
+def _form(*, needs: Sequence[str], may: Sequence[str]) -> dict[str, Any]:
+    """A plain form, as the schema says it."""
+    field = {"type": "string", "maxLength": FIELD_CHARS_MAX}
+    body = {
+        "type": "object",
+        "properties": dict.fromkeys((*needs, *may), field),
+        "required": list(needs),
+    }
+    kind = "application/x-www-form-urlencoded"
+    return {"requestBody": {"required": True, "content": {kind: {"schema": body}}}}
 
 
 def _answer(request: Request, pages: Pages, frame: Frame, found: Answer) -> Response:

@@ -126,6 +126,7 @@ class House:
 
     store: Store
     now_ms: int = T0_MS
+    rehearse: Rehearse | None = None
     api: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,7 +135,7 @@ class House:
     def build(self, front: Front | None = None) -> FastAPI:
         live = Live(build="7", broker_kind="embedded", started_ms=T0_MS)
         reads = StoreReads(self.store.readers, live, lambda: self.now_ms)
-        return served(self.store, reads, lambda: self.now_ms, front=front)
+        return served(self.store, reads, lambda: self.now_ms, front=front, rehearse=self.rehearse)
 
     @property
     def porter(self) -> Porter:
