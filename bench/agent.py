@@ -57,6 +57,8 @@ baud = 115200
 region = "europe"
 """
 
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # an installed unit finds its modules compiled
+
 Say = Callable[[str], None]
 
 
@@ -154,12 +156,16 @@ class _Play:
         )
         if self._run_dir is not None:
             (unit.folder / "run").symlink_to(self._run_dir)
+        unit.env |= COMPILED
         text = unit.config.read_text(encoding="utf-8")
         unit.config.write_text(text.replace("mqtt://127.0.0.1", "mqtts://localhost"))
         (unit.folder / "state" / "identity" / "ca.pem").write_bytes(self._ca)
         return unit
 
     def _start(self, unit: Unit) -> None:
+        imports = "import agent.app.run, agent.app.commands, agent.app.kill"
+        env = os.environ | COMPILED
+        subprocess.run([sys.executable, "-c", imports], check=True, env=env)  # noqa: S603  # Python itself
         begin = time.monotonic()
         self._site.start_unit(unit)
         reached = self._measured.start_s

@@ -240,6 +240,7 @@ def _beside(
         "written_bytes_a_commit_without_link": per(without.written_bytes, without.commits),
         "written_bytes_a_commit_of_the_cuts": per(cuts.written_bytes, cuts.commits),
         "commits_an_urgent_event": per(cuts.commits, len(measured.ropes)),
+        "written_bytes_of_the_start": begin.process.written_bytes,
         "run_dir_in_memory": measured.run_dir_in_memory,
         "wchar_bytes_a_position": per(
             end.process.said_bytes - begin.process.said_bytes, steady.positions

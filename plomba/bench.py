@@ -186,7 +186,7 @@ def agent(
     - term_to_exit_s, help_ms: TERM to exit; `plomba-agent --help`, median of 15
 
     `beside`, without goals: positions_kept, rss_growth_kib, rss_growth_kib_a_day; written_bytes_a_commit_live, written_bytes_a_commit_without_link,
-    written_bytes_a_commit_of_the_cuts, commits_an_urgent_event; run_dir_in_memory (false: the run directory lay on the disk, 4 KiB a commit too many);
+    written_bytes_a_commit_of_the_cuts, commits_an_urgent_event; written_bytes_of_the_start (until the steady time: ballast and WAL are laid in there); run_dir_in_memory (false: the run directory lay on the disk, 4 KiB a commit too many);
     wchar_bytes_a_position, rchar_bytes_a_position (all that it wrote and read, pipes and sockets too);
     signed_bytes_a_position_without_link_positions_alone (the same batches without their events), positions_a_batch_without_link,
     events_a_batch_without_link; air_bytes_a_batch_live (MQTT by topic or packet, what TLS adds, heads of segments); tag_events; python_itself_ms (a Python that does nothing); drained_s (backlog gone after

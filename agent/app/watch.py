@@ -74,6 +74,7 @@ class Watch:
                 health_ms = now_ms + HEALTH_EVERY_MS
                 self.post_health()
                 await self._ports.remember_rates(self._way.moment())
+                await self._lay_in()
 
     async def salvage(self) -> None:
         """What is left of a file that was set aside comes back between two seals; mostly there is none."""
@@ -112,6 +113,12 @@ class Watch:
         elif not why and self._view.keeper:
             (self._config.run_dir / UNFED).unlink(missing_ok=True)
         self._view.kept(why)
+
+    async def _lay_in(self) -> None:
+        try:
+            await self._outbox.lay_in()
+        except OutboxError as error:  # it closes: the unit stops
+            warn("nothing_laid_in", error=str(error))
 
     def _store_words(self) -> str:
         if self._outbox.spilled:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from agent import Boot, Identity, Moment, StoredBatch
 from agent.outbox.book import Chain
 from agent.outbox.forget import Held, carry_out
+from agent.outbox.provision import lay_in
 from agent.outbox.reading import find, head_at, newest, raw, read, waiting
 from agent.outbox.rows import Row
 from agent.outbox.salvage import SALVAGE, salvage
@@ -256,6 +257,10 @@ class Outbox:
     async def salvage(self, moment: Moment) -> bool:
         """One slice of what was set aside; whether there is more. Between two seals, until it says no."""
         return await self._do(lambda: salvage(self._writer, moment))
+
+    async def lay_in(self) -> None:
+        """Ballast, and the WAL at its full length, while the disk has room. After the start, and again and again."""
+        await self._do(lambda: lay_in(self._writer))
 
     # The state
 

@@ -25,6 +25,7 @@ class Disk:
     def __init__(self, directory: Path, run: Path | None = None) -> None:
         self.directory = directory
         self.store = directory / STORE
+        self.wal = directory / f"{STORE}-wal"
         self.run = run
         self._ballast = directory / "ballast"
         self._lock = self._open_lock()

@@ -125,7 +125,6 @@ async def _start(
             await opened.spill.beside.close()
         raise
     disk.mark_lived()
-    writer.mend_ballast()
     return writer
 
 

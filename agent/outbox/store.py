@@ -5,6 +5,7 @@ Law: every error of SQLite leaves here as one of four words: damaged, full, refu
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from agent.outbox.words import OutboxDiskError, OutboxError, OutboxLockedError
 APPLICATION_ID = 0x506C6F6D  # "Plom"
 USER_VERSION = 1  # grows only by additions that the version before can read (EDGE section 10)
 PAGE_BYTES = 1_024
+WAL_FRAMES = 256  # then it is brought home: half an hour of driving under seal; a longer one costs each start more than it spares
+WAL_BYTES = 32 + WAL_FRAMES * (24 + PAGE_BYTES)  # SQLite's file format, section 4.1
 THREAD_S_MAX = 1.0  # a thread that was told to stop is gone in a millisecond
 QUICK_CHECK_S_MAX = 3.0  # 1.7 ms a MiB; a slow card may not keep us from collecting
 
@@ -31,7 +34,7 @@ _PRAGMAS = (  # before the first write; measured in EDGE section 4
     f"page_size={PAGE_BYTES}",
     "journal_mode=WAL",
     "synchronous=FULL",
-    "wal_autocheckpoint=1024",
+    f"wal_autocheckpoint={WAL_FRAMES}",
     "cache_size=-512",
     "temp_store=MEMORY",
     "mmap_size=0",
@@ -135,6 +138,13 @@ class Store:
         except sqlite3.Error as error:
             raise _named(error) from error
         except ValueError as error:  # aiosqlite's word for a connection that is closed
+            raise OutboxDiskError(str(error)) from error
+
+    async def beside(self, work: Callable[[], None]) -> None:
+        """Something else that touches the disk, in SQLite's thread: no statement runs meanwhile, and the loop goes on."""
+        try:
+            await self._connection._execute(work)  # type: ignore[no-untyped-call]  # noqa: SLF001  # its one door to that thread that is no statement
+        except ValueError as error:  # closed
             raise OutboxDiskError(str(error)) from error
 
     async def rollback(self) -> None:

@@ -104,6 +104,7 @@ class Writer:
         ] = []  # confessions, stored with other batches: the uplink is told of them too
         self.spill: Spill | None = None
         self.salvage: Salvage | None = None
+        self.lays_in_vain = False  # the disk has refused ballast or WAL, and it was told
 
     # What is asked
 
@@ -295,19 +296,6 @@ class Writer:
             bytes_used=self.used_bytes,
             hint="raise outbox.bytes_max, free the card, or bring the unit to a network",
         )
-
-    def mend_ballast(self) -> None:
-        """The ballast returns when there is room for it."""
-        size = self.settings.ballast_bytes
-        if not size or self.spill is not None or self.disk.has_ballast():
-            return
-        try:
-            if self.disk.lacks_inodes():
-                return
-            if self.disk.free_bytes() > self.settings.headroom_bytes + 2 * size:
-                self.disk.take_ballast(size)
-        except (OSError, OutboxDiskError) as error:  # the next commit will tell
-            self.tell(Trouble.DISK_FULL, f"no ballast: {error}")
 
     # Damage
 

@@ -21,7 +21,7 @@ from agent.outbox import (
     Trouble,
     words,
 )
-from agent.outbox.store import APPLICATION_ID
+from agent.outbox.store import APPLICATION_ID, WAL_BYTES
 from agent.sealer import OpenBatch
 from tests.agent.facts import at
 from tests.agent.outbox_rig import (
@@ -326,8 +326,52 @@ async def test_e21_low_headroom_gives_up_growing_before_it_gives_up_storing(tmp_
 async def test_the_ballast_lies_there_while_there_is_room(tmp_path: Path) -> None:
     heavy = OutboxSettings(headroom_bytes=0, ballast_bytes=100_000)
     async with opened(tmp_path, settings=heavy) as outbox:
+        assert not outbox.stats().ballast, "a start waits for nothing that it does not need"
+        await outbox.lay_in()
         assert outbox.stats().ballast
         assert (tmp_path / "ballast").stat().st_size == 100_000
+        (tmp_path / "ballast").unlink()  # as a full disk takes it
+        await outbox.lay_in()
+        assert outbox.stats().ballast, "it returns when there is room, and not at the next start"
+
+
+async def test_the_wal_is_laid_in_at_its_full_length_and_holds_no_frame_that_nobody_wrote(
+    tmp_path: Path,
+) -> None:
+    wal = tmp_path / "live" / "outbox.db-wal"
+    async with opened(tmp_path / "live") as outbox:
+        await outbox.store(batch("before"), at(2_000))
+        await outbox.lay_in()
+        assert wal.stat().st_size == WAL_BYTES
+        await outbox.store(batch("after"), at(2_001))
+        await outbox.lay_in()
+        assert wal.stat().st_size == WAL_BYTES, "a commit overwrites"
+        rows = await all_rows(outbox)
+        cut = image(tmp_path / "live", tmp_path / "cut")
+    assert not wal.exists(), "a clean end takes it along"
+    async with opened(cut, moment=at(3_000)) as outbox:  # the power failed: the zeros are no damage
+        assert outbox.take_news() == []
+        left = await all_rows(outbox)
+        assert {pos: left[pos] for pos in rows} == rows
+        assert len(outbox.chains()) == 1
+
+
+async def test_a_disk_that_refuses_the_ballast_is_told_once_until_it_takes_it(
+    tmp_path: Path,
+) -> None:
+    heavy = OutboxSettings(headroom_bytes=0, ballast_bytes=100_000)
+    async with opened(tmp_path, settings=heavy) as outbox:
+        (tmp_path / "ballast.new").mkdir()  # where it is made
+        outbox.take_news()
+        for _ in range(3):
+            await outbox.lay_in()
+        assert [one.trouble for one in outbox.take_news()] == [Trouble.DISK_FULL]
+        assert outbox.stats().counters["lay_in_failed"] == 3
+        await outbox.store(batch("it goes on"), at(2_000))
+        (tmp_path / "ballast.new").rmdir()
+        await outbox.lay_in()
+        assert outbox.stats().ballast
+        assert outbox.take_news() == []
 
 
 # Damage

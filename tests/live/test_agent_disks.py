@@ -126,6 +126,7 @@ async def test_e21_a_disk_at_zero_bytes_is_survived_in_flow_and_at_the_start(
     disk: LoopDisk,
 ) -> None:
     async with opened(disk.store, settings=SETTINGS, run=disk.run) as outbox:
+        await outbox.lay_in()
         await store_some(outbox, 400, mono_ms=2_000)
         assert outbox.stats().ballast
         disk.fill()
@@ -153,6 +154,7 @@ async def test_e21_a_disk_at_zero_bytes_is_survived_in_flow_and_at_the_start(
         assert not outbox.stats().spilled
         check_every_hole_is_confessed(await all_rows(outbox))
     async with opened(disk.store, settings=SETTINGS, run=disk.run, moment=at(200_000)) as outbox:
+        await outbox.lay_in()
         assert outbox.stats().ballast, "it returns when there is room"
         assert not outbox.spilled
 
@@ -237,6 +239,7 @@ async def test_e05_without_inodes_no_new_file_is_made_and_what_was_set_aside_goe
 ) -> None:
     async with opened(disk.store, settings=SETTINGS, run=disk.run) as outbox:
         await store_some(outbox, 50, mono_ms=2_000)
+        await outbox.lay_in()
         assert not outbox.stats().ballast  # under 100 inodes: a file could be one too many
     for number in range(1_000):
         try:
