@@ -164,6 +164,7 @@ _devices.command("seal")(devices_seal.seal)
 _devices.command("tags")(devices_tags.tags)
 
 _bench = _group("bench", "The numbers, each beside a baseline of the same run.")
+_bench.callback()(bench.ends_what_it_began)
 _bench.command("wire")(bench.wire)
 _bench.command("outbox")(bench.outbox)
 _bench.command("outbox-damage")(bench.outbox_damage)

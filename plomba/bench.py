@@ -4,6 +4,8 @@ Law: a figure names its machine and commit; nothing here gates a shared machine,
 """
 
 import json
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from bench.drill.faults import Fault
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def ends_what_it_began() -> None:
+    """The numbers, each beside a baseline of the same run."""
+    # A TERM ends it as a Ctrl-C does: agents that outlive their bench go on taking bytes from ptys that others have got since.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def wire(

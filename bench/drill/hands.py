@@ -136,8 +136,9 @@ class Hands:
             act()
         for _, crew, scene in self._scenes:
             scene.close()  # type: ignore[attr-defined]  # a generator: its `finally` sets right what it had spoilt
-            crew.is_played = False
-            crew.back_at = time.monotonic()
+            crew.is_played, crew.trouble = False, None
+            if not crew.is_running:
+                crew.back_at = time.monotonic()
         self._scenes.clear()
         for crew in self._crews:
             if crew.armed is not None and kill(crew.unit.process):
@@ -288,6 +289,7 @@ class Hands:
             kill(crew.unit.process)
             if roll_back(self._site, crew.unit, image):
                 self.cards += 1
+                self._forget_backups()
                 forget_kernel(crew.unit)
                 self._send_to(crew, fault, point)
             else:
@@ -441,6 +443,16 @@ class Hands:
         for old in self._backups[:-2]:
             old.unlink(missing_ok=True)
         self._backups = self._backups[-2:]
+
+    def _forget_backups(self) -> None:
+        """A card that forgets and a collector that is then put back to before that have together lost what both forget.
+
+        Nobody has it any more, so nobody can be asked for it: that loss would be the drill's and not the system's.
+        """
+        for old in self._backups:
+            old.unlink(missing_ok=True)
+        self._backups.clear()
+        self._backup_at = 0.0
 
     def _look_after_collector(self) -> None:
         collector = self._site.collector
