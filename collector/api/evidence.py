@@ -53,6 +53,7 @@ class Evidence(Answer):
 
     batch: str
     unit: str
+    unit_no: int = Field(description="its number, as on the live line")
     chain: str
     number: int
     state: str = Field(description="PENDING, UNLOGGED (60 s without a leaf) or BROKEN")
@@ -61,6 +62,9 @@ class Evidence(Answer):
     env: str = Field(description="SHA-256 of the envelope: what a leaf names")
     head: str = Field(description="what the next batch links to")
     kid: str
+    key: str | None = Field(
+        description="the public key of that kid in hex, as enrolled; null: there is none"
+    )
     bytes: int
     first_seq: int
     count: int
@@ -205,10 +209,12 @@ def _evidence(place: Place, proof: Proof, now_ms: int) -> Evidence:
     row = proof.row
     header, broken = faults_of(place, proof)
     opened = open_envelope(row.envelope, Aad.BATCH)
+    key = None if isinstance(opened, Refused) else proof.keys.get(opened.kid)
     before, after = proof.before, proof.after
     return Evidence(
         batch=_name(place.unit, place.chain_id, place.batch_no),
         unit=place.unit,
+        unit_no=row.unit_no,
         chain=place.chain_id.hex(),
         number=place.batch_no,
         state=BROKEN if broken else state_of(row.rx_ms, now_ms),
@@ -217,6 +223,7 @@ def _evidence(place: Place, proof: Proof, now_ms: int) -> Evidence:
         env=sha256(row.envelope).hexdigest(),
         head=row.head.hex(),
         kid="" if isinstance(opened, Refused) else opened.kid.hex(),
+        key=None if key is None else key.hex(),
         bytes=len(row.envelope),
         first_seq=row.first_seq,
         count=row.records,

@@ -74,6 +74,8 @@ async def test_a_batch_shows_its_hash_its_neighbours_and_that_its_receipt_was_gi
     assert (found["state"], found["broken"]) == ("PENDING", [])
     assert found["env"] == sha256(court.sealed[1].envelope).hexdigest()
     assert found["head"] == court.sealed[1].head.hex()
+    assert sha256(bytes.fromhex(found["key"])).hexdigest().startswith(found["kid"])
+    assert found["unit_no"] == 1
     assert found["before"] == {
         "batch": court.name(0),
         "head": court.sealed[0].head.hex(),

@@ -19,6 +19,7 @@ OURS = {
         "dir",
         "enter",
         "error",
+        "evidence",
         "help",
         "key",
         "login",
@@ -49,3 +50,15 @@ def test_whatever_the_console_says_has_its_sentence() -> None:
     asked = {key for key in LITERAL.findall(SOURCE) if key.split(".")[0] in OURS}
     assert asked - keys == set()
     assert len(asked) > 80
+
+
+def test_the_control_room_says_nothing_that_comes_later_with_the_other_screens() -> None:
+    parts = (WEB / "console" / "lib" / "parts.ts").read_text(encoding="utf-8")
+    words = re.findall(r"'([a-z]+)'", parts.partition("WORDS")[2].partition(";")[0])
+    assert len(words) > 5
+    for folder in ("room", "shell", "live", "map", "lib"):
+        for path in (WEB / "console" / folder).iterdir():
+            if path.suffix in {".ts", ".svelte"} and not path.name.endswith(".test.ts"):
+                text = path.read_text(encoding="utf-8")
+                said = {*LITERAL.findall(text), *STEM.findall(text)}
+                assert not {key for key in said if key.split(".")[0] in words}, path.name

@@ -22,6 +22,7 @@ const ACTING = ['operator', 'supervisor', 'auditor', 'admin'] as const;
 export const SCREENS: readonly Screen[] = [
   { name: 'room', path: '/', key: 'm', isListed: true, roles: ACTING, load: () => import('../room/Room.svelte') },
   { name: 'unit', path: '/unit', key: '', isListed: false, roles: ['operator', 'supervisor', 'auditor'], load: () => import('../unit/Unit.svelte') },
+  { name: 'evidence', path: '/evidence', key: '', isListed: false, roles: ['operator', 'supervisor', 'auditor'], load: () => import('../evidence/Evidence.svelte') },
 ];
 
 export function screenAt(path: string): Screen | null {

@@ -1,5 +1,5 @@
 /** All that the screens share: who, where, which language, how old, what sounds. Made once, in `App`, and handed down as context. */
-import { getContext, setContext } from 'svelte';
+import { getContext, setContext, untrack } from 'svelte';
 import type { Alert } from '../lib/alerts';
 import type { Town } from '../lib/place';
 import { Words, isLanguage } from '../lib/words';
@@ -8,6 +8,7 @@ import { Live } from '../live/store.svelte';
 import { get, post } from './client';
 import type { Action } from './keys';
 import { Route } from './route.svelte';
+import type { Screen } from './screens';
 import { readSession } from './session';
 import type { Session } from './session';
 import { Settings } from './settings.svelte';
@@ -20,6 +21,11 @@ const CATALOGUES: Readonly<Record<Language, () => Promise<{ default: Catalogue }
   en: () => import('../../locales/en.json'),
   ru: () => import('../../locales/ru.json'),
   uz: () => import('../../locales/uz.json'),
+};
+const LATER: typeof CATALOGUES = {
+  en: () => import('../../locales/en.json?later'),
+  ru: () => import('../../locales/ru.json?later'),
+  uz: () => import('../../locales/uz.json?later'),
 };
 const MUTE_MS = 60_000;
 const MESSAGE_MS = 8_000;
@@ -44,6 +50,7 @@ export class Shell {
   monoMs = $state(performance.now());
   private wallMs = $state(Date.now());
   private catalogue = $state.raw<{ language: Language; texts: Catalogue } | null>(null);
+  private isBeyondRoom = false;
   private told = NOTHING_TOLD;
   private inputMs = 0;
   private toldInputMs = 0;
@@ -76,8 +83,16 @@ export class Shell {
   );
 
   async loadWords(language: Language): Promise<void> {
-    const { default: texts } = await CATALOGUES[language]();
-    this.catalogue = { language, texts };
+    const parts = await Promise.all([CATALOGUES[language](), this.isBeyondRoom ? LATER[language]() : null]);
+    this.catalogue = { language, texts: { ...parts[0].default, ...parts[1]?.default } };
+  }
+
+  /** A screen and all that it says. */
+  async open(screen: Screen): Promise<Awaited<ReturnType<Screen['load']>>> {
+    const isFirst = !this.isBeyondRoom && screen.path !== '/';
+    this.isBeyondRoom ||= isFirst;
+    const [loaded] = await Promise.all([screen.load(), isFirst ? this.loadWords(untrack(() => this.language)) : null]);
+    return loaded;
   }
 
   async loadTowns(): Promise<void> {

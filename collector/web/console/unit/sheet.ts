@@ -22,6 +22,7 @@ export interface Held {
   readonly seal: string;
   readonly by: string;
   readonly proof: (typeof PROOFS)[number] | null;
+  readonly chain: string;
   readonly batch: number | null;
 }
 
@@ -105,6 +106,7 @@ function heldOf(row: Fields): Held[] {
       seal: textOf(row['seal']) ?? '',
       by: textOf(row['by']) ?? '',
       proof: PROOFS.find((one) => one === row['proof']) ?? null,
+      chain: textOf(row['chain']) ?? '',
       batch: numberOf(row['batch']),
     },
   ];
