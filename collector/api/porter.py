@@ -144,7 +144,7 @@ class Porter:
         """Look which of the watched sessions have ended. After each change that may end one."""
         now_ms = self._now_ms()
         async with self._store.read() as connection:
-            for session, event in self._ended.items():
+            for session, event in list(self._ended.items()):  # streams join while we ask
                 found = await people.find_session(connection, bytes.fromhex(session), now_ms)
                 if found is None or found.end is not None:
                     event.set()

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from collector.api.audit import Auditor
 from collector.api.auth import form_token, secrets_of
 from collector.api.guard import Front, missing_rights
-from collector.api.porter import WAITING_MAX
+from collector.api.porter import WAITING_MAX, Porter, Secret
 from collector.people import Role
 from collector.people.sessions import MINUTE_MS, SHIFT_MS, STEP_UP_MS, Kind
 from collector.store import people, people_audit, schema
@@ -565,3 +565,22 @@ async def test_a_session_too_many_ends_the_oldest(house: House) -> None:
             cookies.append(cookie_of(await log_in(client)))
         stands = [(await client.get(ME, headers=cookie)).status_code for cookie in cookies]
         assert stands == [401] + [200] * 20
+
+
+async def test_streams_that_join_while_ended_sessions_are_looked_for_disturb_nobody(
+    house: House,
+) -> None:
+    porter = Porter(house.store, lambda: T0_MS, hasher=HASHER)
+    standing = await logged_in(house.store, Role.OPERATOR, now_ms=T0_MS, user_id="os:a")
+    held = await porter.find([Secret(text=standing, is_bearer=True)], T0_MS)
+    assert held is not None
+    gone = [replace(held.actor, session=f"{number:064x}") for number in range(8)]
+    watched = [porter.ended(actor) for actor in (held.actor, *gone)]
+
+    async def join() -> None:
+        for number in range(200):
+            porter.ended(replace(held.actor, session=f"{1_000 + number:064x}"))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(porter.tell_ended(), join())
+    assert [event.is_set() for event in watched] == [False, *[True] * 8]
