@@ -1,7 +1,8 @@
 """What to send, and when (EDGE section 5). Decides; never sends, reads no clock, opens no batch.
 
 Law: a batch leaves the outbox for one reason only: the collector's receipt. `words` is the vocabulary, `core` the life of the
-line, `queue` what waits, `early` the lane of the alarms; `rungs`, `bucket` and `poison` are what their names say.
+line, `sending` what goes next, `queue` what waits, `flights` what is out, `early` the lane of the alarms; `rungs`, `bucket`, `pace` and
+`poison` are what their names say.
 """
 
 from agent.uplink.core import Uplink

@@ -793,7 +793,7 @@ def test_a_fourth_connection_carries_the_suspect_alone() -> None:
     stage = Stage([row(n, urgent=n == 5) for n in range(10)], acks=False)
     for _ in range(3):
         stage.connect()
-        first = next(t for t, s in stage.uplink._unacked.items() if s.batch is not None)
+        first = next(t for t, s in stage.uplink._flights._unacked.items() if s.batch is not None)
         assert first  # batch 5 went early, first of all
         stage.fall()
     wishes = stage.connect()
@@ -885,7 +885,7 @@ def test_whatever_happens_the_bounds_hold_and_the_next_deadline_lies_ahead(
             case _:
                 stage.do(uplink.report(link, bytes(16), now))
         assert uplink.in_flight <= 16
-        assert sum(s.lane is Lane.EARLY for s in uplink._unacked.values()) <= 8
+        assert uplink._flights.early <= 8
         assert all(
             w.connection <= uplink.connection for w in stage.log if isinstance(w, (Send, Hello))
         )
