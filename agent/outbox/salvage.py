@@ -11,6 +11,7 @@ from agent import Identity, Moment, Weight
 from agent.outbox.book import Book, Chain, joined
 from agent.outbox.load import said_of
 from agent.outbox.rows import URGENT, Row, body_of, sealed_by_us, stored
+from agent.outbox.space import make_room
 from agent.outbox.spill import reload
 from agent.outbox.store import Cells, DamagedError, Store
 from agent.outbox.transaction import COLUMNS, Transaction, row_of
@@ -168,8 +169,12 @@ async def _bring(
 ) -> None:
     """Sound rows go back to their places, chains to theirs."""
     writer.at("salvage:slice")
-    await writer.make_room(
-        tx, moment, need_bytes=sum(len(row.envelope) for row in rows), weight=Weight.EVIDENCE
+    await make_room(
+        writer,
+        tx,
+        moment,
+        need_bytes=sum(len(row.envelope) for row in rows),
+        weight=Weight.EVIDENCE,
     )
     for row in rows:
         sealed = sealed_by_us(row, tx.identity)

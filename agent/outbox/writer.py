@@ -5,26 +5,22 @@ Law: its jobs are whole transactions, called by one task at a time; what fails f
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 
 from agent import Boot, Identity, Kept, Moment, StoredBatch, Weight
 from agent.outbox.again import genesis_data
-from agent.outbox.book import Begin, Book, Chain, count_of
+from agent.outbox.book import Begin, Book, Chain
+from agent.outbox.damage import set_aside as begin_anew
 from agent.outbox.disk import Disk
 from agent.outbox.forget import (
-    EVICT_RUNS_MAX,
     Held,
     carry_out,
-    evict,
-    lost_with_file,
-    trim_spare,
 )
-from agent.outbox.room import ONLY_EVIDENCE, Room, limit_pages, pressure_of
+from agent.outbox.room import pressure_of
 from agent.outbox.rows import event
-from agent.outbox.salvage import SALVAGE, Salvage, cell_of
+from agent.outbox.salvage import Salvage
+from agent.outbox.space import full, give_way, is_at_the_end, make_room, size_of
 from agent.outbox.spill import (
     SPILL_BYTES_MAX,
-    SPILL_HEADROOM_BYTES,
     Spill,
     begin as begin_spill,
     go_back,
@@ -32,32 +28,24 @@ from agent.outbox.spill import (
 from agent.outbox.store import PAGE_BYTES, DamagedError, Store, StoreFullError
 from agent.outbox.tip import cell_of as cell_of_tip
 from agent.outbox.transaction import Transaction
-from agent.outbox.word import HOME, hold, home_of, let_go, look_home, new_chain_id
+from agent.outbox.word import home_of, let_go, new_chain_id
 from agent.outbox.words import (
     At,
     AtHome,
-    ChainReason,
-    DeleteAfter,
     News,
     OutboxDiskError,
     OutboxError,
-    OutboxFullError,
     OutboxSettings,
-    Previous,
     Trouble,
 )
-from agent.sealer import FIX_BYTES_FIRST, OVERHEAD_BYTES, Closing, OpenBatch, event_bytes
+from agent.sealer import Closing, OpenBatch
 from wire.canon import decode, encode
-from wire.records import EventKind, EventRecord
+from wire.records import EventKind
 
-COVERED_BATCHES_MAX = 64  # receipts carried out in groups: 7,000 bytes a commit instead of 10,900
-COVERED_MS_MAX = 600_000
 TRIES_MAX = 3  # of one job: damaged, then full, then done
 BESIDE_MAX = 64  # as the early lane holds; what falls out is found in its turn
-LAST_BYTES = 65_536  # less than a WAL needs to begin
 NEWS_MAX = 64  # the shell asks after every job
 
-_OF_THE_STORE = ("clean", HOME)  # what a new store must not inherit
 Body = Callable[[Transaction], Awaitable[None]]
 
 
@@ -124,10 +112,10 @@ class Writer:
         self, batch: OpenBatch, moment: Moment, memory: Mapping[str, bytes | None]
     ) -> StoredBatch:
         """One batch, and what belongs to it."""
-        size = _size(batch)
+        size = size_of(batch)
 
         async def body(tx: Transaction) -> None:
-            await self.make_room(tx, moment, need_bytes=size, weight=batch.weight)
+            await make_room(self, tx, moment, need_bytes=size, weight=batch.weight)
             await tx.append(batch, seen=self.seen_due)
             await tx.put("clean", None)
             await let_go(tx, moment.mono_ms)
@@ -157,12 +145,12 @@ class Writer:
             except DamagedError as error:
                 await self.set_aside(moment, str(error))
             except StoreFullError as error:
-                await self._give_way(attempt, str(error))
-                if attempt and self._is_at_the_end():
+                await give_way(self, attempt, str(error))
+                if attempt and is_at_the_end(self):
                     await begin_spill(self, moment, str(error))
             except OutboxDiskError as error:
                 await begin_spill(self, moment, str(error))
-        raise self._full(weight)
+        raise full(self, weight)
 
     async def _try(self, body: Body) -> Transaction:
         tx = self.transaction()
@@ -178,6 +166,10 @@ class Writer:
         self.counters["commits"] += 1
         self._settle(tx, (pages - free_pages) * PAGE_BYTES)
         return tx
+
+    async def set_aside(self, moment: Moment, why: str) -> None:
+        """The file is not ours any more: keep it, and begin a new one."""
+        await begin_anew(self, moment, why)
 
     async def undo(self, store: Store) -> None:
         """Nothing of that transaction has happened."""
@@ -220,175 +212,23 @@ class Writer:
         """What the store in force may grow to."""
         return self.settings.bytes_max if self.spill is None else SPILL_BYTES_MAX
 
-    # Room
-
-    async def make_room(
-        self, tx: Transaction, moment: Moment, *, need_bytes: int, weight: Weight
-    ) -> None:
-        """Carry out receipts that are due; evict until `need_bytes` have room. OutboxFullError if only evidence is left."""
-        room = await self._room()
-        short = room.lacks(need_bytes)
-        if short or self._receipts_are_due(moment):
-            await carry_out(tx, self.held)
-            await trim_spare(tx, 0 if short else self.settings.spare_bytes, self._proven(short))
-        if not short:
-            return
-        confessions = []
-        for _ in range(EVICT_RUNS_MAX):
-            room = await self._room()
-            if not room.lacks(need_bytes):
-                break
-            said = await evict(tx, moment)
-            if said is None:
-                break
-            confessions.append(said)
-        if confessions:
-            await tx.put("evicted", encode(count_of(tx.book, "evicted") + len(confessions)))
-            await tx.append(OpenBatch(kept=tuple(confessions), sealed=moment, closing=Closing.SIZE))
-        elif (await self._room()).lacks(need_bytes) and weight < Weight.EVIDENCE:
-            raise self._full(weight)
-
-    def _proven(self, short: bool) -> Mapping[bytes, int] | None:  # noqa: FBT001  # private, one caller
-        if short or self.settings.delete_after is DeleteAfter.RECEIPT:
-            return None
-        return self.proven
-
-    def _receipts_are_due(self, moment: Moment) -> bool:
-        if not self.held:
-            return self.book.spare_bytes > self.settings.spare_bytes
-        waiting = sum(self.through(chain) - chain.through for chain in self.book.chains.values())
-        since = moment.mono_ms if self.covered_since_ms is None else self.covered_since_ms
-        self.covered_since_ms = since
-        return waiting >= COVERED_BATCHES_MAX or moment.mono_ms - since >= COVERED_MS_MAX
-
-    async def _room(self) -> Room:
-        pages, free_pages = await self.store.pages()
-        limit = limit_pages(
-            bytes_max=self.bytes_max,
-            file_bytes=pages * PAGE_BYTES,
-            free_bytes=self.disk.free_bytes()
-            if self.spill is None
-            else self.disk.spill_free_bytes(),
-            headroom_bytes=self.settings.headroom_bytes
-            if self.spill is None
-            else SPILL_HEADROOM_BYTES,
-        )
-        return Room(pages=pages, free_pages=free_pages, limit_pages=limit)
-
-    async def _give_way(self, attempt: int, why: str) -> None:
-        """SQLite said full: ballast, aside files and WAL make room for the eviction that follows."""
-        self.tell(Trouble.DISK_FULL, why)
-        if self.spill is not None:
-            return  # the run directory has no ballast; what is cheap is evicted
-        if not self.disk.drop_ballast() and attempt:
-            self.disk.drop_oldest_aside()
-        await self.store.checkpoint()
-
-    def _is_at_the_end(self) -> bool:
-        """The disk, not the settings, has no byte more, and nothing is left to be given up: then not even DELETE works."""
-        can_go_round = self.spill is None and self.disk.run is not None
-        return can_go_round and self.disk.free_bytes() < LAST_BYTES
-
-    def _full(self, weight: Weight) -> OutboxFullError:
-        if weight < Weight.EVIDENCE:
-            self.pressure = ONLY_EVIDENCE
-        return OutboxFullError(
-            bytes_used=self.used_bytes,
-            hint="raise outbox.bytes_max, free the card, or bring the unit to a network",
-        )
-
-    # Damage
-
-    async def set_aside(self, moment: Moment, why: str) -> None:
-        """The file is not ours any more: rename it, begin a new one. The head is known, so no word is needed.
-
-        If the disk refuses half-way, the next job begins here again.
-        """
-        assert self.spill is None, "a store in the run directory is damaged: start anew, in doubt"
-        self.broken = why
-        self.at("aside:before")
-        await self.store.close()
-        await self._leave_salvage()
-        try:
-            if self.disk.lacks_inodes():
-                self.disk.drop_oldest_aside()
-            name = self.disk.set_aside()
-        except OSError as error:
-            raise OutboxDiskError(f"{self.disk.directory}: {error.strerror}") from error
-        self.at("aside:renamed")
-        home = (
-            self.home if self.home is not None and not self.home.is_over(moment.mono_ms) else None
-        )
-        begin, chains, lost = self._after_damage(home, moment)
-        aside = self.disk.asides()[-1]
-        self.store = await Store.open(self.disk.store, self.settings.bytes_max)
-        tx = self.transaction(Book(newest_pos=self.book.newest_pos))
-        await tx.begin()
-        for key, value in self.book.memory.items():
-            if key not in _OF_THE_STORE:
-                await tx.put(key, value)
-        for chain in chains:
-            await tx.add_chain(chain)
-        await self.begin_chain(tx, begin, moment, *lost)
-        work = Salvage(
-            aside=aside,
-            pos=-1,
-            floor_pos=tx.stored[0].pos,
-            home_pos=tx.stored[0].pos if home is None else home.unsaid_pos,
-        )
-        await tx.put(SALVAGE, cell_of(work))
-        if home is not None and begin.previous is not None:
-            first_pos = tx.stored[0].pos
-            from_pos = home.from_pos if home.from_pos < home.unsaid_pos else first_pos
-            now_home = replace(
-                home, from_pos=from_pos, unsaid_pos=first_pos, first_id=tx.book.current.id
-            )
-            await hold(tx, now_home)
-        self.book = await tx.commit()
-        self.broken = None
-        self.salvage = work
-        self.held = {}
-        self.start_pos = self.book.newest_pos
-        self.generation += 1
-        self.tell(Trouble.DAMAGED, f"{why}; kept as {name}")
-        look_home(self, moment)
-        self.at("aside:new")
-
-    def _after_damage(
-        self, home: AtHome | None, moment: Moment
-    ) -> tuple[Begin, list[Chain], list[Kept]]:
-        """The chain to begin, the chains that we still know, and what is lost with the file until it is salvaged."""
-        chains: list[Chain] = []
-        lost: list[Kept] = []
-        for known in self.book.chains.values():
-            chain = known if home is None else _as_it_left(known, home)
-            through = self.through(known)
-            if (
-                chain is None
-            ):  # what never left has never been, and does not come back under these numbers
-                lost.append(lost_with_file(known, max(0, known.oldest), moment))
-                continue
-            chains.append(replace(chain, through=through, oldest=chain.last_no + 1))
-        before = chains[-1] if chains else None
-        if before is None or (self.start_pos == 0 and not self.head_is_sure):  # what else is gone?
-            return Begin(reason=ChainReason.STORE_LOST), chains, lost
-        previous = _previous(before) if home is None else home.tip
-        return Begin(reason=ChainReason.STORE_LOST, previous=previous), chains, lost
-
-    def salvage_from(self, aside: int, *, floor_pos: int, home_pos: int) -> None:
-        """What was set aside will be read, slice after slice, up to `home_pos`; rows from `floor_pos` on wait for it."""
-        self.salvage = Salvage(aside=aside, pos=-1, floor_pos=floor_pos, home_pos=home_pos)
-
-    async def _leave_salvage(self) -> None:
-        if self.salvage is not None and self.salvage.reader is not None:
-            await self.salvage.reader.close()
-        self.salvage = None
+    # Chains
 
     async def begin_chain(self, tx: Transaction, begin: Begin, moment: Moment, *more: Kept) -> None:
         """A chain, and its first batch: genesis, and what else is to be said at once."""
         await tx.found(begin, new_chain_id())
         genesis = event(EventKind.GENESIS, moment, genesis_data(begin), Weight.EVIDENCE)
         await tx.append(OpenBatch(kept=(genesis, *more), sealed=moment, closing=Closing.START))
+
+    def salvage_from(self, aside: int, *, floor_pos: int, home_pos: int) -> None:
+        """What was set aside will be read, slice after slice, up to `home_pos`; rows from `floor_pos` on wait for it."""
+        self.salvage = Salvage(aside=aside, pos=-1, floor_pos=floor_pos, home_pos=home_pos)
+
+    async def leave_salvage(self) -> None:
+        """Nothing is read any more from what was set aside."""
+        if self.salvage is not None and self.salvage.reader is not None:
+            await self.salvage.reader.close()
+        self.salvage = None
 
     # The collector's proofs
 
@@ -439,7 +279,7 @@ class Writer:
 
     async def abandon(self) -> None:
         """Close file and lock, whatever they hold."""
-        await self._leave_salvage()
+        await self.leave_salvage()
         if self.spill is not None and self.spill.beside is not None:
             await self.spill.beside.close()
         await self.store.close()
@@ -467,32 +307,3 @@ def _proven_of(book: Book) -> dict[bytes, int]:
             case _:
                 pass
     return found
-
-
-def _as_it_left(chain: Chain, home: AtHome) -> Chain | None:
-    """What of `chain` has ever been allowed to leave; None: nothing."""
-    if chain.id >= home.first_id:
-        return None
-    if chain.chain_id != home.tip.chain_id or chain.last_no <= home.tip.batch_no:
-        return chain
-    tip = home.tip
-    seq = chain.last_seq if tip.seq is None else tip.seq
-    return replace(chain, last_no=tip.batch_no, last_seq=seq, last_head=tip.head)
-
-
-def _previous(chain: Chain) -> Previous | None:
-    if chain.last_no < 0:
-        return None
-    return Previous(
-        chain_id=chain.chain_id,
-        batch_no=chain.last_no,
-        head=chain.last_head,
-        seq=chain.last_seq,
-    )
-
-
-def _size(batch: OpenBatch) -> int:
-    """What a batch adds to the file, at most; what deflate saves is a gift."""
-    fixes = sum(not isinstance(kept.record, EventRecord) for kept in batch.kept)
-    events = (kept.record for kept in batch.kept if isinstance(kept.record, EventRecord))
-    return OVERHEAD_BYTES + FIX_BYTES_FIRST * min(fixes, 64) + sum(map(event_bytes, events))
