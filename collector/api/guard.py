@@ -30,6 +30,7 @@ from collector.store.database import Store
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HEADERS_MAX = 100
+FIELDS_MAX = 100
 BODY_S_MAX = 10.0
 Refuse = Callable[[Problem, Mapping[str, str] | None], Awaitable[None]]
 
@@ -372,7 +373,10 @@ def _forgery(
 ) -> Denied | None:
     """Why this change may have been sent by another site's page; None: it came from ours."""
     if right.form and CHANGE_HEADER not in headers:
-        said = parse_qs(body.decode("latin-1"), max_num_fields=100).get("csrf", [""])[0]
+        try:
+            said = parse_qs(body.decode("latin-1"), max_num_fields=FIELDS_MAX).get("csrf", [""])[0]
+        except ValueError:  # more fields than any form of ours has
+            return _FORGED
         if secret and hmac.compare_digest(said.encode(), form_token(secret).encode()):
             return None
         if not secret and _is_ours(scope, headers, absent=True):

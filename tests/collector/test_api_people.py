@@ -465,6 +465,16 @@ async def test_a_forms_token_is_of_no_use_to_another_session() -> None:
     assert len(form_token("one")) == 64
 
 
+async def test_a_form_of_more_fields_than_any_of_ours_is_refused_and_no_fault(house: House) -> None:
+    async with client_of(house.api) as client:
+        answer = await client.post(
+            "/o/login",
+            content="&".join(f"field{number}=1" for number in range(101)),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+    assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
+
+
 async def test_a26_what_is_too_much_is_refused_before_it_is_read(house: House) -> None:
     many = {f"X-{number}": "1" for number in range(101)}
     cases: list[tuple[dict[str, str], bytes, int, str]] = [
