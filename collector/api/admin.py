@@ -18,7 +18,8 @@ from collector.api.models import Answer
 from collector.api.porter import Porter, RefusedError
 from collector.api.problems import ProblemError, not_found, refused
 from collector.api.times import maybe, rfc3339
-from collector.people import SCOPE, USER_ID, Actor, Role
+from collector.people import SCOPE, USER_ID, Actor, Role, sees
+from collector.people.authorize import beyond
 from collector.people.sessions import DAY_MS, KIOSK_MS, TOKEN_BYTES, Kind, Session, opened
 from collector.store import people
 from collector.store.database import Store
@@ -150,11 +151,12 @@ def _add_users(api: FastAPI, store: Store, porter: Porter, now_ms: Callable[[], 
 
     @api.get("/api/v1/admin/users", tags=[*tags], summary="Who may log in")
     async def users(
+        who: Who,
         after: Annotated[str, Query(max_length=32)] = "",
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_MAX,
     ) -> Users:
         async with store.read() as connection:
-            found = await people.accounts(connection, after=after, limit=limit + 1)
+            found = await people.accounts(connection, after=after, limit=limit + 1, scope=who.scope)
         return Users(
             users=[_user(one, now_ms()) for one in found[:limit]],
             more=found[limit - 1].user_id if len(found) > limit else None,
@@ -164,6 +166,7 @@ def _add_users(api: FastAPI, store: Store, porter: Porter, now_ms: Callable[[], 
     async def add(who: Who, asked: NewUser, request: Request) -> SetUpLink:
         if asked.role is Role.UNIT:
             raise _bad("role", "a unit is enrolled, it does not log in")
+        _check_part(who, asked.scope)
         async with store.write() as connection:
             await _desk_or_none(connection, asked.desk)
             if not await people.add_account(
@@ -198,6 +201,7 @@ def _add_users(api: FastAPI, store: Store, porter: Porter, now_ms: Callable[[], 
 
     @api.post("/api/v1/admin/users/{user_id}/scope", tags=[*tags], summary="Another scope")
     async def scope(who: Who, user_id: UserId, asked: ScopeOf, request: Request) -> User:
+        _check_part(who, asked.scope)
         return await change(request, who, user_id, f"scope {asked.scope}", scope=asked.scope)
 
     @api.post("/api/v1/admin/users/{user_id}/desk", tags=[*tags], summary="Another desk")
@@ -265,14 +269,18 @@ def _add_users(api: FastAPI, store: Store, porter: Porter, now_ms: Callable[[], 
 
 def _add_desks(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> None:
     @api.get("/api/v1/admin/desks", tags=["admin"], summary="The desks")
-    async def desks() -> Desks:
+    async def desks(who: Who) -> Desks:
         async with store.read() as connection:
-            return Desks(desks=[_desk(row) for row in await people.desks(connection)])
+            rows = await people.desks(connection)
+        return Desks(desks=[_desk(row) for row in rows if sees(who.scope, row.scope)])
 
     @api.post("/api/v1/admin/desks", tags=["admin"], summary="A desk, or other words for one")
     async def put(who: Who, asked: NewDesk, request: Request) -> Desk:
+        _check_part(who, asked.scope)
         async with store.write() as connection:
-            there = {row.desk_id for row in await people.desks(connection)}
+            there = {row.desk_id: row.scope for row in await people.desks(connection)}
+            if not sees(who.scope, there.get(asked.desk, who.scope)):
+                raise not_found("desk", f"{asked.desk} is no desk of {who.scope}")
             if asked.desk not in there and len(there) >= DESKS_MAX:
                 raise _conflict("too_many_desks", f"at most {DESKS_MAX}")
             if asked.fallback == asked.desk:
@@ -295,12 +303,15 @@ def _add_desks(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> None:
 def _add_sessions(api: FastAPI, store: Store, porter: Porter, now_ms: Callable[[], int]) -> None:
     @api.get("/api/v1/admin/sessions", tags=["admin"], summary="Who is logged in")
     async def sessions(
+        who: Who,
         user: Annotated[str, Query(max_length=64)] = "",
         kind: Annotated[Kind | None, Query(description="e.g. kiosk, machine")] = None,
     ) -> OpenSessions:
         kinds = () if kind is None else (kind,)
         async with store.read() as connection:
-            found = await people.sessions(connection, now_ms(), kinds=kinds, user_id=user)
+            found = await people.sessions(
+                connection, now_ms(), kinds=kinds, user_id=user, scope=who.scope
+            )
         return OpenSessions(sessions=[_session(one, address) for one, address in found])
 
     @api.post("/api/v1/admin/sessions/{session}/end", tags=["admin"], summary="End a session")
@@ -309,9 +320,13 @@ def _add_sessions(api: FastAPI, store: Store, porter: Porter, now_ms: Callable[[
         session: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")],
         request: Request,
     ) -> OpenSessions:
+        id_ = bytes.fromhex(session)
         async with store.write() as connection:
-            if not await people.end_session(
-                connection, bytes.fromhex(session), by=who.user_id, now_ms=now_ms()
+            found = await people.find_session(connection, id_, now_ms())
+            if (
+                found is None
+                or not sees(who.scope, found.session.scope)
+                or not await people.end_session(connection, id_, by=who.user_id, now_ms=now_ms())
             ):
                 raise not_found("session", "no such session stands")
             await keep(request, connection, "session-end", f"session/{session[:16]}", now_ms())
@@ -360,6 +375,7 @@ def _add_sessions(api: FastAPI, store: Store, porter: Porter, now_ms: Callable[[
         *,
         life_ms: int = KIOSK_MS,
     ) -> Given:
+        _check_part(who, scope)
         secret = secrets.token_urlsafe(TOKEN_BYTES)
         session = opened(
             secret,
@@ -384,9 +400,9 @@ class Claim(Ask):
 
 
 async def _other(connection: AsyncConnection, user_id: str, who: Actor) -> Account:
-    """An account that is not the admin's own: nobody locks himself out, or in."""
+    """An account that is not the admin's own: nobody locks himself out, or in. One that sees more than he is not there."""
     found = await people.account(connection, user_id)
-    if found is None:
+    if found is None or not sees(who.scope, found.scope):
         raise not_found("user", f"{user_id} has no account")
     if user_id == who.user_id:
         raise _conflict("own_account", "another admin changes yours")
@@ -396,6 +412,12 @@ async def _other(connection: AsyncConnection, user_id: str, who: Actor) -> Accou
 async def _desk_or_none(connection: AsyncConnection, desk: str) -> None:
     if desk and not await people.desk_is_open(connection, desk, ""):
         raise _bad("desk", f"there is no desk {desk}")
+
+
+def _check_part(who: Actor, scope: str) -> None:
+    """Nobody gives more than he sees."""
+    if (denied := beyond(who, scope)) is not None:
+        raise refused(denied)
 
 
 def _bad(field: str, detail: str) -> ProblemError:

@@ -12,18 +12,22 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Query, Request
 from pydantic import Field
 from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.api.admin import ScopeOf
 from collector.api.audit import keep
 from collector.api.auth import Ask, Who
 from collector.api.models import Answer
-from collector.api.problems import ProblemError, not_found
+from collector.api.problems import ProblemError, not_found, refused
 from collector.api.times import rfc3339
 from collector.enrol import TOKEN_MS, Standing, Token
+from collector.people import Actor, sees
+from collector.people.authorize import beyond
 from collector.people.sessions import TOKEN_BYTES
 from collector.store import enrolments, people, schema
 from collector.store.database import Store
 from collector.store.enrolments import Enrolment, NotDone, Revoked
+from collector.store.live import in_scope
 from wire.topics import UNIT_ID
 
 PAGE_MAX = 200
@@ -102,12 +106,13 @@ def add_admin_units(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> No
 def _add_units(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> None:
     @api.get("/api/v1/admin/units", tags=["admin"], summary="Units, keys and scopes; no positions")
     async def units(
+        who: Who,
         q: Annotated[str, Query(max_length=32, description="part of a unit_id")] = "",
         after: Annotated[str, Query(max_length=32)] = "",
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_MAX,
     ) -> AdminUnits:
         unit, key = schema.unit.c, schema.unit_key.c
-        statement = select(schema.unit).where(unit.unit_id > after)
+        statement = select(schema.unit).where(unit.unit_id > after, in_scope(unit.scope, who.scope))
         if q:
             statement = statement.where(unit.unit_id.contains(q, autoescape=True))
         async with store.read() as connection:
@@ -129,10 +134,12 @@ def _add_units(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> None:
         )
 
     @api.post("/api/v1/admin/units/{unit_id}/scope", tags=["admin"], summary="Part of the whole")
-    async def scope(unit_id: UnitId, asked: ScopeOf, request: Request) -> ScopeOf:
+    async def scope(who: Who, unit_id: UnitId, asked: ScopeOf, request: Request) -> ScopeOf:
+        if (denied := beyond(who, asked.scope)) is not None:
+            raise refused(denied)
         async with store.write() as connection:
-            if not await people.set_unit_scope(connection, unit_id, asked.scope):
-                raise not_found("unit", f"{unit_id} is not enrolled")
+            await _check_seen(connection, who, unit_id)
+            await people.set_unit_scope(connection, unit_id, asked.scope)
             await keep(
                 request,
                 connection,
@@ -149,6 +156,7 @@ def _add_units(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> None:
     )
     async def revoke(who: Who, unit_id: UnitId, asked: Reason, request: Request) -> Revocation:
         async with store.write() as connection:
+            await _check_seen(connection, who, unit_id)
             done = await enrolments.revoke(
                 connection, unit_id, actor=who.user_id, why=asked.reason, now_ms=now_ms()
             )
@@ -228,6 +236,13 @@ def _add_enrolments(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> No
                 request, connection, act, f"unit/{unit_id}", now_ms(), detail=_groups(digits)
             )
         return _asked(done, now_ms())
+
+
+async def _check_seen(connection: AsyncConnection, who: Actor, unit_id: str) -> None:
+    """A unit of another part is not there."""
+    scope = await people.scope_of_unit(connection, unit_id)
+    if scope is None or not sees(who.scope, scope):
+        raise not_found("unit", f"{unit_id} is not enrolled")
 
 
 def _not_done(fault: NotDone) -> ProblemError:

@@ -7,7 +7,7 @@ actor's scope: a foreign one does not exist for him (404).
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from collector.people import Actor, Denied, Role
+from collector.people import Actor, Denied, Role, sees
 from collector.people.sessions import is_stepped_up
 
 ADMIN, SUPERVISOR, OPERATOR, OFFICER, AUDITOR = (
@@ -198,10 +198,13 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/admin/units"): _reads(ADMIN, AUDITOR),
     ("POST", "/api/v1/admin/units/{unit_id}/scope"): _acts(ADMIN),
     ("POST", "/api/v1/admin/units/{unit_id}/revoke"): _acts(ADMIN, step_up=True),
-    ("POST", "/api/v1/admin/enrol-tokens"): _acts(ADMIN, secret=True),
-    ("GET", "/api/v1/admin/enrolments"): _reads(ADMIN, AUDITOR),
-    ("POST", "/api/v1/admin/enrolments/{unit_id}/approve"): _acts(ADMIN, step_up=True),
-    ("POST", "/api/v1/admin/enrolments/{unit_id}/refuse"): _acts(ADMIN),
+    # a unit that is not let in yet belongs to no part of the whole
+    ("POST", "/api/v1/admin/enrol-tokens"): replace(_acts(ADMIN, secret=True), whole=True),
+    ("GET", "/api/v1/admin/enrolments"): _reads(ADMIN, AUDITOR, whole=True),
+    ("POST", "/api/v1/admin/enrolments/{unit_id}/approve"): replace(
+        _acts(ADMIN, step_up=True), whole=True
+    ),
+    ("POST", "/api/v1/admin/enrolments/{unit_id}/refuse"): replace(_acts(ADMIN), whole=True),
     # beside the road
     ("GET", "/o"): _OFFICER,
     ("GET", "/o/"): _OFFICER,
@@ -219,6 +222,15 @@ RIGHTS: dict[tuple[str, str], Right] = {
     # who did what
     ("GET", "/api/v1/audit"): _reads(*_ALL),
 }
+
+
+def beyond(actor: Actor, scope: str) -> Denied | None:
+    """Why `actor` may give nobody and nothing this scope; None: it is his own or a part of it."""
+    if sees(actor.scope, scope):
+        return None
+    return Denied(
+        status=403, code="beyond_scope", hint=f"you see {actor.scope}: give that, or a part"
+    )
 
 
 def authorize(actor: Actor | None, right: Right | None, now_ms: int) -> Denied | None:

@@ -59,12 +59,13 @@ async def account(connection: AsyncConnection, user_id: str) -> Account | None:
 
 
 async def accounts(
-    connection: AsyncConnection, *, after: str = "", limit: int = 200
+    connection: AsyncConnection, *, after: str = "", limit: int = 200, scope: str = ""
 ) -> list[Account]:
-    """By name of user."""
+    """By name of user; those of whom `scope` sees all that they see."""
     table = schema.account
+    mine = in_scope(table.c.scope, scope)
     found = await connection.execute(
-        select(table).where(table.c.user_id > after).order_by(table.c.user_id).limit(limit)
+        select(table).where(table.c.user_id > after, mine).order_by(table.c.user_id).limit(limit)
     )
     return [_account(row) for row in found]
 
@@ -263,11 +264,18 @@ async def find_session(connection: AsyncConnection, id_: bytes, now_ms: int) -> 
 
 
 async def sessions(
-    connection: AsyncConnection, now_ms: int, *, kinds: Sequence[Kind] = (), user_id: str = ""
+    connection: AsyncConnection,
+    now_ms: int,
+    *,
+    kinds: Sequence[Kind] = (),
+    user_id: str = "",
+    scope: str = "",
 ) -> list[tuple[Session, str]]:
-    """Those that stand, the newest first, each with its address."""
+    """Those that stand, the newest first, each with its address; of whom `scope` sees all that they see."""
     table = schema.session
-    statement = select(table).where(table.c.ended_ms.is_(None), table.c.expires_ms > now_ms)
+    statement = select(table).where(
+        table.c.ended_ms.is_(None), table.c.expires_ms > now_ms, in_scope(table.c.scope, scope)
+    )
     if kinds:
         statement = statement.where(table.c.kind.in_([kind.value for kind in kinds]))
     if user_id:

@@ -86,12 +86,15 @@ async def logged_in(
     now_ms: int,
     user_id: str = "os:test",
     scope: str = "",
+    desk: str = "",
     kind: Kind = Kind.LOCAL,
     step_up: bool = False,
 ) -> str:
     """A session as the store holds it; its secret."""
     secret = f"{kind.value}-{user_id}-{role.value}-{scope}-{step_up}"
-    session = opened(secret, kind, user_id=user_id, role=role, scope=scope, desk="", now_ms=now_ms)
+    session = opened(
+        secret, kind, user_id=user_id, role=role, scope=scope, desk=desk, now_ms=now_ms
+    )
     async with store.write() as connection:
         await people.open_session(connection, session, address="test")
         if step_up:

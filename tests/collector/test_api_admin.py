@@ -142,7 +142,7 @@ REFUSED: list[tuple[str, Json, int, str]] = [
     (TOKENS, {"name": "x", "role": "admin", "days": 1}, 422, "bad_parameter"),
     (TOKENS, {"name": "x", "role": "auditor", "days": 367}, 422, "bad_parameter"),
     (f"{UNITS}/uz-0404/scope", {"scope": ""}, 404, "no_such_unit"),
-    (f"{UNITS}/uz-0404/revoke", {"reason": "lost"}, 404, "no_key"),
+    (f"{UNITS}/uz-0404/revoke", {"reason": "lost"}, 404, "no_such_unit"),
     (f"{ENROLMENTS}/uz-0404/approve", {"fingerprint": "0" * 16}, 404, "nothing_waits"),
     (f"{ENROLMENTS}/uz-0404/approve", {"fingerprint": "0" * 15 + " "}, 422, "bad_parameter"),
 ]

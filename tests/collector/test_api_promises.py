@@ -49,6 +49,17 @@ def drawn(api: FastAPI, most: int, *, is_same: bool) -> Iterator[Call]:
                 yield from _some(operation.as_strategy(generation_mode=mode), most, is_same=is_same)
 
 
+def positive(api: FastAPI) -> dict[str, Call]:
+    """One sound call of each route, by its method and path."""
+    found: dict[str, Call] = {}
+    for one in schemathesis.openapi.from_dict(api.openapi()).get_all_operations():
+        assert isinstance(one, Ok), one
+        operation = one.ok()
+        cases = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+        [found[operation.label]] = _some(cases, 1, is_same=True)
+    return found
+
+
 def _some(cases: SearchStrategy[Call], most: int, *, is_same: bool) -> list[Call]:
     found: list[Call] = []
 

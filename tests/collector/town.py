@@ -126,5 +126,5 @@ async def _part(town: Town, at: int, scope: str) -> dict[str, str]:
         "user": f"anna-{at}",
         "desk": f"desk-{at}",
         "session": session.id.hex(),
-        "name": "track.csv",
+        "name": "csv",
     }
