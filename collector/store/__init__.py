@@ -3,6 +3,7 @@
 Law: a tick is one transaction, and the fence on each unit's head is part of it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from collector.desk import Word
@@ -178,6 +179,7 @@ class TickWrite:
     counters: dict[str, int]
     targets: tuple[Target, ...] = ()  # who is told of alerts
     crossed: tuple[CrossWrite, ...] = ()
+    cross_revs: Mapping[str, int] = field(default_factory=dict)  # of all its rows, as it knew them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

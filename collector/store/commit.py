@@ -42,9 +42,14 @@ class Committed:
     feed: tuple[bytes, ...]  # ids of alerts that changed
 
 
+_OTHER = "another collector writes to this store: let only one run"
+
+
 async def write_tick(connection: AsyncConnection, tick: TickWrite, at: At) -> Committed:
     """Write `tick` on a connection that has begun a transaction of the writer. Calls `at` between statements."""
     lost = await _lost(connection, tick.units)
+    if tick.time_passed:
+        await _fence_time(connection, tick, lost)
     units = [unit for unit in tick.units if unit.unit_id not in lost]
     await _write_crossed(connection, tick, lost)
     at("fenced")
@@ -113,6 +118,14 @@ async def _lost(connection: AsyncConnection, units: Sequence[UnitWrite]) -> froz
     return frozenset(lost)
 
 
+async def _fence_time(connection: AsyncConnection, tick: TickWrite, lost: frozenset[str]) -> None:
+    """The log says of time that it passed for all: so it passes for all, by what all have told, or for nobody."""
+    cross = schema.cross_state.c
+    rows = await connection.execute(select(cross.key, cross.rev))
+    if lost or {row.key: row.rev for row in rows} != tick.cross_revs:
+        raise StoreError(_OTHER)
+
+
 async def _write_crossed(
     connection: AsyncConnection, tick: TickWrite, lost: frozenset[str]
 ) -> None:
@@ -128,7 +141,7 @@ async def _write_crossed(
         )
         found.update({row.key: row.rev for row in rows})
     if lost or any(found.get(write.key) != write.rev for write in tick.crossed):
-        raise StoreError("another collector writes to this store: let only one run")
+        raise StoreError(_OTHER)
     kept: Rows = [
         {"key": write.key, "rev": (write.rev or 0) + 1, "blob": write.blob}
         for write in tick.crossed

@@ -75,12 +75,13 @@ def detect(
     engine: Engine,
     states: Mapping[str, UnitState],
     known: Known = NOTHING,
-    listening_ms: int | None,
+    times: Sequence[int],
+    since_ms: int,
     orders: tuple[int, int] | None = None,
 ) -> Detected:
     """Run the engine over the tick. `states`: of the units in it, and of all that a passing of time concerns.
 
-    `listening_ms`: since when the centre has listened, if this tick says that time has passed. `orders`: act_no and since_ms of the
+    `times`: to which this tick says that time has passed, none as a rule; `since_ms`: since when the centre has listened. `orders`: act_no and since_ms of the
     orders in `rulebook`, if the log does not say so yet.
     """
     items: list[Item] = []
@@ -92,9 +93,9 @@ def detect(
         intake.append((unit_id, (IN_HEARD, unit_no, work.now_ms - received_ms)))
     for piece in work.pieces:
         _add(piece, items, intake, forked, rulebook)
-    if listening_ms is not None:
-        items.append(TimePassed(now_ms=work.now_ms, since_ms=listening_ms))
-        intake.append(("", (IN_TIME, work.now_ms, listening_ms)))
+    for told_ms in times:
+        items.append(TimePassed(now_ms=told_ms, since_ms=since_ms))
+        intake.append(("", (IN_TIME, told_ms, since_ms)))
     detected = (
         run_items(rulebook, engine, states, items, known)
         if items

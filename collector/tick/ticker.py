@@ -18,7 +18,7 @@ from collector.notify import Target
 from collector.store import CrossWrite, QuarantineRow, TickWrite, UnitWrite
 from collector.store.commit import Committed
 from collector.store.database import Store
-from collector.tick import Message, Outgoing, TickResult, oddities
+from collector.tick import Message, Outgoing, TickResult, listening, oddities
 from collector.tick.answering import Signing, receipt_for, resend_from
 from collector.tick.detecting import FAILURES, Detected, Engine, detect
 from collector.tick.held import Held
@@ -31,6 +31,7 @@ from collector.tick.judging import (
     wanted,
     watch_gaps,
 )
+from collector.tick.listening import AWAY_MS_MAX, DRAIN_MS, TICK_MS, Listened
 from collector.tick.ordering import Desk
 from collector.tick.reading import Sheet, read_sheet
 from collector.tick.work import Body, Work
@@ -40,7 +41,6 @@ from wire.envelope import Key
 from wire.hello import SoundHello, judge as judge_hello
 from wire.topics import Up, parse_up
 
-TICK_MS = 10_000  # one `Tick` each 10 s (DETECTION section 2)
 DUE_MS_MAX = 1_000  # new orders are looked for so often
 KEYS_AGAIN_MS = 1_000  # a unit that was enrolled just now is known, and a key that was revoked refused, a second later
 KEYS_OLD_MS = 10_000
@@ -93,7 +93,9 @@ class Ticker:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._floods: dict[str, tuple[int, int]] = {}  # when last throttled, n of the begin
         self._ticked_ms: int | None = None
-        self._listening_ms: int | None = None  # since the first tick of this process
+        self._listening_ms: int | None = None  # since then somebody has listened
+        self._before: Listened | None = None  # how far another has told time; None: it goes on
+        self._resumed_ms = 0
         self._knows_all = False  # every unit with a history is in memory: its silence is watched
         self._engine_due_ms: int | None = None
         self._known: Known | None = None  # what several units have told together; None: not read
@@ -126,8 +128,7 @@ class Ticker:
     async def _run(self, messages: Sequence[Message], now_ms: int) -> TickResult:
         work = Work(now_ms=now_ms)
         await self._desk.look(now_ms)
-        if self._listening_ms is None:
-            self._listening_ms = now_ms
+        since_ms = await self._listen(now_ms)
         said = await self._read(work, messages)
         time_passed = self._is_time(now_ms)
         await self._hold(work, said, time_passed=time_passed)
@@ -143,7 +144,8 @@ class Ticker:
             engine=self._engine,
             states=self._states(work),
             known=known,
-            listening_ms=self._listening_ms if time_passed else None,
+            times=self._times(now_ms) if time_passed else (),
+            since_ms=since_ms,
             orders=self._desk.unlogged(),
         )
         committed = await self._commit(work, detected, time_passed=time_passed)
@@ -152,7 +154,20 @@ class Ticker:
             self._desk.closes = ()
         if time_passed:
             self._ticked_ms, self._engine_due_ms = now_ms, detected.next_due_ms
+            self._before = None
         return await self._answer(work, messages, committed)
+
+    async def _listen(self, now_ms: int) -> int:
+        """Since when this centre has listened. Behind a start, and a long time without a tick, the log knows."""
+        told_ms = self._ticked_ms
+        is_away = told_ms is not None and now_ms - told_ms > AWAY_MS_MAX
+        if self._listening_ms is None or is_away:
+            self._before = await listening.read(self._store, now_ms)
+            self._listening_ms = now_ms if self._before is None else self._before.since_ms
+            self._resumed_ms, self._engine_due_ms = now_ms, None
+            for unit_id, n in (await listening.floods(self._store)).items():
+                self._floods.setdefault(unit_id, (now_ms, n))
+        return self._listening_ms
 
     # reading
 
@@ -320,9 +335,15 @@ class Ticker:
     # the engine and the commit
 
     def _is_time(self, now_ms: int) -> bool:
+        if self._before is not None:
+            return now_ms - self._resumed_ms >= DRAIN_MS
         if self._engine_due_ms is not None and now_ms >= self._engine_due_ms:
             return True
         return self._ticked_ms is None or now_ms - self._ticked_ms >= TICK_MS
+
+    def _times(self, now_ms: int) -> tuple[int, ...]:
+        """That are told now: behind a start also those that the worker before has not told, as a smooth run would have."""
+        return (now_ms,) if self._before is None else self._before.missed(now_ms)
 
     def _states(self, work: Work) -> dict[str, UnitState]:
         return {
@@ -360,6 +381,7 @@ class Ticker:
             counters=_counters(work),
             targets=self._targets,
             crossed=crossed,
+            cross_revs=dict(self._known_revs),
         )
         is_empty = not (writes or findings or tick.settled or tick.quarantine or tick.counters)
         if is_empty and not time_passed and not crossed:

@@ -386,6 +386,13 @@ async def test_a_flood_is_cut_costs_nobody_else_and_is_told_once(store: Store) -
         [message("uz-01", b"junk", centre.now_ms)] * (BURST_MAX + 1), centre.now_ms
     )
     assert [(found.phase, found.n) for found in again.findings] == [(Phase.BEGIN, 2)]
+    centre.ticker = new_ticker(store)  # who told it is dead: another one tells that it is over
+    await centre.ticker.run([], centre.now_ms)
+    centre.now_ms += 60_000
+    over = await centre.ticker.run([], centre.now_ms)
+    assert [(found.code, found.phase, found.n) for found in over.findings] == [
+        ("DEVICE_FAULT", Phase.END, 3)
+    ]
 
 
 # the engine and the log

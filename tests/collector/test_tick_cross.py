@@ -13,6 +13,7 @@ from collector.detect.engine.run import run
 from collector.detect.rules import Journey, Rulebook, Rules
 from collector.store import CrossWrite, StoreError, TickWrite, schema, spell
 from collector.store.database import Store
+from collector.tick.listening import DRAIN_MS
 from collector.tick.replay import replay
 from collector.tick.ticker import Ticker
 from tests.collector.fleet import (
@@ -89,7 +90,9 @@ async def trip(
             ],
             centre.now_ms,
         )
-        found += [finding for finding in result.findings if finding.chain is None]
+        drained = await centre.ticker.run((), centre.now_ms + DRAIN_MS)
+        both = (*result.findings, *drained.findings)
+        found += [finding for finding in both if finding.chain is None]
     return centre, found
 
 
