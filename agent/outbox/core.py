@@ -8,12 +8,13 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from agent import Boot, Identity, Moment, StoredBatch
+from agent.outbox.aside import SALVAGE, SALVAGE_OLDER
 from agent.outbox.book import Chain
 from agent.outbox.forget import Held, carry_out
 from agent.outbox.provision import lay_in
 from agent.outbox.reading import find, head_at, newest, raw, read, waiting
 from agent.outbox.rows import Row
-from agent.outbox.salvage import SALVAGE, salvage
+from agent.outbox.salvage import salvage
 from agent.outbox.spill import SPILL
 from agent.outbox.start import PROGRAM, start
 from agent.outbox.transaction import Transaction
@@ -47,6 +48,7 @@ OWN_NAMES = frozenset(
         "clean",
         HOME,
         SALVAGE,
+        SALVAGE_OLDER,
         SPILL,
         "r1",
         "r2",
@@ -268,7 +270,7 @@ class Outbox:
     def waits_behind(self) -> int | None:
         """Rows from this place on wait for what is being salvaged, in the order of sending; early copies do not."""
         work = self._writer.salvage
-        return None if work is None else work.floor_pos
+        return None if work is None else work.wait_pos
 
     @property
     def spilled(self) -> bool:
@@ -325,8 +327,9 @@ class Outbox:
         writer = self._writer
         home = writer.home
         through = writer.through(chain)
-        # What a file that was set aside may give back is not gone: a hello that said so would close the gap over it for ever.
-        oldest = chain.oldest if writer.salvage is None else min(chain.oldest, through + 1)
+        # What a file that was set aside may give back is not gone, receipted or not: a hello that said so would close the gap
+        # over it for ever, and a collector that was restored from a backup asks for what it had covered.
+        oldest = chain.oldest if writer.salvage is None else 0
         return ChainState(
             chain_id=chain.chain_id,
             covered=through,

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import Kept, Moment
+from agent.outbox.aside import behind, cells_of
 from agent.outbox.book import Begin, Book, Chain
 from agent.outbox.forget import lost_with_file
-from agent.outbox.salvage import SALVAGE, Salvage, cell_of
 from agent.outbox.store import Store
 from agent.outbox.word import HOME, hold, look_home
 from agent.outbox.words import AtHome, ChainReason, OutboxDiskError, Previous, Trouble
@@ -29,7 +29,7 @@ async def set_aside(writer: "Writer", moment: Moment, why: str) -> None:
     writer.broken = why
     writer.at("aside:before")
     await writer.store.close()
-    await writer.leave_salvage()
+    await writer.close_salvage()
     try:
         if writer.disk.lacks_inodes():
             writer.disk.drop_oldest_aside()
@@ -51,13 +51,14 @@ async def set_aside(writer: "Writer", moment: Moment, why: str) -> None:
     for chain in chains:
         await tx.add_chain(chain)
     await writer.begin_chain(tx, begin, moment, *lost)
-    work = Salvage(
-        aside=aside,
-        pos=-1,
+    work = behind(
+        writer.salvage,
+        aside,
         floor_pos=tx.stored[0].pos,
         home_pos=tx.stored[0].pos if home is None else home.unsaid_pos,
     )
-    await tx.put(SALVAGE, cell_of(work))
+    for key, cell in cells_of(work).items():
+        await tx.put(key, cell)
     if home is not None and begin.previous is not None:
         first_pos = tx.stored[0].pos
         from_pos = home.from_pos if home.from_pos < home.unsaid_pos else first_pos

@@ -4,26 +4,26 @@ Law: only our own signature counts. Slices of 64 between two seals, 60 s at most
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import Identity, Moment, Weight
-from agent.outbox.book import Book, Chain, joined
+from agent.outbox.aside import Salvage, cells_of
+from agent.outbox.book import Chain, joined
+from agent.outbox.forget import carry_out
 from agent.outbox.load import said_of
 from agent.outbox.rows import URGENT, Row, body_of, sealed_by_us, stored
-from agent.outbox.space import make_room
+from agent.outbox.space import has_room, make_room
 from agent.outbox.spill import reload
 from agent.outbox.store import Cells, DamagedError, Store
 from agent.outbox.transaction import COLUMNS, Transaction, row_of
 from agent.outbox.words import News, OutboxError, Trouble
 from wire.batch import Header
-from wire.canon import decode, encode
 from wire.records import EventKind
 
 if TYPE_CHECKING:
     from agent.outbox.writer import Writer
 
-SALVAGE = "salvage"  # its name in the store's memory
 SLICE_ROWS = 64
 SALVAGE_MS_MAX = 60_000
 MISSES_MAX = 4_096  # places in a row where nothing is: a torn inner page hides some 300 rows
@@ -31,37 +31,6 @@ LEAP_MAX = 4_096  # a place beyond this, in a row that is not sound, is noise an
 _BEHIND = f"SELECT {COLUMNS} FROM batch WHERE pos > ? AND pos < ? ORDER BY pos LIMIT ?"  # noqa: S608  # a constant
 STORE_STEP_BITS = 40  # a new store begins so much higher: no place is used twice
 CHAIN_STEP_BITS = 20
-
-
-@dataclass(slots=True, kw_only=True)
-class Salvage:
-    """One aside file, and how far it was read."""
-
-    aside: int
-    pos: int  # looked at up to here
-    floor_pos: int  # what the new store itself sealed: it waits, in the order of sending
-    home_pos: int  # rows from here on had never left under these numbers
-    until_ms: int | None = None
-    reader: Store | None = None
-    misses: int = 0
-    back: int = 0  # rows that came back
-    is_done: bool = False
-    torn: bool = False  # here: place by place
-
-
-def cell_of(work: Salvage) -> bytes:
-    """How far it was read, for a start of the process."""
-    return encode((work.aside, work.pos, work.floor_pos, work.home_pos))
-
-
-def salvage_of(book: Book) -> Salvage | None:
-    """What was not read to its end."""
-    cell = book.memory.get(SALVAGE)
-    match None if cell is None else decode(cell):
-        case [int(aside), int(pos), int(floor_pos), int(home_pos)]:
-            return Salvage(aside=aside, pos=pos, floor_pos=floor_pos, home_pos=home_pos)
-        case _:
-            return None
 
 
 async def peek(store: Store, identity: Identity) -> tuple[int, Header | None]:
@@ -89,15 +58,20 @@ async def salvage(writer: "Writer", moment: Moment) -> bool:
             work.reader = await Store.open_aside(writer.disk.aside(work.aside))
         rows = [] if _is_over(work, moment) else await _next_rows(work, writer.identity)
         if rows:
-            await writer.transact(moment, lambda tx: _bring(writer, tx, work, rows, moment))
-            work.back += len(rows)
+            brought: list[int] = []
+            await writer.transact(
+                moment, lambda tx: _bring(writer, tx, work, rows, moment, brought)
+            )
+            work.back += len(brought)
+        if writer.salvage is work:
+            work.kept_pos = work.pos
     except OutboxError as error:
         writer.tell(Trouble.SALVAGED, f"given up: {error}")
         work.is_done = True
-    if not _is_over(work, moment):
-        return True
+    if writer.salvage is not work or not _is_over(work, moment):
+        return True  # or: the store was set aside under our hands, and the newer file is read first
     await _finish(writer, work, moment)
-    return False
+    return work.older is not None
 
 
 def _is_over(work: Salvage, moment: Moment) -> bool:
@@ -165,23 +139,31 @@ def _take(work: Salvage, cells: Cells, identity: Identity, found: list[Row]) -> 
 
 
 async def _bring(
-    writer: "Writer", tx: Transaction, work: Salvage, rows: list[Row], moment: Moment
+    writer: "Writer",
+    tx: Transaction,
+    work: Salvage,
+    rows: list[Row],
+    moment: Moment,
+    brought: list[int],
 ) -> None:
-    """Sound rows go back to their places, chains to theirs."""
+    """Sound rows go back to their places, chains to theirs. What a receipt covers is spare again: nothing makes room for it."""
+    brought.clear()
+    if writer.salvage is not work:  # this very transaction has set the store aside, and begins anew
+        return
     writer.at("salvage:slice")
-    await make_room(
-        writer,
-        tx,
-        moment,
-        need_bytes=sum(len(row.envelope) for row in rows),
-        weight=Weight.EVIDENCE,
-    )
+    waiting_bytes = sum(len(row.envelope) for row in rows if not _is_covered(tx, row))
+    await make_room(writer, tx, moment, need_bytes=waiting_bytes, weight=Weight.EVIDENCE)
+    takes_spare = await has_room(writer, need_bytes=sum(len(row.envelope) for row in rows))
     for row in rows:
         sealed = sealed_by_us(row, tx.identity)
         assert sealed is not None, "looked at before"
         chain = await _chain_of(tx, row, sealed.header)
-        if chain is None or row.no <= chain.through or await tx.rows("pos = ?", row.pos):
+        if chain is None or await tx.rows("pos = ?", row.pos):
             continue
+        is_spare = row.no <= chain.through
+        if is_spare and not takes_spare:
+            continue
+        brought.append(row.pos)
         mine = replace(row, chain=chain.id, weight=row.weight & (URGENT | 3))
         await tx.store.run(
             f"INSERT INTO batch ({COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608  # a constant
@@ -195,7 +177,7 @@ async def _bring(
         tx.book = tx.book.with_chain(chain)
         await tx.write_chain(chain)
         one = stored(mine, sealed, tx.boot_no)
-        urgent = (*tx.book.urgent, one) if one.urgent else tx.book.urgent
+        urgent = (*tx.book.urgent, one) if one.urgent and not is_spare else tx.book.urgent
         lower = mine.pos <= tx.book.covered_pos
         tx.book = replace(
             tx.book,
@@ -208,7 +190,13 @@ async def _bring(
         for event in () if body is None else body.events:
             if event.kind == EventKind.DROPPED:
                 _hear(tx, chain.id, event.data)
-    await tx.put(SALVAGE, cell_of(work))
+    for name, value in cells_of(work).items():
+        await tx.put(name, value)
+
+
+def _is_covered(tx: Transaction, row: Row) -> bool:
+    chain = tx.book.chains.get(row.chain)
+    return chain is not None and row.no <= chain.through
 
 
 def _hear(tx: Transaction, own: int, data: tuple[object, ...]) -> None:
@@ -244,13 +232,17 @@ async def _finish(writer: "Writer", work: Salvage, moment: Moment) -> None:
     if work.reader is not None:
         await work.reader.close()
         work.reader = None
-    writer.salvage = None
+    writer.salvage = work.older
 
     async def body(tx: Transaction) -> None:
-        await tx.put(SALVAGE, None)
+        for name, value in cells_of(writer.salvage).items():
+            await tx.put(name, value)
         tx.news.append(News(trouble=Trouble.SALVAGED, detail=f"{work.back} batches came back"))
 
     await writer.transact(moment, body)
     writer.at("salvage:done")
+    if writer.salvage is not None:
+        return
     await reload(writer, moment)
+    await writer.transact(moment, lambda tx: carry_out(tx, writer.held))  # what is spare is counted
     writer.disk.trim_asides(writer.settings.bytes_max // 4)

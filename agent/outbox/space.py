@@ -53,6 +53,11 @@ async def make_room(
         raise full(writer, weight)
 
 
+async def has_room(writer: "Writer", *, need_bytes: int) -> bool:
+    """Whether so many bytes fit without anything else going."""
+    return not (await _room(writer)).lacks(need_bytes)
+
+
 async def give_way(writer: "Writer", attempt: int, why: str) -> None:
     """SQLite said full: ballast, aside files and WAL make room for the eviction that follows."""
     writer.tell(Trouble.DISK_FULL, why)

@@ -3,10 +3,12 @@
 Law: same chain, next number. It survives the process, not the kernel; all its rows move back in one transaction.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent import Identity, Moment
+from agent.outbox.aside import behind, cells_of
 from agent.outbox.book import Book
 from agent.outbox.disk import Disk
 from agent.outbox.load import Loaded, confess, load
@@ -154,8 +156,11 @@ async def _move(writer: "Writer", spill: Spill) -> None:
         why = f"{error}; kept as {disk.set_aside()}"
         aside = disk.asides()[-1]
         store = await Store.open(disk.store, writer.settings.bytes_max)
+    work = writer.salvage
+    if aside is not None:
+        work = behind(work, aside, floor_pos=spill.from_pos, home_pos=spill.disk_pos)
     try:
-        await _bring(writer, store, spill, held)
+        await _bring(writer, store, spill, held, {} if aside is None else cells_of(work))
         writer.at("spill:moved")
     except BaseException:
         await store.close()
@@ -166,7 +171,7 @@ async def _move(writer: "Writer", spill: Spill) -> None:
     if why is not None:
         writer.tell(Trouble.DAMAGED, why)
     if aside is not None:
-        writer.salvage_from(aside, floor_pos=spill.from_pos, home_pos=spill.disk_pos)
+        writer.salvage = work
     writer.tell(Trouble.DISK_BACK, "all rows moved back")
 
 
@@ -192,9 +197,16 @@ async def _shows_head(writer: "Writer", store: Store, spill: Spill) -> None:
         raise DamagedError("it holds batches that were founded again without it")
 
 
-async def _bring(writer: "Writer", store: Store, spill: Spill, held: Book) -> None:
-    """All rows, chains and what is remembered, in one transaction."""
+async def _bring(
+    writer: "Writer",
+    store: Store,
+    spill: Spill,
+    held: Book,
+    also: Mapping[str, bytes | None],
+) -> None:
+    """All rows, chains and what is remembered, in one transaction. `also`: remembered from now on."""
     book = writer.book
+    known = {**book.memory, **also}
     await store.run("BEGIN IMMEDIATE")
     try:
         if (
@@ -217,8 +229,8 @@ async def _bring(writer: "Writer", store: Store, spill: Spill, held: Book) -> No
                 *(chain.id, chain.chain_id, chain.through, chain.last_no),
                 *(chain.last_seq, chain.last_head),
             )
-        for name, value in book.memory.items():
-            if name != SPILL:
+        for name, value in known.items():
+            if name != SPILL and value is not None:
                 await store.run(
                     "INSERT INTO memory (name, value) VALUES (?, ?)"
                     " ON CONFLICT (name) DO UPDATE SET value = excluded.value",

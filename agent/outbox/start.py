@@ -7,20 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import Boot, Identity, Kept, Moment, Weight
+from agent.outbox.aside import Salvage, behind, cells_of, salvage_of, unread_of
 from agent.outbox.book import Book, Found, choose_chain, count_of, joined
 from agent.outbox.disk import Disk
 from agent.outbox.forget import advance
 from agent.outbox.load import Loaded, boot_no_of, confess, load, nothing
 from agent.outbox.rows import event
-from agent.outbox.salvage import (
-    CHAIN_STEP_BITS,
-    SALVAGE,
-    STORE_STEP_BITS,
-    Salvage,
-    cell_of,
-    peek,
-    salvage_of,
-)
+from agent.outbox.salvage import CHAIN_STEP_BITS, STORE_STEP_BITS, peek
 from agent.outbox.spill import (
     RETRY_MS,
     SPILL,
@@ -377,13 +370,14 @@ async def _behind_aside(
     disk: Disk, settings: OutboxSettings, identity: Identity, boot: Boot, why: str
 ) -> Opened:
     number = disk.asides()[-1]
-    newest_pos, header = 0, None
+    newest_pos, header, unread = 0, None, None
     try:
         reader = await Store.open_aside(disk.aside(number))
     except OutboxError:
         pass
     else:
         newest_pos, header = await peek(reader, identity)
+        unread = await unread_of(reader)
         await reader.close()
     store = await Store.open(disk.store, settings.bytes_max)
     tip = tip_of_cell(disk.noted(), boot.boot_id)
@@ -396,7 +390,7 @@ async def _behind_aside(
         loaded=Loaded(book=book, found=_behind(tip)),
         damage=why,
         tip=tip,
-        salvage=Salvage(aside=number, pos=-1, floor_pos=base + 1, home_pos=HOME_POS_NONE),
+        salvage=behind(unread, number, floor_pos=base + 1, home_pos=HOME_POS_NONE),
         boot_no=None if header is None else header.boot_no + (tip is None),
     )
 
@@ -419,7 +413,8 @@ async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment, lost: Tip
         await tx.put(PROGRAM, writer.boot.program.encode())
         await tx.put("starts", encode(count_of(tx.book, "starts") + 1))
         if writer.salvage is not None:
-            await tx.put(SALVAGE, cell_of(writer.salvage))
+            for name, value in cells_of(writer.salvage).items():
+                await tx.put(name, value)
         if writer.spill is not None:
             await tx.put(SPILL, spill_cell(writer.spill))
         if lost is not None and not tx.book.chains:

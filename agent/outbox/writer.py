@@ -5,6 +5,7 @@ Law: its jobs are whole transactions, called by one task at a time; what fails f
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from agent import Boot, Identity, Kept, Moment, StoredBatch, Weight
 from agent.outbox.again import genesis_data
@@ -17,7 +18,6 @@ from agent.outbox.forget import (
 )
 from agent.outbox.room import pressure_of
 from agent.outbox.rows import event
-from agent.outbox.salvage import Salvage
 from agent.outbox.space import full, give_way, is_at_the_end, make_room, size_of
 from agent.outbox.spill import (
     SPILL_BYTES_MAX,
@@ -41,6 +41,9 @@ from agent.outbox.words import (
 from agent.sealer import Closing, OpenBatch
 from wire.canon import decode, encode
 from wire.records import EventKind
+
+if TYPE_CHECKING:
+    from agent.outbox.aside import Salvage
 
 TRIES_MAX = 3  # of one job: damaged, then full, then done
 BESIDE_MAX = 64  # as the early lane holds; what falls out is found in its turn
@@ -220,15 +223,11 @@ class Writer:
         genesis = event(EventKind.GENESIS, moment, genesis_data(begin), Weight.EVIDENCE)
         await tx.append(OpenBatch(kept=(genesis, *more), sealed=moment, closing=Closing.START))
 
-    def salvage_from(self, aside: int, *, floor_pos: int, home_pos: int) -> None:
-        """What was set aside will be read, slice after slice, up to `home_pos`; rows from `floor_pos` on wait for it."""
-        self.salvage = Salvage(aside=aside, pos=-1, floor_pos=floor_pos, home_pos=home_pos)
-
-    async def leave_salvage(self) -> None:
-        """Nothing is read any more from what was set aside."""
+    async def close_salvage(self) -> None:
+        """Nothing is read now from what was set aside; how far it was read is not forgotten."""
         if self.salvage is not None and self.salvage.reader is not None:
             await self.salvage.reader.close()
-        self.salvage = None
+            self.salvage.reader = None
 
     # The collector's proofs
 
@@ -279,7 +278,7 @@ class Writer:
 
     async def abandon(self) -> None:
         """Close file and lock, whatever they hold."""
-        await self.leave_salvage()
+        await self.close_salvage()
         if self.spill is not None and self.spill.beside is not None:
             await self.spill.beside.close()
         await self.store.close()

@@ -8,6 +8,7 @@ import pytest
 from agent import Weight
 from agent.outbox import Outbox, Trouble
 from agent.outbox.disk import Disk
+from agent.outbox.store import DamagedError
 from bench.damage import run as run_damage
 from tests.agent.facts import at
 from tests.agent.outbox_rig import (
@@ -276,15 +277,149 @@ async def test_a_hello_says_of_nothing_that_may_still_be_salvaged_that_it_is_gon
         await outbox.flush(at(2_900))
         if not at_a_start:
             await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
-            assert outbox.chains()[0].oldest == 10
+            assert outbox.chains()[0].oldest == 0
             await salvage_all(outbox)
-            assert outbox.chains()[0].oldest == 10
+            assert outbox.chains()[0].oldest == 0
     if at_a_start:
         with (store / "outbox.db").open("r+b") as file:
             file.seek(36)
             file.write(b"\x7f\xff\xff\xf0")
         async with opened(store, run=run, moment=at(5_000)) as outbox:
             assert outbox.stats().salvaging
-            assert outbox.chains()[0].oldest == 10
+            assert outbox.chains()[0].oldest == 0
             await salvage_all(outbox, 6_000)
-            assert outbox.chains()[0].oldest == 10
+            assert outbox.chains()[0].oldest == 0
+
+
+# A second damage, and what a receipt covers
+
+
+@pytest.mark.parametrize("slices", [0, 1, 2])
+async def test_a_second_damage_does_not_end_the_reading_of_the_first_file(
+    tmp_path: Path, slices: int
+) -> None:
+    async with opened(tmp_path) as outbox:
+        for number in range(150):
+            await outbox.store(batch(str(number), urgent=number == 140), at(2_000 + number))
+        before = await all_rows(outbox)
+        await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+        floor = outbox.waits_behind
+        for _ in range(slices):
+            assert await outbox.salvage(at(3_100))
+        between = await outbox.store(batch("between the two"), at(3_200))
+        await outbox._do(lambda: outbox._writer.set_aside(at(3_300), "and again"))
+        assert outbox.waits_behind == floor, "what was sealed behind the first waits for both"
+        await outbox.store(batch("after the second"), at(3_400))
+        await salvage_all(outbox, 4_000)
+        assert outbox.waits_behind is None
+        after = await all_rows(outbox)
+        assert before.items() <= after.items()
+        assert between.pos in after
+        assert not told(after)
+        assert [one.pos for one in outbox.urgent()] == [142]
+        order = [(one.chain_id, one.batch_no) for one in await outbox.waiting()]
+        assert len(order) == len(set(order)) == len(after)
+
+
+async def test_a_slice_that_meets_the_second_damage_itself_forgets_neither_file(
+    tmp_path: Path,
+) -> None:
+    met: list[str] = []
+
+    def spoil(name: str) -> None:
+        if name == "salvage:slice":
+            met.append(name)
+            if len(met) == 2:
+                raise DamagedError("met by the second slice")
+
+    async with opened(tmp_path, at_point=spoil) as outbox:
+        for number in range(150):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        before = await all_rows(outbox)
+        await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+        await salvage_all(outbox, 4_000)
+        assert outbox.stats().aside_files == 2
+        after = await all_rows(outbox)
+        assert before.items() <= after.items()
+        assert not told(after)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_start_that_finds_the_second_file_damaged_goes_on_with_the_first_if_it_is_told_of_it(
+    tmp_path: Path, *, readable: bool
+) -> None:
+    before = await filled(tmp_path, 150)
+    spoil_free_pages(tmp_path)
+    async with opened(tmp_path, moment=at(4_000)) as outbox:
+        assert await outbox.salvage(at(4_001))
+        floor = outbox.waits_behind
+    if readable:
+        spoil_free_pages(tmp_path)
+    else:
+        (tmp_path / "outbox.db").write_bytes(b"nothing of ours" * 100)
+    async with opened(tmp_path, moment=at(5_000)) as outbox:
+        assert outbox.stats().salvaging
+        assert (outbox.waits_behind == floor) is readable
+        await outbox.store(batch("it goes on"), at(5_100))
+        await salvage_all(outbox, 6_000)
+        after = await all_rows(outbox)
+        if readable:
+            assert before.items() <= after.items()
+        assert outbox.waits_behind is None
+        assert outbox.stats().aside_files == 2, "what nobody told of is still there, to be exported"
+
+
+async def test_what_a_receipt_covered_comes_back_as_spare_for_a_collector_that_was_restored(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as outbox:
+        for number in range(100):
+            await outbox.store(batch(str(number), urgent=number == 5), at(2_000 + number))
+        rows = await all_rows(outbox)
+        outbox.cover(*receipt_for(rows[60]))
+        await outbox.flush(at(2_900))
+        chain, spare_bytes = sound(rows[1]).header.chain_id, outbox.stats().spare_bytes
+        assert spare_bytes == sum(len(rows[pos]) for pos in range(1, 61))
+        await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+        assert await outbox.find(chain, 3) is None
+        await salvage_all(outbox)
+        pos = await outbox.find(chain, 3)
+        assert pos == 4
+        assert await outbox.read(pos, at(5_500)) == rows[4]
+        waiting = [one.batch_no for one in await outbox.waiting() if one.chain_id == chain]
+        assert waiting == list(range(60, 101)), "nothing that is covered is sent of itself"
+        assert outbox.urgent() == []
+        assert not told(await all_rows(outbox))
+        assert outbox.stats().spare_bytes == spare_bytes
+
+
+async def test_nothing_makes_room_for_spare(tmp_path: Path) -> None:
+    tiny = type(SMALL)(bytes_max=262_144, ballast_bytes=0, headroom_bytes=0, spare_bytes=200_000)
+    texts = [Random(number).randbytes(300).hex() for number in range(400)]
+    async with opened(tmp_path, settings=tiny) as outbox:
+        for number in range(100):
+            await outbox.store(batch(texts[number], weight=Weight.ROUTINE), at(2_000 + number))
+        rows = await all_rows(outbox)
+        outbox.cover(*receipt_for(rows[max(rows)]))
+        await outbox.flush(at(2_900))
+        await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+        fill = 0
+        while outbox.pressure < 1:
+            waits = batch(texts[100 + fill], weight=Weight.ROUTINE)
+            await outbox.store(waits, at(3_001 + fill))
+            fill += 1
+        assert outbox.stats().evicted_ever == 0
+        waiting = await all_rows(outbox)
+        await salvage_all(outbox)
+        assert outbox.stats().evicted_ever == 0
+        assert waiting.items() <= (await all_rows(outbox)).items()
+        assert 0 < outbox.stats().spare_bytes < sum(map(len, rows.values())), (
+            "some, as long as it fits"
+        )
+
+
+def spoil_free_pages(directory: Path) -> None:
+    """The file lies about its free pages: quick_check sees it, and every row can still be read."""
+    with (directory / "outbox.db").open("r+b") as file:
+        file.seek(36)
+        file.write(b"\x7f\xff\xff\xf0")
