@@ -28,6 +28,7 @@ LOOK_S = 0.05  # a change by another process is seen within this
 UNITS_MS = 1_000  # positions are told once a second
 STAT_MS = 5_000
 CHECK_MS = 60_000  # a session is looked at again
+ENDED_MS = 2_000  # all of them, for what another process has ended: one question
 TROUBLE_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Watch:
     mono_ms: Callable[[], int]
     stands: Callable[[Actor], Awaitable[bool]]  # whether a session still holds
     ended: Callable[[Actor], asyncio.Event]  # set at once when it ends here
+    tell_ended: Callable[[], Awaitable[None]]  # sets those that have ended elsewhere
     places: Places
     build: str
 
@@ -58,6 +60,7 @@ class Hub:
         self._attendance = Attendance()
         self._alert_feed = self._unit_feed = -1  # nothing was read yet
         self._units_ms = self._stat_ms = watch.mono_ms() - STAT_MS
+        self._ended_ms = watch.mono_ms()
         self._stat_no = 0
         self._store.on_commit(self._hint.set)
 
@@ -94,6 +97,9 @@ class Hub:
         mono_ms = self.watch.mono_ms()
         units_due = mono_ms - self._units_ms >= UNITS_MS
         stat_due = mono_ms - self._stat_ms >= STAT_MS
+        if self._streams and mono_ms - self._ended_ms >= ENDED_MS:
+            self._ended_ms = mono_ms
+            await self.watch.tell_ended()
         ended = [one for one in self._streams if one.is_over()]
         for stream in ended:
             stream.bye = stream.bye or "logout"

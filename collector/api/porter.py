@@ -141,13 +141,15 @@ class Porter:
         return self._ended.setdefault(actor.session, asyncio.Event())
 
     async def tell_ended(self) -> None:
-        """Look which of the watched sessions have ended. After each change that may end one."""
-        now_ms = self._now_ms()
+        """Look which of the watched sessions have ended: after each change that may end one, and now and then for others' changes."""
+        watched = dict(self._ended)  # streams join while we ask
         async with self._store.read() as connection:
-            for session, event in list(self._ended.items()):  # streams join while we ask
-                found = await people.find_session(connection, bytes.fromhex(session), now_ms)
-                if found is None or found.end is not None:
-                    event.set()
+            standing = await people.still_standing(
+                connection, [bytes.fromhex(one) for one in watched], self._now_ms()
+            )
+        for session, event in watched.items():
+            if bytes.fromhex(session) not in standing:
+                event.set()
         self._ended = {key: one for key, one in self._ended.items() if not one.is_set()}
 
     async def saw_input(self, session: Session, now_ms: int) -> None:

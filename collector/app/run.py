@@ -138,6 +138,7 @@ async def _serve(
             mono_ms=clock.mono_ms,
             stands=porter.stands,
             ended=porter.ended,
+            tell_ended=porter.tell_ended,
             places=Places.load(),
             build=live.build,
         )

@@ -4,18 +4,24 @@ Law: a connection that says nothing, half a head or half a body is closed in ten
 """
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 
 from collector.api.live import ABORT
+from collector.api.problems import problem_of
 
 HEAD_S_MAX = 10.0  # from the first byte, or from the connection, to the end of the head
 HEAD_BYTES_MAX = 32_768
 KEEP_ALIVE_S = 5
 CONNECTIONS_MAX = 512  # 200 streams, six of a browser, proxies
+
+
+_NO_REQUEST = {431: (431, "too_large_head", f"at most {HEAD_BYTES_MAX} bytes of headers")}
 
 
 class PatientProtocol(H11Protocol):
@@ -41,6 +47,21 @@ class PatientProtocol(H11Protocol):
             self._have_head()
         else:
             self._wait_for_head()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no request of HTTP, as a problem with its code; a head that is too large by its own status (RFC 6585, 5)."""
+        hint = getattr(sys.exception(), "error_status_hint", 400)
+        status, code, detail = _NO_REQUEST.get(hint, (400, "no_request", "that is no HTTP/1.1"))
+        body = problem_of(status, code, msg, detail).model_dump_json().encode()
+        headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        answer = h11.Response(status_code=status, headers=headers, reason=STATUS_PHRASES[status])
+        for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         self._have_head()  # the next one has uvicorn's own keep-alive time until its first byte

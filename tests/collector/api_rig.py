@@ -66,6 +66,7 @@ def hub_of(store: Store, porter: Porter, now_ms: Callable[[], int]) -> Hub:
             mono_ms=now_ms,
             stands=porter.stands,
             ended=porter.ended,
+            tell_ended=porter.tell_ended,
             places=Places(),
             build="7",
         )

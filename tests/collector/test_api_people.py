@@ -238,6 +238,23 @@ async def test_a33_a_stream_hears_of_the_end_of_its_session_at_once(house: House
         assert not await porter.stands(held.actor)
 
 
+async def test_what_another_process_ends_is_found_in_one_look(house: House) -> None:
+    porter = house.porter
+    async with client_of(house.api) as client:
+        cookies = [cookie_of(await log_in(client)), cookie_of(await log_in(client, "olim"))]
+        helds = [await porter.find(secrets_of(Headers(one), "/o/"), T0_MS) for one in cookies]
+        events = [porter.ended(held.actor) for held in helds if held is not None]
+        await porter.tell_ended()
+        assert [event.is_set() for event in events] == [False, False]
+        async with (
+            house.store.write() as connection
+        ):  # as the command line does, in the store itself
+            await people.lock(connection, "anna", locked=True, by="os:root", now_ms=T0_MS)
+        await porter.tell_ended()
+        assert [event.is_set() for event in events] == [True, False]
+        assert (await client.get(ME, headers=cookies[0])).status_code == 401
+
+
 async def test_an_untouched_session_narrows_and_the_password_widens_it(house: House) -> None:
     async with client_of(house.api) as client:
         cookie = cookie_of(await log_in(client))

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from collector.alerts import Act, Event
 from collector.api import frames, hub as hubs, streams
-from collector.api.hub import CHECK_MS, STAT_MS, UNITS_MS, Hub, Watch
+from collector.api.hub import CHECK_MS, ENDED_MS, STAT_MS, UNITS_MS, Hub, Watch
 from collector.api.places import Places
 from collector.api.streams import OF_SESSION_MAX, SCOPES_MAX, STREAMS_MAX, TICKS_MAX, Full, Stream
 from collector.people import Actor, Role
@@ -43,6 +43,7 @@ class Room:
     hub: Hub
     mono_ms: int = 1_000_000
     out: set[str] = field(default_factory=set)  # sessions that no longer stand
+    out_elsewhere: set[str] = field(default_factory=set)  # that another process has ended
     ended: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def join(self, actor: Actor = AZIZA, since: int | None = None) -> "Client":
@@ -128,12 +129,17 @@ def make_room(store: Store) -> Room:
     async def stands(actor: Actor) -> bool:
         return actor.session not in made[0].out
 
+    async def tell_ended() -> None:
+        for session in made[0].out_elsewhere:
+            made[0].ended[session].set()
+
     watch = Watch(
         store=store,
         now_ms=lambda: made[0].centre.now_ms,
         mono_ms=lambda: made[0].mono_ms if made else 0,
         stands=stands,
         ended=lambda actor: made[0].ended.setdefault(actor.session, asyncio.Event()),
+        tell_ended=tell_ended,
         places=Places(),
         build="7",
     )
@@ -316,6 +322,19 @@ async def test_a_session_that_ended_is_let_go_at_once_and_one_that_expired_withi
     assert names(await two.hear()) == ["stat"]
     await room.pass_(CHECK_MS)
     assert await two.hear() == [("bye", {"why": "expired"})]
+
+
+async def test_a_session_that_another_process_ended_is_let_go_within_two_seconds(
+    room: Room,
+) -> None:
+    client = await room.join()
+    await room.pass_()
+    await client.hear()
+    room.out_elsewhere.add("aa")
+    await room.pass_(ENDED_MS - 1)
+    assert await client.hear() == []
+    await room.pass_(1)
+    assert await client.hear() == [("bye", {"why": "logout"})]
 
 
 async def test_a_fifth_window_of_a_session_sends_the_oldest_away(room: Room) -> None:

@@ -70,6 +70,21 @@ async def test_a26_a_head_or_a_body_too_large_costs_no_memory(tmp_path: Path) ->
         assert HEAD_BYTES_MAX == 32_768
 
 
+async def test_a_head_too_large_is_told_so_and_what_is_no_http_too(tmp_path: Path) -> None:
+    with running(tmp_path) as centre:
+        for said, status, code in (
+            (b"GET / HTTP/1.1\r\nX: " + b"x" * HEAD_BYTES_MAX, 431, "too_large_head"),
+            (b"what is this\r\n\r\n", 400, "no_request"),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", centre.port)
+            writer.write(said)
+            head, _, body = (await asyncio.wait_for(reader.read(), 60)).partition(b"\r\n\r\n")
+            assert head.startswith(f"HTTP/1.1 {status} ".encode()), head
+            assert b"content-type: application/problem+json" in head
+            assert json.loads(body)["code"] == code
+            writer.close()
+
+
 def test_a34_a_hundred_log_ins_at_once_stay_within_memory(tmp_path: Path) -> None:
     with running(tmp_path, hasher=Hasher()) as centre:
         began_kib = _rss_kib()
