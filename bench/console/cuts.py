@@ -8,8 +8,9 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from bench.console.centre import Centre, Seat, wait_for
 from bench.console.figure import Figure, shares
@@ -18,24 +19,24 @@ from bench.simulator import Simulator
 from bench.site import Site, Unit
 
 SEEN_MS, PAINT_MS = 1_000, 200
-UNIT, SEAL_ID = "cut-1", "8000620011"
+TRUCKS = {"cut-1": "8000620011", "cut-2": "8000620012"}  # unit and its lock: they are cut in turns
 ROPE_AFTER_S = 0.8
-PAUSE_S = 2.2  # between cuts: more than 30 urgent records of a seal in a minute would be held back
+PAUSE_S = 1.2  # behind a cut, so 2.4 of one lock: more than 30 urgent records of a seal in a minute would be held back
 SETTLE_S = 3.0
 SERIAL_MS = 65  # one report of this lock at 9,600 baud
 POLL_S = 0.004
 WAIT_S = 15.0
-_SCENARIO = f"""
+_SCENARIO = """
 scenario = {{ name = "console", seed = 1, start = "now", end_s = 86400 }}
 track = {{ points = [[41.2, 69.2], [41.2, 70.2]], speed_km_h = 60 }}
 receiver = {{ fix_after_s = 1, noise_m = 2.0 }}
-seal = {{ id = "{SEAL_ID}", armed = true, dynamic = false }}
+seal = {{ id = "{seal_id}", armed = true, dynamic = false }}
 """
 _NEWEST = "SELECT lower(hex(id)) FROM alert WHERE code = 'SEAL_OPEN_UNAUTHORISED'"
 _ROW = "bench.rows.get('{id}')?.paintedMs ?? null"
 _MARKER = "bench.uploads.find((at) => at >= (bench.rows.get('{id}')?.cameMs ?? Infinity)) ?? null"
 _HOW = (
-    "A real agent on simulated hardware behind ptys, two browsers of two operators. The row: the first task after the frame in which its element "
+    "Two real agents on simulated hardware behind ptys, cut in turns; two browsers of two operators. The row: the first task after the frame in which its element "
     "stood in the list. The marker: the frame in which the map's symbols were handed to the graphics for the first time after the row came; the unit's shape "
     "stands from the first cut on, and is laid anew by each. Each cut takes the later of both browsers."
 )
@@ -51,29 +52,34 @@ class Shown:
 
 
 @contextmanager
-def truck(site: Site) -> Iterator[Simulator]:
-    """A truck with its agent on this site, heard by the collector."""
-    scenario = site.folder / "scenario.toml"
-    scenario.write_text(_SCENARIO, encoding="utf-8")
-    hardware = Simulator(scenario, site.folder / "hardware")
-    try:
-        unit = site.make_unit(UNIT, gps=hardware.gps, seal=hardware.seal, seal_id=SEAL_ID)
-        site.start_unit(unit)
-        wait_for(lambda: _is_ready(site, unit), "the truck is heard")
+def trucks(site: Site) -> Iterator[Sequence[Simulator]]:
+    """Trucks with their agents on this site, heard by the collector."""
+    with ExitStack() as stack:
+        hardware = [_truck(stack, site, *names) for names in TRUCKS.items()]
+        for unit in site.units:
+            wait_for(partial(_is_ready, site, unit), "the truck is heard")
         time.sleep(SETTLE_S)
         yield hardware
-    finally:
-        hardware.close()
 
 
-def run(centre: Centre, hardware: Simulator, cuts: int) -> Sequence[Figure]:
-    """Cut so often; p50 and p95."""
+def _truck(stack: ExitStack, site: Site, unit_id: str, seal_id: str) -> Simulator:
+    scenario = site.folder / f"{unit_id}.toml"
+    scenario.write_text(_SCENARIO.format(seal_id=seal_id), encoding="utf-8")
+    hardware = Simulator(scenario, site.folder / f"{unit_id}-hardware")
+    stack.callback(hardware.close)
+    unit = site.make_unit(unit_id, gps=hardware.gps, seal=hardware.seal, seal_id=seal_id)
+    site.start_unit(unit)
+    return hardware
+
+
+def run(centre: Centre, hardware: Sequence[Simulator], cuts: int) -> Sequence[Figure]:
+    """Cut so often, one truck after the other; p50 and p95."""
     seats = [centre.seat(), centre.seat()]
     for seat, user in zip(seats, ("op-03", "op-07"), strict=True):
         seat.log_in(centre.url, user)
     rng = random.Random(1)  # noqa: S311  # the phase against the receiver's seconds
     with closing(sqlite3.connect(f"file:{centre.site.store}?mode=ro", uri=True)) as store:
-        found = [_cut(hardware, store, seats, rng) for _ in range(cuts)]
+        found = [_cut(hardware[n % len(hardware)], store, seats, rng) for n in range(cuts)]
     for seat in seats:
         seat.close()
     return figures_of(found)

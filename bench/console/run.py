@@ -89,7 +89,7 @@ def run(asked: Asked, say: Callable[[str], object]) -> Report:
     take("weight", lambda: weights.run(os.getloadavg()[0]))
     with chromium() as browser:
         about = machine() | {"browser": f"Chromium {browser.version}"}
-        _on_one_truck(browser, asked, take)
+        _on_trucks(browser, asked, take)
         _on_a_fleet(browser, asked, take)
         _on_a_crowd(browser, asked, take)
     take("officer", lambda: officer_figures(ask_officer(OFFICER_ROUNDS)))
@@ -123,12 +123,12 @@ def officer_figures(report: Mapping[str, object]) -> list[Figure]:
     ]
 
 
-def _on_one_truck(browser: "Browser", asked: Asked, take: Take) -> None:
-    """A site with one real truck: how the room feels, and how soon an alarm is seen."""
+def _on_trucks(browser: "Browser", asked: Asked, take: Take) -> None:
+    """A site with two real trucks: how the room feels, and how soon an alarm is seen."""
 
     def measure(stack: ExitStack) -> None:
         site = stack.enter_context(collector())
-        hardware = stack.enter_context(cuts.truck(site))
+        hardware = stack.enter_context(cuts.trucks(site))
         centre = Centre(site=site, browser=browser)
         take("vitals", lambda: vitals.run(centre))
         take("cuts", lambda: cuts.run(centre, hardware, asked.cuts))
