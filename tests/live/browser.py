@@ -1,18 +1,63 @@
-"""The system's own Chromium, as a phone: no page of ours may break its policy, and offline is really offline."""
+"""The system's own Chromium, as a phone and as a seat in the control room: no page of ours may break its policy, and offline is really offline."""
 
+import asyncio
 import contextlib
 import os
+import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
-SCREENS = Path(__file__).resolve().parents[2] / "artifacts" / "screens"
+from bench.simulator import Simulator
+from collector.api.static import built
+from collector.people import Role
+from collector.people.passwords import SALT_BYTES, Hasher
+from collector.store import people
+from collector.store.database import Store
+from tests.live.site_world import SEAL_ID, World, world
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENS = ROOT / "artifacts" / "screens"
 PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1280, "height": 800}
+PASSWORD = "four grey trucks by noon"
+AXE = ROOT / "collector" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+LOOKS = [(language, theme) for language in ("en", "ru", "uz") for theme in ("dark", "light")]
+SOON_MS = 15_000  # a machine that is shared is slow: what is timed is measured elsewhere
+SCENARIO = f"""
+scenario = {{{{ name = "room", seed = 7, start = {{start}}, end_s = 3600 }}}}
+track = {{{{ points = [[41.2, 69.2], [41.2, 69.6]], speed_km_h = 60 }}}}
+receiver = {{{{ fix_after_s = 1, noise_m = 0 }}}}
+seal = {{{{ id = "{SEAL_ID}", armed = true, dynamic = false }}}}
+"""
+WEBGL = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+]
+REFUSED = """
+window.refused = [];
+document.addEventListener('securitypolicyviolation', (event) =>
+  window.refused.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
+"""
 
 
 def missing(what: str, how: str) -> NoReturn:
@@ -70,7 +115,146 @@ def phone(browser: Browser, *, scripts: bool = True, language: str = "en") -> It
         context.close()
 
 
-def shot(page: Page, name: str) -> None:
-    """A picture for the eye; nothing compares it."""
+@dataclass(kw_only=True)
+class Centre:
+    """A site with one truck, and the people who look at it, each in a browser of his own."""
+
+    site: World
+    browser: Browser
+    seats: list[BrowserContext] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.site.site.api_port}"
+
+    @property
+    def hardware(self) -> Simulator:
+        assert self.site.hardware is not None
+        return self.site.hardware
+
+    def seat(self, *, with_axe: bool = False, script: str = "") -> Page:
+        """A browser that nobody has used before: no cookie and no worker is shared."""
+        context = self.browser.new_context(
+            locale="en-GB",
+            viewport=DESK,  # type: ignore[arg-type]  # its own type is private
+            reduced_motion="reduce",  # a map that flashes without a graphics card takes a core
+        )
+        context.add_init_script(REFUSED + script)
+        if with_axe:
+            if not AXE.is_file():
+                missing("axe-core", "make web")
+            context.add_init_script(path=AXE)  # Trusted Types refuse a script tag
+        self.seats.append(context)
+        return context.new_page()
+
+    def log_in(self, user: str, page: Page | None = None, *, desk: str = "") -> Page:
+        """By the form, as a person does; until the stream flows."""
+        page = page or self.seat()
+        page.goto(f"{self.url}/")
+        page.fill("input[name=user]", user)
+        page.fill("input[name=password]", PASSWORD)
+        page.fill("input[name=desk]", desk)
+        page.click("button[type=submit]")
+        is_live(page)
+        return page
+
+    def leave(self) -> None:
+        """Everybody goes; nobody's browser had to refuse anything that the console wanted."""
+        pages = [page for context in self.seats for page in context.pages]
+        refused = [said for page in pages for said in page.evaluate("window.refused ?? []")]
+        for context in self.seats:
+            context.close()
+        self.seats.clear()
+        assert refused == []
+
+
+@contextlib.contextmanager
+def control_room(folder: Path, accounts: Mapping[str, Role]) -> Iterator[Centre]:
+    """A running site, its truck on the road, and people who may log in."""
+    path = path_of_chromium()
+    if not built():
+        missing("the built console", "make web")
+    with world(folder) as site:
+        site.start_collector()
+        with ThreadPoolExecutor(1) as aside:  # beside Playwright's own loop
+            aside.submit(asyncio.run, _accounts(site.site.store, accounts)).result()
+        begins = datetime.fromtimestamp(int(time.time()), UTC)
+        site.start_unit("truck-1", SCENARIO.format(start=begins.isoformat()))
+        assert site.hardware is not None
+        site.hardware.go()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=path, args=WEBGL)
+            yield Centre(site=site, browser=browser)
+            browser.close()
+
+
+async def _accounts(store_file: Path, accounts: Mapping[str, Role]) -> None:
+    async with await Store.open(f"sqlite:///{store_file}") as store, store.write() as connection:
+        encoded = Hasher().hash_of(PASSWORD, bytes(SALT_BYTES))
+        for user_id, role in accounts.items():
+            said = {"name": "", "scope": "", "desk": "", "by": "test", "now_ms": 1}
+            await people.add_account(connection, user_id=user_id, role=role, **said)  # type: ignore[arg-type]  # plain words
+            await people.set_password(connection, user_id, encoded)
+
+
+def is_live(page: Page) -> None:
+    """Until the page has the stream and the time."""
+    expect(page.locator("header .live")).to_have_class(bears("fresh"), timeout=SOON_MS)
+    expect(page.locator("header time")).to_be_visible(timeout=SOON_MS)
+
+
+def dress(page: Page, language: str, theme: str) -> None:
+    """Language and theme as a person chooses them, without a new page."""
+    html = page.locator("html")
+    page.select_option(".choices select", language)
+    expect(html).to_have_attribute("lang", language)
+    if html.get_attribute("data-theme") != theme:
+        page.click(".choices button")
+    expect(html).to_have_attribute("data-theme", theme)
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds, each with its place."""
+    found = page.evaluate(
+        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})",
+        TAGS,
+    )
+    return [
+        f"{one['id']}: {node['target']} {node.get('failureSummary', '')}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
+
+
+def looked_at(page: Page, name: str) -> None:
+    """Each language and theme without a fault, and nothing to scroll sideways at 320 px."""
+    for language, theme in LOOKS:
+        dress(page, language, theme)
+        assert faults(page) == [], (name, language, theme)
+        page.screenshot(path=shots(f"{name}-{language}-{theme}"))
+    wide = page.viewport_size
+    page.set_viewport_size({"width": 320, "height": 800})
+    expect(page.locator("header .live")).to_have_class(bears("fresh"), timeout=SOON_MS)
+    page.screenshot(path=shots(f"{name}-320"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert page.evaluate(
+        "[...document.querySelectorAll('main')].every(one => one.scrollWidth <= one.clientWidth)"
+    )
+    assert wide is not None
+    page.set_viewport_size(wide)
+
+
+def bears(word: str) -> re.Pattern[str]:
+    """A class attribute with this word in it."""
+    return re.compile(rf"\b{word}\b")
+
+
+def shots(name: str) -> Path:
+    """Where a picture for the eye lies; nothing compares it."""
     SCREENS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
+    return SCREENS / f"{name}.png"
+
+
+def shot(page: Page, name: str) -> None:
+    """All of a page as a picture."""
+    page.screenshot(path=shots(name), full_page=True)
