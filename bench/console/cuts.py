@@ -34,11 +34,13 @@ seal = {{ id = "{seal_id}", armed = true, dynamic = false }}
 """
 _NEWEST = "SELECT lower(hex(id)) FROM alert WHERE code = 'SEAL_OPEN_UNAUTHORISED'"
 _ROW = "bench.rows.get('{id}')?.paintedMs ?? null"
-_MARKER = "bench.uploads.find((at) => at >= (bench.rows.get('{id}')?.cameMs ?? Infinity)) ?? null"
+_MARKER = (
+    "bench.marks.marks.find((at) => at >= (bench.rows.get('{id}')?.cameMs ?? Infinity)) ?? null"
+)
 _HOW = (
     "Two real agents on simulated hardware behind ptys, cut in turns; two browsers of two operators. The row: the first task after the frame in which its element "
-    "stood in the list. The marker: the frame in which the map's symbols were handed to the graphics for the first time after the row came; the unit's shape "
-    "stands from the first cut on, and is laid anew by each. Each cut takes the later of both browsers."
+    "stood in the list. The marker: the frame in which the shapes of units were handed to the graphics for the first time after the row came (the console marks "
+    "it). Each cut takes the later of both browsers."
 )
 
 

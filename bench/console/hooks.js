@@ -1,6 +1,6 @@
 /* What a page of the console is asked for while it is measured. Goes in before the page's own scripts; changes nothing that is shown. */
 (() => {
-  const bench = { lcp: 0, cls: 0, took: new Map(), rows: new Map(), uploads: [], source: null, alertMs: null };
+  const bench = { lcp: 0, cls: 0, took: new Map(), rows: new Map(), marks: { alerts: [], points: [], marks: [] }, frames: 0, source: null, alertMs: null };
   window.bench = bench;
   const watch = (type, each, more = {}) =>
     new PerformanceObserver((list) => list.getEntries().forEach(each)).observe({ type, buffered: true, ...more });
@@ -9,6 +9,12 @@
   watch('event', (entry) => {
     if (entry.interactionId) bench.took.set(entry.interactionId, Math.max(bench.took.get(entry.interactionId) ?? 0, entry.duration));
   }, { durationThreshold: 16 });
+
+  /* What the console itself marks; it keeps the newest of a name alone. */
+  watch('mark', ({ name, startTime }) => {
+    if (name in bench.marks) bench.marks[name] = [...bench.marks[name].slice(-199), startTime];
+    if (name === 'points') bench.frames += 1;
+  });
 
   /* A row of the queue: when it came into the document, what that cost, and when it was painted. */
   const seen = (row) => {
@@ -28,18 +34,11 @@
     for (const change of changes) {
       for (const node of change.addedNodes) {
         if (!(node instanceof HTMLElement)) continue;
-        if (node.matches('li.row')) seen(node);
-        else for (const row of node.querySelectorAll('li.row')) seen(row);
+        if (node.matches('.row[role=option]')) seen(node);
+        else for (const row of node.querySelectorAll('.row[role=option]')) seen(row);
       }
     }
   }).observe(document, { childList: true, subtree: true });
-
-  /* Symbols of the map go to the graphics in buffers that do not change; the dots of units in one that does. */
-  const upload = WebGL2RenderingContext.prototype.bufferData;
-  WebGL2RenderingContext.prototype.bufferData = function (...words) {
-    if (words[2] === this.STATIC_DRAW) bench.uploads = [...bench.uploads.slice(-99), performance.now()];
-    return upload.apply(this, words);
-  };
 
   if (!window.benchOwnStream) return;
   /* One stream in the tab itself, so that its events can be timed where they are heard. */

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from paho.mqtt.client import Client as Mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -29,7 +31,9 @@ from collector.people import Role
 from collector.people.passwords import SALT_BYTES, Hasher
 from collector.store import people
 from collector.store.database import Store
+from tests.collector.fleet import FleetUnit, Sealed
 from tests.live.site_world import SEAL_ID, World, world
+from wire.topics import Up, up
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENS = ROOT / "artifacts" / "screens"
@@ -158,6 +162,23 @@ class Centre:
         is_live(page)
         return page
 
+    def enrol(self, units: Sequence[FleetUnit]) -> None:
+        """Let units in that a test speaks for; returns when the collector knows them."""
+        with ThreadPoolExecutor(1) as aside:
+            aside.submit(asyncio.run, _enrol(self.site.site.store, units)).result()
+        time.sleep(1.5)  # the collector looks for new units once a second
+
+    def say(self, unit: FleetUnit, *batches: Sealed) -> None:
+        """What a unit sealed, through the broker, as everything."""
+        mqtt = Mqtt(CallbackAPIVersion.VERSION2, client_id=f"for-{unit.unit_id}")
+        mqtt.connect("127.0.0.1", self.site.site.mqtt_port)
+        mqtt.loop_start()
+        for sealed in batches:
+            topic = up(unit.unit_id, Up.BATCH)
+            mqtt.publish(topic, sealed.envelope, qos=1).wait_for_publish(10)
+        mqtt.disconnect()
+        mqtt.loop_stop()
+
     def leave(self) -> None:
         """Everybody goes; nobody's browser had to refuse anything that the console wanted."""
         pages = [page for context in self.seats for page in context.pages]
@@ -195,6 +216,12 @@ async def _accounts(store_file: Path, accounts: Mapping[str, Role]) -> None:
             said = {"name": "", "scope": "", "desk": "", "by": "test", "now_ms": 1}
             await people.add_account(connection, user_id=user_id, role=role, **said)  # type: ignore[arg-type]  # plain words
             await people.set_password(connection, user_id, encoded)
+
+
+async def _enrol(store_file: Path, units: Sequence[FleetUnit]) -> None:
+    async with await Store.open(f"sqlite:///{store_file}") as store:
+        for unit in units:
+            await store.add_unit(unit.unit_id, unit.public_key, now_ms=unit.clock_ms)
 
 
 def is_live(page: Page) -> None:

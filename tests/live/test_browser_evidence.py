@@ -1,75 +1,35 @@
 """The evidence behind a row in a real browser: followed from the unit, checked there, damaged in the store, and found out."""
 
-import asyncio
 import re
 import sqlite3
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from collector.api.static import built
 from collector.people import Role
-from collector.people.passwords import SALT_BYTES, Hasher
-from collector.store import people
-from collector.store.database import Store
-from tests.live.browser import missing, path_of_chromium
-from tests.live.proof_maker import log_of
-from tests.live.site_world import world
-from tests.live.test_browser_room import (
+from tests.live.browser import (
     PASSWORD,
-    SCENARIO,
     SOON_MS,
-    WEBGL,
     Centre,
+    control_room,
     dress,
     faults,
+    looked_at,
     shots,
 )
-from tests.live.test_browser_screens import looked_at
+from tests.live.proof_maker import log_of
 
 pytestmark = pytest.mark.live
 
 PEOPLE = {"sv-01": Role.SUPERVISOR, "au-01": Role.AUDITOR, "of-31": Role.OFFICER}
 
 
-async def accounts(store_file: Path, who: dict[str, Role]) -> None:
-    async with await Store.open(f"sqlite:///{store_file}") as store, store.write() as connection:
-        encoded = Hasher().hash_of(PASSWORD, bytes(SALT_BYTES))
-        for user_id, role in who.items():
-            await people.add_account(
-                connection,
-                user_id=user_id,
-                role=role,
-                name="",
-                scope="",
-                desk="",
-                by="test",
-                now_ms=1,
-            )
-            await people.set_password(connection, user_id, encoded)
-
-
 @pytest.fixture(scope="module")
 def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
-    path = path_of_chromium()
-    if not built():
-        missing("the built console", "make web")
-    with world(tmp_path_factory.mktemp("evidence")) as site, ThreadPoolExecutor(1) as aside:
-        site.start_collector()
-        aside.submit(asyncio.run, accounts(site.site.store, PEOPLE)).result()
-        begins = datetime.fromtimestamp(int(time.time()), UTC)
-        site.start_unit("truck-1", SCENARIO.format(start=begins.isoformat()))
-        assert site.hardware is not None
-        site.hardware.go()
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=WEBGL)
-            yield Centre(site=site, browser=browser)
-            browser.close()
+    with control_room(tmp_path_factory.mktemp("evidence"), PEOPLE) as room:
+        yield room
 
 
 @pytest.fixture(autouse=True)

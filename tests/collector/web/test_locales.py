@@ -28,7 +28,7 @@ OURS = {
         "narrow",
         "outcome",
     ),
-    *("place", "room", "screen", "setup", "stale", "strip", "truck"),
+    *("handover", "place", "room", "screen", "setup", "stale", "strip", "truck"),
 }
 FORMS = re.compile(r"_(?:one|few|many|other)$")
 LITERAL = re.compile(r"'([a-z]+\.[a-zA-Z_.-]+)'")

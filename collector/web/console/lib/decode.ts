@@ -26,6 +26,12 @@ export function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }
 
+/** Milliseconds of an RFC 3339 time, or null. */
+export function momentOf(value: unknown): number | null {
+  const ms = Date.parse(textOf(value) ?? '');
+  return Number.isNaN(ms) ? null : ms;
+}
+
 /** JSON that may be none. */
 export function parsed(text: string): unknown {
   try {

@@ -8,6 +8,7 @@ import { NO_UNITS, changed, readChange, readSnapshot } from '../lib/columns';
 import { Refused, isFields, isList, numberOf, parsed, textOf } from '../lib/decode';
 import { ServerTime } from '../shell/stale';
 import { bytes, get } from '../shell/client';
+import { noted } from '../shell/noted';
 import { Connection } from './connection';
 import { readStat } from './stat';
 import type { Stat } from './stat';
@@ -22,6 +23,8 @@ export class Live {
   /** performance.now() of the last event. */
   heardMs = $state<number | null>(null);
   isUp = $state(false);
+  /** Whether the first list of alerts has come: what is in it is no news. */
+  isLoaded = $state(false);
   isLoginDue = $state(false);
   newBuild = $state('');
   /** Why the server ended the stream, if it said so. */
@@ -162,6 +165,7 @@ export class Live {
       if (known !== undefined && known.rev > alert.rev) kept.set(id, known);
     }
     this.alerts = kept;
+    this.isLoaded = true;
     return feed ?? 0;
   }
 
@@ -187,7 +191,7 @@ export class Live {
       next.set(row.id, row);
     }
     this.alerts = next;
-    performance.mark('alerts');
+    noted('alerts');
   }
 
   private count(reason: string): void {

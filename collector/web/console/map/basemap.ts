@@ -7,16 +7,19 @@ import type { Palette } from './colours';
 
 export const BOUNDS: [number, number, number, number] = [55.9, 37.1, 73.2, 45.7]; // Uzbekistan
 export const CENTRE = { lon: 64.5, lat: 41.4 };
-const FONT = ['Segoe UI', 'Roboto', 'Noto Sans', 'DejaVu Sans', 'sans-serif'];
+export const NOTHING: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
+export const MARKS = 'marks'; // plates of abnormal units: a source and its layer
+export const FONT = ['Segoe UI', 'Roboto', 'Noto Sans', 'DejaVu Sans', 'sans-serif'];
 
 export function styleOf(colours: Palette, towns: readonly Town[], language: Language, isDim: boolean): StyleSpecification {
   return {
     version: 8,
+    transition: { duration: 0, delay: 0 },
     sources: {
       region: { type: 'geojson', data: new URL(regionUrl, window.location.href).href },
       towns: { type: 'geojson', data: townsOf(towns, language) },
-      shapes: { type: 'geojson', data: { type: 'FeatureCollection', features: [] } },
-      marks: { type: 'geojson', data: { type: 'FeatureCollection', features: [] } },
+      shapes: { type: 'geojson', data: NOTHING },
+      [MARKS]: { type: 'geojson', data: NOTHING },
     },
     layers: [
       { id: 'ground', type: 'background', paint: { 'background-color': colours.ground } },
@@ -39,21 +42,15 @@ export function styleOf(colours: Palette, towns: readonly Town[], language: Lang
         },
         paint: { 'text-color': colours.muted, 'text-halo-color': colours.panel, 'text-halo-width': 1 },
       },
-      marks('marks', ['!', ['get', 'unseen']], colours),
-      marks('unseen', ['get', 'unseen'], colours),
+      {
+        id: MARKS, type: 'symbol', source: MARKS,
+        layout: {
+          'symbol-sort-key': ['get', 'order'], 'text-field': ['get', 'plate'], 'text-font': FONT, 'text-size': 13,
+          'text-anchor': 'left', 'text-offset': [1.2, 0],
+        },
+        paint: { 'text-color': colours.text, 'text-halo-color': colours.ground, 'text-halo-width': 1.5 },
+      },
     ],
-  };
-}
-
-function marks(id: string, filter: unknown, colours: Palette): StyleSpecification['layers'][number] {
-  return {
-    id, type: 'symbol', source: 'marks', filter: filter as never,
-    layout: {
-      'icon-image': ['get', 'icon'], 'icon-allow-overlap': true, 'icon-ignore-placement': true,
-      'symbol-sort-key': ['get', 'order'], 'text-field': ['get', 'plate'], 'text-font': FONT, 'text-size': 13,
-      'text-anchor': 'left', 'text-offset': [1.2, 0], 'text-optional': true,
-    },
-    paint: { 'text-color': colours.text, 'text-halo-color': colours.ground, 'text-halo-width': 1.5 },
   };
 }
 

@@ -7,9 +7,12 @@ import type { Alert } from '../lib/alerts';
 import { find } from '../lib/columns';
 import type { Units } from '../lib/columns';
 import type { Palette } from './colours';
+import { mercator } from './mercator';
 
 export const MARKS_MAX = 500;
-const SIDE = 26;
+export const SIDE = 26;
+const WORLD_PX = 512;
+const GRAIN_PX = 2;
 
 export interface Mark {
   readonly no: number;
@@ -51,21 +54,44 @@ function iconOf(alert: Alert): string {
   return `p${alert.prio}-${alert.state === 'CLEARED_UNACKED' ? 'outline' : 'full'}`;
 }
 
-/** The four shapes, full and in outline, drawn on a canvas in the palette's colours. */
-export function icons(palette: Palette, ratio: number): { readonly name: string; readonly image: ImageData }[] {
-  const drawn: { name: string; image: ImageData }[] = [];
+/** Plates as features, made when asked for, and a key by which two layings are the same to the eye: within `GRAIN_PX` at this zoom. */
+export function labelsOf(marks: readonly Mark[], zoom: number): { readonly key: string; data(): GeoJSON.FeatureCollection } {
+  const scale = (WORLD_PX * 2 ** zoom) / GRAIN_PX;
+  const parts = marks.map(({ lon, lat, plate }) => {
+    const { x, y } = mercator(lon, lat);
+    return `${plate} ${Math.round(x * scale)} ${Math.round(y * scale)}`;
+  });
+  return {
+    key: parts.join(';'),
+    data: () => ({
+      type: 'FeatureCollection',
+      features: marks.map(({ lon, lat, plate }, order) => ({
+        type: 'Feature',
+        geometry: { type: 'Point', coordinates: [lon, lat] },
+        properties: { plate, order },
+      })),
+    }),
+  };
+}
+
+/** Names of the shapes, in the order in which they stand on the sheet. */
+export const ICONS: readonly string[] = [1, 2, 3, 4].flatMap((prio) => [`p${prio}-full`, `p${prio}-outline`]);
+
+/** The four shapes, full and in outline, side by side in the palette's colours. */
+export function sheetOf(palette: Palette, ratio: number): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  canvas.width = SIDE * ratio * ICONS.length;
+  canvas.height = SIDE * ratio;
+  const to = canvas.getContext('2d');
+  if (to === null) return canvas;
+  to.scale(ratio, ratio);
   for (const prio of [1, 2, 3, 4] as const) {
-    for (const look of ['full', 'outline'] as const) {
-      const canvas = document.createElement('canvas');
-      canvas.width = canvas.height = SIDE * ratio;
-      const to = canvas.getContext('2d');
-      if (to === null) continue;
-      to.scale(ratio, ratio);
-      draw(to, prio, look === 'full', palette);
-      drawn.push({ name: `p${prio}-${look}`, image: to.getImageData(0, 0, canvas.width, canvas.height) });
+    for (const isFull of [true, false]) {
+      draw(to, prio, isFull, palette);
+      to.translate(SIDE, 0);
     }
   }
-  return drawn;
+  return canvas;
 }
 
 function draw(to: CanvasRenderingContext2D, prio: 1 | 2 | 3 | 4, isFull: boolean, palette: Palette): void {
@@ -84,7 +110,7 @@ function draw(to: CanvasRenderingContext2D, prio: 1 | 2 | 3 | 4, isFull: boolean
 }
 
 /** In a square of 26: diamond, triangle, square, ring. */
-export const SHAPES: Readonly<Record<1 | 2 | 3 | 4, string>> = {
+const SHAPES: Readonly<Record<1 | 2 | 3 | 4, string>> = {
   1: 'M13 1 25 13 13 25 1 13z',
   2: 'M13 2 25 24 1 24z',
   3: 'M3 3H23V23H3z',

@@ -1,30 +1,23 @@
 /**
- * The map as the rest of the console knows it: give it columns and alerts, ask it what lies where.
- * Law: nobody else touches MapLibre; nothing is drawn again without a change.
+ * The control room's map as the rest of the console knows it: give it columns and alerts, ask it what lies where.
+ * Law: nobody else touches MapLibre. Dots and shapes are drawn in the next frame; only plates take the way over MapLibre's worker.
  */
-import { Map as GlMap, NavigationControl, ScaleControl } from 'maplibre-gl';
-import type { GeoJSONSource } from 'maplibre-gl';
 import type { Alert } from '../lib/alerts';
 import { find } from '../lib/columns';
 import type { Units } from '../lib/columns';
-import type { Town } from '../lib/place';
-import type { Language } from '../lib/words';
-import { BOUNDS, CENTRE, styleOf } from './basemap';
+import { CENTRE, MARKS } from './basemap';
 import { palette } from './colours';
-import './engine';
-import { icons, marksOf } from './marks';
+import { Frame, boxOf } from './frame';
+import type { Look, View } from './frame';
+import { labelsOf, marksOf } from './marks';
+import type { Mark } from './marks';
 import { mercator } from './mercator';
 import { picked } from './pick';
 import { Points } from './points';
+import { Sprites } from './sprites';
 
 const FLASH_MS = 500; // 1 Hz
 const NEAR_ZOOM = 11;
-
-export interface View {
-  readonly lon: number;
-  readonly lat: number;
-  readonly zoom: number;
-}
 
 export interface Told {
   /** A click: units under it, and where on the screen. */
@@ -35,86 +28,64 @@ export interface Told {
 }
 
 export class Picture {
-  private readonly map: GlMap;
-  private readonly points: Points;
+  readonly frame: Frame;
+  private readonly points = new Points(mercator(CENTRE.lon, CENTRE.lat), palette());
+  private readonly sprites = new Sprites(mercator(CENTRE.lon, CENTRE.lat), palette());
   private units: Units | null = null;
-  private alerts: readonly Alert[] = [];
-  private shapes: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
-  private isReady = false;
+  private marks: readonly Mark[] = [];
+  private labelled = '';
   private isFitted: boolean;
   private flash: ReturnType<typeof setInterval> | undefined;
-  private readonly watcher: ResizeObserver;
 
   constructor(
     box: HTMLElement,
-    look: { towns: readonly Town[]; language: Language; isDim: boolean },
+    look: Look,
     view: View | null,
     private readonly told: Told,
   ) {
     this.isFitted = view !== null;
-    const colours = palette();
-    this.points = new Points(mercator(CENTRE.lon, CENTRE.lat), colours);
-    this.map = new GlMap({
-      container: box,
-      style: styleOf(colours, look.towns, look.language, look.isDim),
-      attributionControl: false, // it writes HTML, which Trusted Types refuse; the sources are named under help
-      dragRotate: false,
-      pitchWithRotate: false,
-      touchPitch: false,
-      maxZoom: 18,
-      minZoom: 3,
-      ...(view === null ? { bounds: BOUNDS } : { center: [view.lon, view.lat], zoom: view.zoom }),
+    this.frame = new Frame(box, look, view, (map) => {
+      this.points.recolour(palette());
+      this.sprites.recolour(palette());
+      map.addLayer(this.points, 'towns');
+      map.addLayer(this.sprites, MARKS);
     });
-    this.map.touchZoomRotate.disableRotation();
-    this.map.addControl(new NavigationControl({ showCompass: false }), 'bottom-right');
-    this.map.addControl(new ScaleControl({}), 'bottom-left');
-    this.map.on('style.load', () => this.dress());
-    this.map.on('click', (event) => this.pick(event.point));
-    this.map.on('moveend', () => {
-      const { lng, lat } = this.map.getCenter();
-      this.told.moved({ lon: lng, lat, zoom: this.map.getZoom() });
+    const { map } = this.frame;
+    map.on('click', (event) => this.pick(event.point));
+    map.on('moveend', () => {
+      const { lng, lat } = map.getCenter();
+      this.told.moved({ lon: lng, lat, zoom: map.getZoom() });
+      this.label();
     });
-    this.watcher = new ResizeObserver(() => this.map.resize());
-    this.watcher.observe(box);
+    map.on('remove', () => clearInterval(this.flash));
   }
 
-  end(): void {
-    clearInterval(this.flash);
-    this.watcher.disconnect();
-    this.map.remove();
-  }
-
-  /** Theme, language or dimming changed: a new style under the same data. */
-  redress(look: { towns: readonly Town[]; language: Language; isDim: boolean }): void {
-    this.isReady = false;
-    const colours = palette();
-    this.points.recolour(colours);
-    this.map.setStyle(styleOf(colours, look.towns, look.language, look.isDim), { diff: false });
-  }
-
-  show(units: Units, alerts: Iterable<Alert>, nowS: number, selected: number | null): void {
+  /** New columns, another one chosen, or some that have become old. */
+  showUnits(units: Units, nowS: number, selected: number | null): void {
     this.units = units;
-    this.alerts = [...alerts];
     this.fitOnce();
     this.points.show(units, nowS, selected);
-    this.showMarks();
   }
 
-  showShapes(shapes: GeoJSON.FeatureCollection): void {
-    this.shapes = shapes;
-    if (this.isReady) this.source('shapes')?.setData(shapes);
+  showMarks(units: Units, alerts: Iterable<Alert>): void {
+    const { marks, of } = marksOf(alerts, units);
+    this.marks = marks;
+    this.sprites.show(marks);
+    this.label();
+    this.told.labelled(marks.length, of);
+    this.beat(marks.some(({ isUnseen }) => isUnseen));
   }
 
   /** Bring a unit, or a place, into view. */
   go(lon: number, lat: number): void {
-    const zoom = Math.max(this.map.getZoom(), NEAR_ZOOM);
-    this.map.jumpTo({ center: [lon, lat], zoom }); // no flight: motion is kept for what must be noticed
+    const { map } = this.frame;
+    map.jumpTo({ center: [lon, lat], zoom: Math.max(map.getZoom(), NEAR_ZOOM) }); // no flight: motion is kept for what must be noticed
   }
 
   follow(no: number): void {
     const row = this.units === null ? -1 : find(this.units, no);
     if (row < 0 || this.units?.atS[row] === 0) return;
-    this.map.jumpTo({ center: [this.units!.lonE6[row]! / 1e6, this.units!.latE6[row]! / 1e6] });
+    this.frame.map.jumpTo({ center: [this.units!.lonE6[row]! / 1e6, this.units!.latE6[row]! / 1e6] });
   }
 
   /** Whether the machine draws without a GPU. */
@@ -126,30 +97,12 @@ export class Picture {
     return /swiftshader|llvmpipe|software/i.test(name);
   }
 
-  private dress(): void {
-    for (const { name, image } of icons(palette(), devicePixelRatio)) {
-      if (this.map.hasImage(name)) this.map.removeImage(name);
-      this.map.addImage(name, image, { pixelRatio: devicePixelRatio });
-    }
-    if (!this.map.getLayer(this.points.id)) this.map.addLayer(this.points, 'towns');
-    this.isReady = true;
-    this.source('shapes')?.setData(this.shapes);
-    this.showMarks();
-  }
-
-  private showMarks(): void {
-    if (!this.isReady || this.units === null) return;
-    const { marks, of } = marksOf(this.alerts, this.units);
-    this.source('marks')?.setData({
-      type: 'FeatureCollection',
-      features: marks.map(({ no, lon, lat, plate, icon, isUnseen }, order) => ({
-        type: 'Feature',
-        geometry: { type: 'Point', coordinates: [lon, lat] },
-        properties: { no, plate, icon, unseen: isUnseen, order: -order },
-      })),
-    });
-    this.told.labelled(marks.length, of);
-    this.beat(marks.some(({ isUnseen }) => isUnseen));
+  /** Plates beside the shapes: laid anew only when one has come, gone, or moved by a pixel or two. */
+  private label(): void {
+    const { key, data } = labelsOf(this.marks, this.frame.map.getZoom());
+    if (key === this.labelled) return;
+    this.labelled = key;
+    this.frame.put(MARKS, data());
   }
 
   /** The one motion there is: un-acknowledged shapes flash at 1 Hz, unless motion is unwanted. */
@@ -159,40 +112,30 @@ export class Picture {
     clearInterval(this.flash);
     this.flash = undefined;
     let isOn = true;
-    const set = (opacity: number): void => void (this.isReady && this.map.setPaintProperty('unseen', 'icon-opacity', opacity));
-    set(1);
+    this.sprites.dim(false);
     if (!isWanted) return;
     this.flash = setInterval(() => {
       if (document.hidden) return;
       isOn = !isOn;
-      set(isOn ? 1 : 0.35);
+      this.sprites.dim(!isOn);
     }, FLASH_MS);
   }
 
   private pick(at: { readonly x: number; readonly y: number }): void {
     if (this.units === null) return;
-    const bounds = this.map.getBounds();
+    const { map } = this.frame;
+    const bounds = map.getBounds();
     const box = { west: bounds.getWest(), south: bounds.getSouth(), east: bounds.getEast(), north: bounds.getNorth() };
-    const project = (lon: number, lat: number) => this.map.project([lon, lat]);
-    this.told.picked(picked(this.units, box, at, project), at);
+    this.told.picked(picked(this.units, box, at, (lon, lat) => map.project([lon, lat])), at);
   }
 
   /** Without a view in the address: where the units are. */
   private fitOnce(): void {
-    if (this.isFitted || this.units === null || this.units.n === 0) return;
-    let [west, south, east, north] = [180, 90, -180, -90];
-    for (let i = 0; i < this.units.n; i += 1) {
-      if (this.units.atS[i] === 0) continue;
-      const [lon, lat] = [this.units.lonE6[i]! / 1e6, this.units.latE6[i]! / 1e6];
-      [west, east] = [Math.min(west, lon), Math.max(east, lon)];
-      [south, north] = [Math.min(south, lat), Math.max(north, lat)];
-    }
-    if (west > east) return;
+    const { units } = this;
+    if (this.isFitted || units === null) return;
+    const box = boxOf(units.n, units.lonE6, units.latE6, (row) => units.atS[row] !== 0);
+    if (box.west > box.east) return;
     this.isFitted = true;
-    this.map.fitBounds([west, south, east, north], { padding: 80, maxZoom: 12, animate: false });
-  }
-
-  private source(name: string): GeoJSONSource | undefined {
-    return this.map.getSource<GeoJSONSource>(name);
+    this.frame.fit(box, 80, 12);
   }
 }

@@ -1,18 +1,20 @@
 /**
  * All units in one layer of our own: one buffer, `gl.POINTS` (CONSOLE section 8).
- * Law: a unit without a fix is not drawn, an old place is hollow, and nothing is clustered or hidden.
+ * Law: a unit without a fix is not drawn, an old place is hollow, and nothing is clustered or hidden. What is as it was is not drawn again.
  * A GeoJSON symbol layer needs 650 ms for 10,000 units; this upload takes under one.
  */
 import type { CustomLayerInterface, CustomRenderMethodInput, Map as GlMap } from 'maplibre-gl';
 import { Stage, stage, worst } from '../lib/columns';
 import type { Units } from '../lib/columns';
+import { noted } from '../shell/noted';
 import { isOld } from '../shell/stale';
 import { channels } from './colours';
 import type { Palette } from './colours';
+import { Rows, drawing, dropped } from './gl';
+import type { Drawing } from './gl';
 import { mercator, shifted } from './mercator';
 import type { Point } from './mercator';
 
-const STRIDE = 12; // two floats, then colour, hollow, size, one spare
 const COLOURS = ['unit', 'p1', 'p2', 'p3', 'p4', 'select'] as const;
 const SELECTED = 5;
 
@@ -41,12 +43,8 @@ export class Points implements CustomLayerInterface {
   readonly type = 'custom';
   readonly renderingMode = '2d';
   private map: GlMap | null = null;
-  private gl: WebGL2RenderingContext | null = null;
-  private program: WebGLProgram | null = null;
-  private buffer: WebGLBuffer | null = null;
-  private array: WebGLVertexArrayObject | null = null;
-  private count = 0;
-  private bytes = new ArrayBuffer(0);
+  private drawn: Drawing | null = null;
+  private readonly rows = new Rows();
   private isDirty = false;
 
   constructor(
@@ -57,33 +55,17 @@ export class Points implements CustomLayerInterface {
   onAdd(map: GlMap, gl: WebGLRenderingContext | WebGL2RenderingContext): void {
     if (!(gl instanceof WebGL2RenderingContext)) return; // the map itself needs WebGL 2
     this.map = map;
-    this.gl = gl;
-    this.program = linked(gl);
-    this.buffer = gl.createBuffer();
-    this.array = gl.createVertexArray();
-    gl.bindVertexArray(this.array);
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
-    gl.enableVertexAttribArray(0);
-    gl.vertexAttribPointer(0, 2, gl.FLOAT, false, STRIDE, 0);
-    gl.enableVertexAttribArray(1);
-    gl.vertexAttribPointer(1, 4, gl.UNSIGNED_BYTE, false, STRIDE, 8);
-    gl.bindVertexArray(null);
+    this.drawn = drawing(gl, VERTEX, FRAGMENT);
     this.isDirty = true;
   }
 
   onRemove(): void {
-    this.gl?.deleteProgram(this.program);
-    this.gl?.deleteBuffer(this.buffer);
-    this.gl?.deleteVertexArray(this.array);
-    this.gl = null;
+    if (this.drawn !== null) dropped(this.drawn);
+    this.drawn = null;
   }
 
-  /** New columns, or another second: the map is drawn again once. */
   show(units: Units, nowS: number, selected: number | null): void {
-    if (this.bytes.byteLength < units.n * STRIDE) this.bytes = new ArrayBuffer(Math.ceil(units.n * 1.25) * STRIDE);
-    const at = new Float32Array(this.bytes);
-    const look = new Uint8Array(this.bytes);
-    let n = 0;
+    this.rows.begin(units.n);
     for (let i = 0; i < units.n; i += 1) {
       const atS = units.atS[i]!;
       if (atS === 0) continue;
@@ -91,14 +73,10 @@ export class Points implements CustomLayerInterface {
       const state = units.state[i]!;
       const isOpen = worst(state) > 0 && stage(state) !== Stage.SHELVED;
       const isSelected = units.no[i] === selected;
-      at[n * 3] = x - this.centre.x;
-      at[n * 3 + 1] = y - this.centre.y;
-      look[n * STRIDE + 8] = isSelected ? SELECTED : isOpen ? Math.min(worst(state), 4) : 0;
-      look[n * STRIDE + 9] = Number(isOld(nowS, atS));
-      look[n * STRIDE + 10] = isOpen || isSelected ? 12 : 8;
-      n += 1;
+      const colour = isSelected ? SELECTED : isOpen ? Math.min(worst(state), 4) : 0;
+      this.rows.push(x - this.centre.x, y - this.centre.y, colour, Number(isOld(nowS, atS)), isOpen || isSelected ? 12 : 8);
     }
-    this.count = n;
+    if (!this.rows.isChanged) return;
     this.isDirty = true;
     this.map?.triggerRepaint();
   }
@@ -109,36 +87,21 @@ export class Points implements CustomLayerInterface {
   }
 
   render(_gl: WebGLRenderingContext | WebGL2RenderingContext, input: CustomRenderMethodInput): void {
-    const { gl, program } = this;
-    if (gl === null || program === null || this.count === 0) return;
+    if (this.drawn === null || this.rows.count === 0) return;
+    const { gl, program, buffer, array } = this.drawn;
     gl.useProgram(program);
-    gl.bindVertexArray(this.array);
+    gl.bindVertexArray(array);
     if (this.isDirty) {
-      gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
-      gl.bufferData(gl.ARRAY_BUFFER, new Uint8Array(this.bytes, 0, this.count * STRIDE), gl.DYNAMIC_DRAW);
+      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+      gl.bufferData(gl.ARRAY_BUFFER, this.rows.bytes, gl.DYNAMIC_DRAW);
       this.isDirty = false;
-      performance.mark('points');
+      noted('points');
     }
     gl.uniformMatrix4fv(gl.getUniformLocation(program, 'u_matrix'), false, shifted(input.defaultProjectionData.mainMatrix, this.centre));
     gl.uniform1f(gl.getUniformLocation(program, 'u_ratio'), devicePixelRatio);
     gl.uniform3fv(gl.getUniformLocation(program, 'u_colours'), COLOURS.flatMap((name) => [...channels(this.colours[name])]));
     gl.disable(gl.DEPTH_TEST);
-    gl.drawArrays(gl.POINTS, 0, this.count);
+    gl.drawArrays(gl.POINTS, 0, this.rows.count);
     gl.bindVertexArray(null);
   }
-}
-
-function linked(gl: WebGL2RenderingContext): WebGLProgram {
-  const program = gl.createProgram();
-  for (const [type, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]] as const) {
-    const shader = gl.createShader(type)!;
-    gl.shaderSource(shader, source);
-    gl.compileShader(shader);
-    gl.attachShader(program, shader);
-  }
-  gl.bindAttribLocation(program, 0, 'a_at');
-  gl.bindAttribLocation(program, 1, 'a_look');
-  gl.linkProgram(program);
-  console.assert(gl.getProgramParameter(program, gl.LINK_STATUS), gl.getProgramInfoLog(program));
-  return program;
 }

@@ -3,7 +3,7 @@ import { isActive, isResting } from '../lib/alerts';
 import type { Alert } from '../lib/alerts';
 import type { Shell } from '../shell/shell.svelte';
 import { CHATTER_MS, HOLD_MS, YOUNG_MS, bandOf, groupsOf, inQueueOrder, settled, unfolded } from './order';
-import type { Shown } from './order';
+import type { Group, Shown } from './order';
 
 export const VIEWS = ['active', 'mine', 'shelved', 'events'] as const;
 export type View = (typeof VIEWS)[number];
@@ -16,6 +16,7 @@ export class Queue {
   filter = $state('');
   openGroup = $state('');
   private movedMs = Number.NEGATIVE_INFINITY;
+  private settledOn: readonly Alert[] | null = null;
   private readonly arrivedMs = new Map<string, number>();
 
   constructor(shell: Shell) {
@@ -28,19 +29,29 @@ export class Queue {
   readonly active: readonly Alert[] = $derived.by(() => inQueueOrder(unfolded([...this.shell.live.alerts.values()].filter(isActive), this.shell.live.alerts)));
   readonly mine: readonly Alert[] = $derived.by(() => this.active.filter(({ owner }) => owner !== '' && owner === this.shell.session?.user));
   readonly shelved: readonly Alert[] = $derived.by(() => inQueueOrder([...this.shell.live.alerts.values()].filter(isResting)));
-  readonly band: readonly Alert[] = $derived.by(() => bandOf(this.active));
+  readonly band: readonly Alert[] = $derived.by(() => (this.view === 'active' ? bandOf(this.active) : []));
   readonly isFlood = $derived.by(() => this.shell.live.stat?.isFlood ?? false);
-  readonly groups = $derived.by(() => groupsOf(this.active));
+  /** In a flood: what is grouped by cause. Otherwise none. */
+  readonly groups: readonly Group[] = $derived.by(() => (this.isFlood && this.view === 'active' && this.filter === '' ? groupsOf(this.active).groups : []));
   readonly wanted: readonly Alert[] = $derived.by(() => {
     const rows = this.view === 'mine' ? this.mine : this.view === 'shelved' ? this.shelved : this.active;
     const words = this.filter.trim().toLowerCase();
     return words === '' ? rows : rows.filter((row) => `${row.plate} ${row.no} ${row.code} ${row.owner}`.toLowerCase().includes(words));
   });
 
+  /** Un-acknowledged criticals that stand above the list and not in it. */
+  readonly inBand: ReadonlySet<string> = $derived.by(() => new Set(this.band.map(({ id }) => id)));
+  private readonly inGroup: ReadonlySet<string> = $derived.by(() => new Set(this.groups.flatMap(({ code, rows }) => (code === this.openGroup ? [] : rows.map(({ id }) => id)))));
+  /** The rows below the band and the groups, as the list has them. */
+  readonly listed: readonly Shown[] = $derived.by(() => this.shown.filter(({ alert }) => !this.inGroup.has(alert.id) && !this.inBand.has(alert.id)));
+
   /** Look again what the list shows; `nowMs` is the page's monotonic clock. */
   settle(nowMs: number): void {
+    const isHeld = this.isPaused || nowMs - this.movedMs < HOLD_MS;
+    if (!isHeld && this.settledOn === this.wanted) return;
+    this.settledOn = isHeld ? null : this.wanted;
     this.remember(nowMs);
-    const { rows, waiting } = settled(this.shown, this.wanted, this.isPaused || nowMs - this.movedMs < HOLD_MS);
+    const { rows, waiting } = settled(this.shown, this.wanted, isHeld);
     this.shown = rows;
     this.waiting = waiting;
   }
@@ -49,6 +60,7 @@ export class Queue {
   release(): void {
     this.movedMs = Number.NEGATIVE_INFINITY;
     this.shown = [];
+    this.settledOn = null;
   }
 
   pointerMoved(nowMs: number): void {
@@ -59,10 +71,18 @@ export class Queue {
     this.shell.route.set('alert', id);
   }
 
-  step(by: 1 | -1): void {
-    const at = this.shown.findIndex(({ alert }) => alert.id === this.selectedId);
-    const next = this.shown[at < 0 ? (by === 1 ? 0 : this.shown.length - 1) : at + by];
-    if (next !== undefined) this.select(next.alert.id);
+  /** So many rows on, or as far as there are any: first the band, then the list. */
+  step(by: number): void {
+    const ids = [...this.band.map(({ id }) => id), ...this.listed.map(({ alert }) => alert.id)];
+    const at = ids.indexOf(this.selectedId);
+    const to = at < 0 ? (by > 0 ? 0 : ids.length - 1) : Math.min(Math.max(at + by, 0), ids.length - 1);
+    const next = ids[to];
+    if (next !== undefined) this.select(next);
+  }
+
+  /** Unfold a group, or fold it. */
+  turn({ code }: Group): void {
+    this.openGroup = this.openGroup === code ? '' : code;
   }
 
   /** A key acts on no row that has just appeared: the hand was meant for another one. */

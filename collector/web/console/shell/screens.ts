@@ -23,6 +23,7 @@ export const SCREENS: readonly Screen[] = [
   { name: 'room', path: '/', key: 'm', isListed: true, roles: ACTING, load: () => import('../room/Room.svelte') },
   { name: 'unit', path: '/unit', key: '', isListed: false, roles: ['operator', 'supervisor', 'auditor'], load: () => import('../unit/Unit.svelte') },
   { name: 'evidence', path: '/evidence', key: '', isListed: false, roles: ['operator', 'supervisor', 'auditor'], load: () => import('../evidence/Evidence.svelte') },
+  { name: 'handover', path: '/handover', key: 'h', isListed: true, roles: ['operator', 'supervisor'], load: () => import('../handover/Handover.svelte') },
 ];
 
 export function screenAt(path: string): Screen | null {

@@ -1,4 +1,5 @@
 /** Tones by WebAudio, without files. Law: which tone is due is `tones.ts`'s; of many tabs the one that holds the lock sounds. */
+import { noted } from './noted';
 import type { Tone } from './tones';
 
 const LOCK = 'plomba-sound';
@@ -58,7 +59,7 @@ export class Sound {
     const context = this.context;
     if (context === null || !this.isRunning || !this.holdsLock) return;
     let at = context.currentTime;
-    performance.mark(`tone-${tone}`);
+    noted(`tone-${tone}`);
     for (const [hz, seconds] of NOTES[tone]) {
       const note = context.createOscillator();
       const gain = context.createGain();

@@ -1,5 +1,5 @@
 /** The sheet of a unit, decoded. Law: what the centre does not know is null, never a guess. */
-import { Refused, isFields, isList, numberOf, textOf } from '../lib/decode';
+import { Refused, isFields, isList, momentOf, numberOf, textOf } from '../lib/decode';
 import type { Fields } from '../lib/decode';
 
 export const LIVES = ['sealed', 'open_bad', 'open_by_order', 'reclosed', 'unknown'] as const;
@@ -70,12 +70,6 @@ export function readSheet(value: unknown): Sheet | Refused {
     tags: expected === null || !isFields(tags) ? null : { expected, aboard: numberOf(tags['aboard']) },
     custody: listOf(value['custody']).filter(isFields).flatMap(heldOf),
   };
-}
-
-/** Milliseconds of an RFC 3339 time, or null. */
-export function momentOf(value: unknown): number | null {
-  const ms = Date.parse(textOf(value) ?? '');
-  return Number.isNaN(ms) ? null : ms;
 }
 
 function listOf(value: unknown): readonly unknown[] {

@@ -2,12 +2,12 @@
  * All that happened to a unit in one list: alerts, events, orders, gaps.
  * Law: pure; the newest first; nothing outside the time that is shown, and what was cut off is said.
  */
-import { Refused, isFields, isList, textOf } from '../lib/decode';
-import { readAlert } from '../lib/alerts';
-import type { Alert } from '../lib/alerts';
-import { gaps } from '../lib/way';
-import type { Gap, Way } from '../lib/way';
-import { momentOf } from './sheet';
+import { nameOf, readAlert, shown } from './alerts';
+import type { Alert } from './alerts';
+import { Refused, isFields, isList, momentOf, textOf } from './decode';
+import { gaps } from './way';
+import type { Gap, Way } from './way';
+import type { Words } from './words';
 
 export const KINDS = ['alert', 'event', 'order', 'gap'] as const;
 export type Kind = (typeof KINDS)[number];
@@ -43,6 +43,14 @@ export function entriesOf({ alerts, events, orders, way }: Sources, beginMs: num
 /** The newest entry at or before a moment; null before the first. */
 export function entryAt(entries: readonly Entry[], ms: number): Entry | null {
   return entries.find(({ atMs }) => atMs <= ms) ?? null;
+}
+
+/** What is no alert: its name, and the place or thing that it concerns. */
+export function eventWords(words: Words, alert: Alert): string {
+  const key = `event.${alert.code}`;
+  const name = words.has(key) ? words.text(key) : nameOf(words, alert.code);
+  const of = alert.p['zone'] ?? alert.p['route'] ?? alert.p['seal'];
+  return typeof of === 'string' && of ? `${name}: ${shown(of)}` : name;
 }
 
 function rowsOf(answer: unknown): Alert[] {

@@ -1,6 +1,4 @@
 import { expect, test } from 'vitest';
-import { Refused } from '../lib/decode';
-import { readSheet } from './sheet';
 import { entriesOf, entryAt } from './timeline';
 
 const ROW = { id: 'ab', rev: 1, no: 7, code: 'SEAL_OPEN_UNAUTHORISED', prio: 1, stage: 'UNACKED' };
@@ -16,10 +14,4 @@ test('the newest stands first, and what lies outside the time or cannot be read 
   expect(entries.map(({ kind, atMs }) => [kind, atMs])).toEqual([['order', 4_000], ['event', 3_000], ['alert', 2_000]]);
   expect(entryAt(entries, 3_500)?.kind).toBe('event');
   expect(entryAt(entries, 1_500)).toBeNull();
-});
-
-test('a sheet keeps unknown unknown', () => {
-  expect(readSheet({}) instanceof Refused).toBe(true);
-  const sheet = readSheet({ number: 7, unit: 'uz', seals: [{ seal: 'S', life: 'new' }], tags: { expected: 22, aboard: null } });
-  expect(sheet).toMatchObject({ fixMs: null, tags: { expected: 22, aboard: null }, seals: [{ life: 'unknown', isLocked: null, batteryPercent: null }] });
 });

@@ -1,0 +1,123 @@
+/**
+ * The shapes of abnormal units: diamond, triangle, square, ring, out of one picture on the graphics card.
+ * Law: a shape stands in the frame after its alert came, and flashes without anything being laid anew. Through MapLibre's symbols it
+ * would wait for its worker, and each beat or second would bring 300 ms of fading.
+ */
+import type { CustomLayerInterface, CustomRenderMethodInput, Map as GlMap } from 'maplibre-gl';
+import { noted } from '../shell/noted';
+import type { Palette } from './colours';
+import { Rows, drawing, dropped } from './gl';
+import type { Drawing } from './gl';
+import { ICONS, SIDE, sheetOf } from './marks';
+import type { Mark } from './marks';
+import { mercator, shifted } from './mercator';
+import type { Point } from './mercator';
+
+const DIM = 0.35;
+const VERTEX = `#version 300 es
+uniform mat4 u_matrix; uniform float u_side, u_dim;
+in vec2 a_at; in vec4 a_look;
+flat out float v_icon, v_light;
+void main() {
+  gl_Position = u_matrix * vec4(a_at, 0.0, 1.0);
+  gl_PointSize = u_side;
+  v_icon = a_look.x; v_light = a_look.y > 0.5 ? u_dim : 1.0;
+}`;
+const FRAGMENT = `#version 300 es
+precision mediump float;
+uniform sampler2D u_sheet;
+flat in float v_icon, v_light;
+out vec4 colour;
+void main() {
+  colour = texture(u_sheet, vec2((gl_PointCoord.x + v_icon) / ${ICONS.length}.0, gl_PointCoord.y)) * v_light;
+}`;
+
+export class Sprites implements CustomLayerInterface {
+  readonly id = 'shapes-of-units';
+  readonly type = 'custom';
+  readonly renderingMode = '2d';
+  private map: GlMap | null = null;
+  private drawn: Drawing | null = null;
+  private texture: WebGLTexture | null = null;
+  private sheet: HTMLCanvasElement | null = null;
+  private readonly rows = new Rows();
+  private isDirty = false;
+  private isDim = false;
+
+  constructor(
+    private readonly centre: Point,
+    private colours: Palette,
+  ) {}
+
+  onAdd(map: GlMap, gl: WebGLRenderingContext | WebGL2RenderingContext): void {
+    if (!(gl instanceof WebGL2RenderingContext)) return; // the map itself needs WebGL 2
+    this.map = map;
+    this.drawn = drawing(gl, VERTEX, FRAGMENT);
+    this.texture = gl.createTexture();
+    this.sheet = sheetOf(this.colours, devicePixelRatio);
+    this.isDirty = true;
+  }
+
+  onRemove(): void {
+    if (this.drawn === null) return;
+    this.drawn.gl.deleteTexture(this.texture);
+    dropped(this.drawn);
+    this.drawn = null;
+  }
+
+  /** The worst first: they are drawn last, over the others. */
+  show(marks: readonly Mark[]): void {
+    this.rows.begin(marks.length);
+    for (const { lon, lat, icon, isUnseen } of marks.toReversed()) {
+      const { x, y } = mercator(lon, lat);
+      this.rows.push(x - this.centre.x, y - this.centre.y, ICONS.indexOf(icon), Number(isUnseen), 0);
+    }
+    if (!this.rows.isChanged) return noted('marks'); // what is wanted stands there already
+    this.isDirty = true;
+    this.map?.triggerRepaint();
+  }
+
+  /** The dark half of a beat. */
+  dim(isDim: boolean): void {
+    if (isDim === this.isDim) return;
+    this.isDim = isDim;
+    this.map?.triggerRepaint();
+  }
+
+  recolour(colours: Palette): void {
+    this.colours = colours;
+  }
+
+  render(_gl: WebGLRenderingContext | WebGL2RenderingContext, input: CustomRenderMethodInput): void {
+    if (this.drawn === null || this.rows.count === 0) return;
+    const { gl, program, buffer, array } = this.drawn;
+    gl.useProgram(program);
+    gl.bindVertexArray(array);
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, this.texture);
+    if (this.sheet !== null) this.upload(gl, this.sheet);
+    if (this.isDirty) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+      gl.bufferData(gl.ARRAY_BUFFER, this.rows.bytes, gl.DYNAMIC_DRAW);
+      this.isDirty = false;
+      noted('marks');
+    }
+    gl.uniformMatrix4fv(gl.getUniformLocation(program, 'u_matrix'), false, shifted(input.defaultProjectionData.mainMatrix, this.centre));
+    gl.uniform1f(gl.getUniformLocation(program, 'u_side'), SIDE * devicePixelRatio);
+    gl.uniform1f(gl.getUniformLocation(program, 'u_dim'), this.isDim ? DIM : 1);
+    gl.uniform1i(gl.getUniformLocation(program, 'u_sheet'), 0);
+    gl.disable(gl.DEPTH_TEST);
+    gl.drawArrays(gl.POINTS, 0, this.rows.count);
+    gl.bindVertexArray(null);
+  }
+
+  private upload(gl: WebGL2RenderingContext, sheet: HTMLCanvasElement): void {
+    gl.pixelStorei(gl.UNPACK_FLIP_Y_WEBGL, false);
+    gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, true);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, sheet);
+    for (const [name, value] of [[gl.TEXTURE_MIN_FILTER, gl.LINEAR], [gl.TEXTURE_MAG_FILTER, gl.LINEAR], [gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE], [gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE]] as const) {
+      gl.texParameteri(gl.TEXTURE_2D, name, value);
+    }
+    this.sheet = null;
+  }
+}
