@@ -265,6 +265,10 @@ class Rules:
         """The zones that are not as they were in another version; None: that one is forgotten, so all of them."""
         return _differing(self, before)
 
+    def redrawn_since(self, before: "Rules | None") -> IntArray:
+        """The bounds (n, 4) of those of them that are there now."""
+        return _redrawn(self, before)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rulebook:
@@ -369,6 +373,12 @@ def _differing(now: Rules, before: Rules | None) -> frozenset[str]:
         return frozenset(now.zones)
     names = now.zones.keys() | before.zones.keys()
     return frozenset(name for name in names if not _same(now, before, name))
+
+
+@lru_cache(maxsize=32)  # as above
+def _redrawn(now: Rules, before: Rules | None) -> IntArray:
+    there = [now.zones[name].bounds for name in _differing(now, before) if name in now.zones]
+    return np.array(there, np.int64).reshape(-1, 4)
 
 
 def _same(one: Rules, other: Rules, name: str) -> bool:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from collector.detect import Place
-from collector.detect.engine import ALL, FRESH, BitArray, JourneyKey, States
+from collector.detect.engine import ALL, FRESH, BitArray, JourneyKey, States, UnitState
+from collector.detect.engine.dues import named
+from collector.detect.engine.edits import concerned_by_edit
 from collector.detect.engine.places import cells_of
 from collector.detect.engine.screens import screen_version
 from collector.detect.geo import IntArray, RouteLine
@@ -69,6 +71,7 @@ def columns_of(book: Rulebook, states: States, track: Track) -> Columns:
     before = _before(track, first, prevs)
     dt_ms = track.t_ms - before[0]
     mask = columns.mask
+    edited: dict[tuple[int, tuple[int, int]], list[tuple[int, UnitState]]] = {}
     seen = [
         (state, journey)
         for state, journey, start, end in zip(known, journeys, starts, ends, strict=True)
@@ -76,12 +79,13 @@ def columns_of(book: Rulebook, states: States, track: Track) -> Columns:
     ]
     for at, (state, journey) in zip(first.tolist(), seen, strict=True):
         frame = state.frame
-        if (
-            frame.prev is None
-            or frame.journey != journey
-            or frame.version != _name_of(book, version[at])
-        ):
+        if frame.prev is None or frame.version is None or frame.journey != journey:
             mask[at] = ALL
+        elif frame.version != name_of(book, version[at]):
+            edited.setdefault((int(version[at]), frame.version), []).append((at, state))
+    for (number, before_edit), some in edited.items():
+        rules, old = book.versions[number], named(book, before_edit)
+        mask[concerned_by_edit(rules, old, track, some)] = ALL
     if len(book.versions) > 1:
         mask[1:][version[1:] != version[:-1]] = ALL
     progress: Progress | None = None
@@ -111,7 +115,7 @@ def _versions(book: Rulebook, t_ms: IntArray) -> IntArray:
     return np.maximum(begins.searchsorted(t_ms, "right") - 1, 0)
 
 
-def _name_of(book: Rulebook, number: int) -> tuple[int, int]:
+def name_of(book: Rulebook, number: int) -> tuple[int, int]:
     rules = book.versions[number]
     return rules.version, rules.valid_from_ms
 

@@ -29,9 +29,10 @@ from collector.detect.engine import (
     UnitState,
     WatchState,
 )
-from collector.detect.engine.columns import Columns
+from collector.detect.engine.columns import Columns, name_of
 from collector.detect.engine.places import place_of
 from collector.detect.geo.lines import MARK_M
+from collector.detect.rules import Rulebook
 
 
 def marked_units(columns: Columns, bits: BitArray) -> list[bool]:
@@ -43,6 +44,7 @@ def marked_units(columns: Columns, bits: BitArray) -> list[bool]:
 
 
 def passed_by(
+    book: Rulebook,
     columns: Columns,
     marked: Sequence[bool],
     number: int,
@@ -105,7 +107,7 @@ def passed_by(
             chains=frame.chains,
             chains_before=frame.chains_before,
             prev=place_of(cells, coded),
-            version=frame.version,
+            version=name_of(book, columns.version[end - 1]),  # an edit may not concern it
             top_m=top_m,
             marks=marks,
             journey=frame.journey,

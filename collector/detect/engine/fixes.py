@@ -61,6 +61,11 @@ def judge_fix(
                 inside = bool(now_inside & rules.tunnels)
                 unit.sky = interference.passed_tunnel(unit.sky, fix.place.t_ms, inside=inside)
             bits |= ROUTE | STOPS | SPEED  # all three ask where the unit is allowed to be what
+    else:
+        unit.version = (
+            rules.version,
+            rules.valid_from_ms,
+        )  # an edit, if it is one, does not concern it
     if bits & ROUTE and (line is not None or unit.route.route is not None):
         routed = step_route(
             rules,

@@ -58,7 +58,7 @@ def run(rules: Rulebook, states: States, tick: Tick, *, screen: Screening = mark
         number = number_of.get(unit)
         passed = None
         if number is not None and unit not in rules.paired:
-            passed = passed_by(columns, marked, number, states, some)
+            passed = passed_by(rules, columns, marked, number, states, some)
         if passed is not None:
             after[unit] = passed
             continue

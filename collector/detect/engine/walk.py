@@ -39,7 +39,7 @@ from collector.detect.engine import (
     Screening,
     UnitState,
 )
-from collector.detect.engine.columns import Columns, columns_of
+from collector.detect.engine.columns import Columns, columns_of, name_of
 from collector.detect.engine.dues import basis_of
 from collector.detect.engine.events import step_event
 from collector.detect.engine.fixes import judge_fix
@@ -247,6 +247,7 @@ class Walk(Unit):
         if self.shares:
             self._sample(row, end)
         self.prev = self._place(end - 1)
+        self.version = name_of(self.book, self.columns.version[end - 1 - self.shift])
 
     def _sample(self, row: int, end: int) -> None:
         """What of these dull rows is for those who share the journey."""

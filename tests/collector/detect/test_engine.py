@@ -12,7 +12,7 @@ from collector.detect import silence
 from collector.detect.engine import FRESH, ChainHole, Item, Tick, UnitState, every_row
 from collector.detect.engine.blob import pack, unpack
 from collector.detect.engine.run import run
-from collector.detect.rules import Journey
+from collector.detect.rules import Journey, Rules, build
 from tests.collector.detect.worlds import (
     BEGIN_MS,
     At,
@@ -25,6 +25,7 @@ from tests.collector.detect.worlds import (
     play,
     polygon,
     seal,
+    shapes_of,
     sky,
     square,
     told,
@@ -176,6 +177,40 @@ def test_screening_never_hides_a_finding(items: list[Item]) -> None:
     same(play(BOOK, items), play(BOOK, items, screen=every_row))
 
 
+@st.composite
+def edits(draw: st.DrawFn) -> tuple[Rules, ...]:
+    """Versions that follow the first one: zones drawn anew, taken away, put where the road is, of another kind."""
+    random = Random(draw(st.integers(0, 1 << 30)))
+    features, versions = list(COUNTRY), [BOOK.versions[0]]
+    valid_s = 0.0
+    for number in range(1, draw(st.integers(2, 4))):
+        valid_s += random.choice((5, 60, 300, 1_200))
+        for at, feature in enumerate(features):
+            name = feature["properties"]["id"]  # type: ignore[index]  # as `square` makes it
+            if name == "road" or random.random() < 0.7:
+                continue
+            x, y = along(random.uniform(0, 12_000))
+            size = random.choice((50, 300, 2_000))
+            kind = random.choice(("area", "forbidden", "tunnel", "plant", "transfer"))
+            features[at] = square(str(name), x, y, size, kind=kind)
+        shapes = shapes_of(*features)
+        valid_from_ms = BEGIN_MS + round(valid_s * 1_000)
+        versions.append(build(shapes, version=number, valid_from_ms=valid_from_ms))
+    return tuple(versions)
+
+
+@pytest.mark.long
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@given(journeys(), edits(), st.integers(1, 4))
+def test_an_edit_hides_nothing_from_whom_it_concerns(
+    items: list[Item], versions: tuple[Rules, ...], cut: int
+) -> None:
+    book = replace(BOOK, versions=versions)
+    seen = play(book, items, screen=every_row)
+    same(play(book, items), seen)
+    same(play(book, items, cut=cut), seen)
+
+
 @pytest.mark.long
 @settings(max_examples=25, deadline=None, derandomize=True, database=None)
 @given(journeys(), st.integers(1, 5))
@@ -242,3 +277,27 @@ def test_a_dull_unit_keeps_all_that_the_watch_knows() -> None:
         "lost",
         "back",
     }  # a unit with either is walked; another field must be set above
+
+
+def test_whom_an_edit_does_not_concern_is_not_stepped_and_goes_on_under_it() -> None:
+    near, far = square("near", 500, 0, 400), square("far", 0, 9_000, 300)
+    before = build(shapes_of(near, far), version=1)
+    after = build(
+        shapes_of(near, square("far", 0, 9_050, 300)), version=2, valid_from_ms=BEGIN_MS + 20_000
+    )
+    book = replace(book_of(), versions=(before, after))
+    unit = Unit()
+    batches = [
+        unit.batch(
+            *[
+                At(t_s=t_s, x_m=400 + 5 * t_s, y_m=0, speed_m_s=5)
+                for t_s in range(begin, begin + 10)
+            ]
+        )
+        for begin in (0, 10, 20, 30)
+    ]
+    seen = play(book, batches, cut=1)
+    assert [result.stepped for result in seen.results][2:] == [0, 0]
+    assert seen.states["u"].frame.version == (2, BEGIN_MS + 20_000)
+    assert {visit.zone for visit in seen.states["u"].zones.visits} == {"near"}
+    same(seen, play(book, batches, cut=1, screen=every_row))
