@@ -286,6 +286,7 @@ def _add_desks(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> None:
             if asked.fallback == asked.desk:
                 raise _bad("fallback", "another desk than itself")
             await _desk_or_none(connection, asked.fallback)
+            await _check_stands_in(connection, asked)
             await people.put_desk(
                 connection,
                 desk_id=asked.desk,
@@ -418,6 +419,16 @@ def _check_part(who: Actor, scope: str) -> None:
     """Nobody gives more than he sees."""
     if (denied := beyond(who, scope)) is not None:
         raise refused(denied)
+
+
+async def _check_stands_in(connection: AsyncConnection, asked: NewDesk) -> None:
+    """Whoever sits at a fall-back desk sees all that comes to it, else nobody would hear it."""
+    desks = await people.desks(connection)
+    scopes = {row.desk_id: row.scope for row in desks} | {asked.desk: asked.scope}
+    named = [(row.desk_id, row.fallback) for row in desks if row.desk_id != asked.desk]
+    for desk, fallback in (*named, (asked.desk, asked.fallback)):
+        if fallback and not sees(scopes.get(fallback, ""), scopes[desk]):
+            raise _bad("fallback", f"{fallback} sees {scopes[fallback]}, and {desk} more than that")
 
 
 def _bad(field: str, detail: str) -> ProblemError:

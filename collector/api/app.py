@@ -38,6 +38,7 @@ from collector.api.service import Reads, add_reads
 from collector.api.sheets import add_sheets
 from collector.api.static import Asset, add_console
 from collector.api.units import add_units
+from collector.notify import Target
 from collector.store.database import Store
 from wire import MisuseError
 
@@ -56,6 +57,7 @@ class Parts:
     rehearse: Rehearse | None = None  # how a draft is tried; None: it cannot be
     front: Front = field(default_factory=Front)
     officer: OfficerSettings = field(default_factory=OfficerSettings)
+    targets: tuple[Target, ...] = ()  # who is told of alerts outside the house
     console: Mapping[str, Asset] = field(default_factory=dict)  # its files; none: it was not built
 
 
@@ -93,7 +95,7 @@ def create_app(parts: Parts) -> FastAPI:
             phone=parts.officer.phone,
             places=Places.load(),
         ),
-        answers=Answers(parts.store, parts.officer.limits, parts.now_ms),
+        answers=Answers(parts.store, parts.officer.limits, parts.now_ms, parts.targets),
         porter=parts.porter,
     )
     add_console(api, parts.console)

@@ -3,7 +3,7 @@
 Law: one read transaction an answer, and the verdict is the pure one: nothing here makes a colour.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import select
@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.customs.ids import Bad, Wanted, wanted
 from collector.customs.verdict import Facts, Limits, Verdict, verdict
-from collector.store import names, roadside, schema
+from collector.notify import Target
+from collector.store import names, roadside, schema, witnessed
 from collector.store.database import Store
 from collector.store.handovers import Weighed, weigh
 from collector.store.names import Hit
@@ -47,10 +48,17 @@ class Many:
 class Answers:
     """Asks the store; `now_ms` is the collector's clock."""
 
-    def __init__(self, store: Store, limits: Limits, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        now_ms: Callable[[], int],
+        targets: Sequence[Target] = (),
+    ) -> None:
         self._store = store
         self._limits = limits
         self._now_ms = now_ms
+        self._targets = targets  # who is told of alerts outside the house
 
     async def of_text(self, text: str, scope: str) -> Answer | Many | Bad:
         """What is known under a number, however it was written."""
@@ -123,7 +131,13 @@ class Answers:
                 seen=seen,
                 made_ms=max(0, now_ms - waited_ms),
             )
-            return await roadside.report(connection, said, now_ms) or Bad(reason="key-reused")
+            done = await roadside.report(connection, said, now_ms)
+            if done is None:
+                return Bad(reason="key-reused")
+            stands = await standing(connection, unit_no, now_ms) if done.is_new else None
+            if stands is not None:
+                await witnessed.tell(connection, said, done, stands, self._targets, now_ms)
+            return done
 
     async def _answer(
         self, connection: AsyncConnection, found: Standing | None, now_ms: int

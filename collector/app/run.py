@@ -107,12 +107,13 @@ async def _serve(
     reads = StoreReads(store.readers, live, clock.now_ms)
     watched = Watched(store)
     await watched.refresh()
+    targets = tuple(settings.target for settings in config.notify.target)
     ticker = Ticker(
         store=store,
         receipt_key=Signing(kid=keys.receipt.kid, sign=keys.receipt.sign),
         order_key=Signing(kid=keys.order.kid, sign=keys.order.sign),
         rulebook=watched.rulebook,
-        targets=tuple(settings.target for settings in config.notify.target),
+        targets=targets,
     )
     broker = Broker(config.broker, config.data_dir / "broker") if config.broker.embedded else None
 
@@ -154,6 +155,7 @@ async def _serve(
             hub=hub,
             front=front_of(config.api),
             officer=config.officer,
+            targets=targets,
             console=built(),
             rehearse=apart(config.store_url),
         )

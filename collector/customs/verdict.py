@@ -204,6 +204,8 @@ def _stop(facts: Facts) -> Iterator[Reason]:
             said.add(("SEAL_ID_MISMATCH", seal.seal_id))
             yield Reason(code="foreign_seal", seal=seal.seal_id, at_ms=seal.reported_ms)
     if facts.differs_ms is not None:
+        said |= {("SEAL_ID_MISMATCH", seal.seal_id) for seal in facts.seals if seal.declared}
+        said.add(("SEAL_ID_MISMATCH", ""))
         yield Reason(code="differs_reported", at_ms=facts.differs_ms)
     if facts.stopped_ms is not None:
         yield Reason(code="stop_order", at_ms=facts.stopped_ms)

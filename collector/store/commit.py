@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from collector.alerts import State, move, opening_of
 from collector.detect import Finding, Level, Phase
 from collector.ingest import Arrival
-from collector.notify import Change
+from collector.notify import Change, Target
 from collector.store import StoreError, TickWrite, UnitWrite, names, notifications, schema
 from collector.store.alert_acts import run_out_all
 from collector.store.dialect import insert, upsert
@@ -74,6 +74,17 @@ async def write_tick(connection: AsyncConnection, tick: TickWrite, at: At) -> Co
     await _count(connection, {**tick.counters, **counted})
     at("counted")
     return Committed(tick_no=tick_no, lost=lost, findings=tuple(fresh), feed=tuple(sorted(changed)))
+
+
+async def write_said(
+    connection: AsyncConnection, finding: Finding, targets: tuple[Target, ...], now_ms: int
+) -> None:
+    """A finding that no batch has told but a person: raised, shown and told as any other, under the newest tick."""
+    feed_no = await next_feed(connection)
+    newest = await connection.execute(select(func.max(schema.tick.c.number)))
+    fresh = await _write_findings(connection, [finding], newest.scalar_one() or 0)
+    _, changes = await _write_alerts(connection, fresh, (), now_ms, feed_no)
+    await notifications.write(connection, changes, targets, now_ms)
 
 
 def pack_intake(entries: Iterable[Encodable]) -> bytes:

@@ -3,10 +3,10 @@
 Law: reads only. What ingest itself found follows from no rule, so no trial is held against it.
 """
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from collector.detect import Level
-from collector.store import schema, spell
+from collector.store import schema, spell, witnessed
 from collector.store.database import Store
 from collector.tick.oddities import DEVICE_FAULT, LOG_INTEGRITY, UNDECIDABLE
 from wire import Reason
@@ -33,6 +33,7 @@ async def raised(store: Store, since_ms: int) -> list[tuple[str, str, int]]:
             finding.n == 0,
             finding.level == Level.ALERT.value,
             finding.code != LOG_INTEGRITY,
+            or_(finding.code != witnessed.CODE, finding.chain.is_not(None)),  # a person's word
         )
         .order_by(finding.number)
     )

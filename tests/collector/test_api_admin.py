@@ -358,6 +358,19 @@ async def test_what_failed_may_be_tried_again_with_its_key(house: House, admin: 
     assert (await admin.client.post(path, json={}, headers=headers)).status_code == 200
 
 
+async def test_a_fall_back_desk_sees_what_comes_to_it(admin: Admin) -> None:
+    desks = "/api/v1/admin/desks"
+    await admin.post(desks, desk="uz", scope="uz")
+    await admin.post(desks, desk="a1", scope="uz.south", fallback="uz")
+    await admin.post(desks, desk="b1", scope="uz.north")
+    for said in (
+        {"desk": "a1", "scope": "uz.south", "fallback": "b1"},
+        {"desk": "uz", "scope": "uz.east"},  # a1 would have nobody
+    ):
+        assert (await admin.post(desks, 422, **said))["code"] == "bad_parameter"
+    await admin.post(desks, desk="a1", scope="uz.south.guzor", fallback="uz")
+
+
 # each route, each role
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from html import unescape
+from typing import Any
 from urllib.parse import quote, unquote
 
 import httpx
@@ -11,12 +12,15 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from collector.alerts import Act, Event
 from collector.api.officer import _back
 from collector.api.reads import Live, StoreReads
 from collector.people import Role
 from collector.people.sessions import Kind
-from collector.store import JourneyRow, schema
+from collector.store import JourneyRow, alert_acts, schema
+from collector.store.alert_acts import Acted
 from collector.store.database import Store
+from collector.store.feed import newest_feed
 from collector.store.people import set_unit_scope
 from tests.collector.api_rig import PASSWORD, account, client_of, logged_in, served
 from tests.collector.fleet import FleetUnit
@@ -34,6 +38,10 @@ class Road:
     post: Post
     api: FastAPI
     phones: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def now_ms(self) -> int:
+        return self.post.centre.now_ms
 
     def phone(self) -> httpx.AsyncClient:
         """A phone that nobody is logged in with."""
@@ -333,7 +341,76 @@ async def test_a_report_is_written_once_and_shown_to_the_next_officer(road: Road
     road.post.centre.now_ms += 1_000
     form = {**fields(await other.get("/o/s", params={"q": SEAL})), "what": "matches"}
     await other.post("/o/report", data=form, headers=OURS)
+    page = await phone.get("/o/s", params={"q": SEAL})
+    assert (
+        colour(page) == "red"
+    )  # what began by a word at the roadside is ended by two at the centre
+    assert "An officer has reported" not in page.text
+
+
+async def report(road: Road, phone: httpx.AsyncClient, what: str) -> dict[str, str]:
+    road.post.centre.now_ms += 1_000
+    form = {**fields(await phone.get("/o/s", params={"q": SEAL})), "what": what}
+    assert (await phone.post("/o/report", data=form, headers=OURS)).status_code == 303
+    return form
+
+
+async def alerts(road: Road, room: httpx.AsyncClient) -> list[dict[str, Any]]:
+    found = await room.get("/api/v1/alerts", params={"view": "all"})
+    rows: list[dict[str, Any]] = found.json()["rows"]
+    return rows
+
+
+async def test_an_officer_who_sees_another_seal_is_heard_at_the_centre(road: Road) -> None:
+    await road.in_order()
+    phone, room = await road.officer(), await road.officer(Role.SUPERVISOR, who="chief")
+    before = await newest(road)
+    await report(road, phone, "matches")
+    assert await alerts(road, room) == []
+    form = await report(road, phone, "differs")
+    assert (await phone.post("/o/report", data=form, headers=OURS)).status_code == 303  # once more
+    [row] = await alerts(road, room)
+    told = {key: row[key] for key in ("code", "prio", "stage", "count", "cleared", "unit", "since")}
+    assert told == {
+        "code": "SEAL_ID_MISMATCH",
+        "prio": 1,
+        "stage": "UNACKED",
+        "count": 1,
+        "cleared": False,
+        "unit": "uz-0042",
+        "since": road.post.centre.now_ms,
+    }
+    assert (row["p"]["value"], row["p"]["seal"]) == ("officer", SEAL)
+    assert row["p"]["data"] == {"declared": [SEAL], "by": "officer-12", "journey": MRN}
+    assert (row["lat"], row["lon"]) == (41.3111, 69.2797)
+    assert await newest(road) > before  # whoever listens is told
+    await report(road, await road.officer(who="officer-13"), "differs")
+    await report(road, phone, "matches")
+    [row] = await alerts(road, room)
+    assert (row["count"], row["cleared"], row["stage"]) == (2, True, "UNACKED")
+
+
+async def test_after_two_have_closed_it_the_next_word_begins_another(road: Road) -> None:
+    await road.in_order()
+    phone, room = await road.officer(), await road.officer(Role.SUPERVISOR, who="chief")
+    await report(road, phone, "differs")
+    [row] = await alerts(road, room)
+    async with road.post.store.write() as connection:
+        for event, by in ((Event.ACK, "a"), (Event.RESET, "a"), (Event.SECOND, "b")):
+            act = Act(event=event, by=by, reason="seen", outcome="FALSE", is_supervisor=True)
+            done = await alert_acts.act(connection, bytes.fromhex(row["id"]), act, road.now_ms)
+            assert isinstance(done, Acted), done
+    await report(road, phone, "matches")
     assert colour(await phone.get("/o/s", params={"q": SEAL})) == "green"
+    await report(road, phone, "differs")
+    stages = {one["id"]: one["stage"] for one in await alerts(road, room)}
+    assert stages.pop(row["id"]) == "CLOSED"
+    assert list(stages.values()) == ["UNACKED"]
+
+
+async def newest(road: Road) -> int:
+    async with road.post.store.read() as connection:
+        return await newest_feed(connection)
 
 
 async def test_a_report_of_a_phone_that_was_offline_bears_the_time_of_its_making(
