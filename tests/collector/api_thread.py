@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
+from collector.api.guard import Front
 from collector.api.reads import Live, StoreReads
 from collector.app.serving import server_config
 from collector.io import clock, folder
@@ -30,7 +31,11 @@ class Centre:
 
 @contextlib.contextmanager
 def running(
-    data_dir: Path, *, hasher: Hasher = HASHER, users: tuple[tuple[str, Role], ...] = ()
+    data_dir: Path,
+    *,
+    hasher: Hasher = HASHER,
+    users: tuple[tuple[str, Role], ...] = (),
+    front: Front | None = None,
 ) -> Iterator[Centre]:
     """A collector's API, and nothing else of a collector."""
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -40,7 +45,9 @@ def running(
     up = threading.Event()
     servers: list[uvicorn.Server] = []
     thread = threading.Thread(
-        target=lambda: asyncio.run(_serve(data_dir, listener, servers, up.set, hasher, users)),
+        target=lambda: asyncio.run(
+            _serve(data_dir, listener, servers, up.set, hasher, users, front)
+        ),
         name="api",
     )
     thread.start()
@@ -62,13 +69,14 @@ async def _serve(
     is_up: Callable[[], None],
     hasher: Hasher,
     users: tuple[tuple[str, Role], ...],
+    front: Front | None,
 ) -> None:
     async with await Store.open(f"sqlite:///{data_dir / 'collector.db'}") as store:
         for user_id, role in users:
             await account(store, user_id, role, now_ms=clock.now_ms())
         live = Live(build="7", broker_kind="embedded", started_ms=clock.now_ms())
         reads = StoreReads(store.readers, live, clock.now_ms)
-        api = served(store, reads, clock.now_ms, hasher=hasher)
+        api = served(store, reads, clock.now_ms, hasher=hasher, front=front)
         server = _Server(server_config(api), is_up)
         servers.append(server)
         await server.serve(sockets=[listener])
