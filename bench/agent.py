@@ -182,7 +182,9 @@ class _Play:
         if status is None:
             return False
         reached, now = self._measured.start_s, time.monotonic() - begin
-        reached.setdefault("first_batch_committed", now)  # before that nobody answers
+        if "first_batch_committed" not in reached:  # before that nobody answers
+            reached["first_batch_committed"] = now
+            self._measured.start_cpu_s = look(unit.process.pid).cpu_s
         if status.get("lat_e7") is not None:
             reached.setdefault("fix_kept", now)
         stored = status.get("records_stored")

@@ -185,7 +185,8 @@ def agent(
     - written_bytes_a_position: what the kernel sent to the card, by kept positions, in the whole steady time
     - written_bytes_a_position_live, written_bytes_a_position_without_link: with the link and no backlog; while it was cut
     - written_bytes_an_urgent_event: all that was written from one cut of the rope to the next, 2.2 s later
-    - signed_bytes_a_position_without_link: envelopes sealed without link, their events with them, by positions
+    - signed_bytes_a_position_without_link_positions_alone: envelopes sealed without link, had they held their positions alone (the paper's
+      figure is of drives); signed_bytes_a_position_without_link: as they are, with the lock's frame and the sky of each minute, no goal
     - air_kb_an_hour_live: both ways, with TLS, TCP and IP heads
     - event_committed_and_acknowledged_ms_p99: last byte of the lock's alarm to the acknowledgement behind the commit
     - event_published_ms_p95: the same byte to the PUBLISH at the broker's port: seal cut to broker
@@ -196,8 +197,7 @@ def agent(
     `beside`, without goals: positions_kept, rss_growth_kib, rss_growth_kib_a_day; written_bytes_a_commit_live, written_bytes_a_commit_without_link,
     written_bytes_a_commit_of_the_cuts, commits_an_urgent_event; written_bytes_of_the_start (until the steady time: ballast and WAL are laid in there); run_dir_in_memory (false: the run directory lay on the disk, 4 KiB a commit too many);
     wchar_bytes_a_position, rchar_bytes_a_position (all that it wrote and read, pipes and sockets too);
-    signed_bytes_a_position_without_link_positions_alone (the same batches without their events), positions_a_batch_without_link,
-    events_a_batch_without_link; air_bytes_a_batch_live (MQTT by topic or packet, what TLS adds, heads of segments); tag_events; python_itself_ms (a Python that does nothing); drained_s (backlog gone after
+    positions_a_batch_without_link, events_a_batch_without_link; air_bytes_a_batch_live (MQTT by topic or packet, what TLS adds, heads of segments); tag_events; start_to_first_batch_cpu_s (processor time of the start: what a busy machine cannot stretch); python_itself_ms (a Python that does nothing); drained_s (backlog gone after
     the link came back); fsync_4k_ms; cuts_seen, ack_ms, publish_ms; batches_live, batches_without_link; first_fix_kept_s.
     """
     from bench.agent import run

@@ -81,6 +81,7 @@ def found(name: str) -> object:
 
 def test_each_figure_stands_beside_its_goal_and_what_is_missed_beside_its_obstacle() -> None:
     assert found("cpu_percent_of_a_core") == 1.0
+    assert found("signed_bytes_a_position_without_link_positions_alone") == 6.0
     assert found("signed_bytes_a_position_without_link") == 7.0
     assert found("air_kb_an_hour_live") == pytest.approx(192, abs=0.1)
     assert found("event_committed_and_acknowledged_ms_p99") == 99.0
@@ -104,6 +105,16 @@ def test_what_the_cuts_write_is_a_figure_of_its_own_and_in_no_other() -> None:
     missed = report()["missed"]
     assert isinstance(missed, dict)
     assert "written_bytes_an_urgent_event" not in missed
+
+
+def test_the_signed_bytes_that_the_paper_promises_are_those_of_positions() -> None:
+    heavy = replace(
+        measured(), batches=[replace(one, positions_bytes=9 * 20) for one in measured().batches]
+    )
+    missed = report_of(heavy, 3_600, {"p50": 1.0, "p99": 10.0}, (0.05, 0.02))["missed"]
+    assert isinstance(missed, dict)
+    assert missed["signed_bytes_a_position_without_link_positions_alone"]["found"] == 9.0
+    assert "signed_bytes_a_position_without_link" not in missed
 
 
 def test_people_see_the_same_figures_as_a_table() -> None:
