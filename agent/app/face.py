@@ -12,7 +12,7 @@ from agent.app.line import Line
 from agent.app.view import View, text
 from agent.io import memory
 from agent.io.status import HTML, TEXT, Answer, Request, as_json
-from agent.outbox import Outbox, Previous
+from agent.outbox import Outbox, OutboxError, Previous
 from wire import handover
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ class Face:
 
     async def answer(self, request: Request) -> Answer | None:
         """What goes back; None: no such page."""
+        try:
+            return await self._answer(request)
+        except OutboxError as error:
+            return as_json({"error": f"the store does not answer: {error}; ask again"}, 503)
+
+    async def _answer(self, request: Request) -> Answer | None:
         match request.path:
             case "/":
                 return await self._page(request)

@@ -5,7 +5,7 @@ Law: one task owns uplink and connection. What a broker says proves nothing; wha
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -16,7 +16,7 @@ from agent.app.orders import Act, NewConfig, Orders, Report, Resend
 from agent.app.shelf import Shelf
 from agent.config import Config
 from agent.io.mqtt import Heard, LineEvent, Tls
-from agent.outbox import Outbox, Word
+from agent.outbox import Outbox, OutboxError, Word
 from agent.recorder import ConfigDone, ReportNow
 from agent.uplink import (
     Close,
@@ -40,6 +40,7 @@ from wire.topics import Down, Up, down
 
 EVENTS_MAX = 2_048  # a broker that floods us is not listened to beyond this
 PAUSE_MS_MAX = 60_000
+REFUSED_MS = 60_000  # so long nothing was refused: then that trouble is over
 URGENT_MAX = 64  # as the early lane holds
 BATCH_BYTES_MIN = 1_024  # EDGE section 5, Shrink
 SHRUNK = "batch_bytes_max"  # its name in the outbox's memory
@@ -122,6 +123,7 @@ class Line:
         self._arrived = asyncio.Event()
         self._believed: tuple[Receipt, bytes] | None = None
         self._batch_bytes_max = config.sealer.batch_bytes_max
+        self._refused_ms = moment().mono_ms - REFUSED_MS  # when the store refused last
         self._shown = State.DOWN
         self._shelf = Shelf(outbox, moment)
         self._dialler = Dialler(
@@ -174,13 +176,32 @@ class Line:
                 await self._pause()
             self._arrived.clear()
             while self._inputs and not stop.is_set():
-                await self._carry_out(await self._hear(self._inputs.popleft()))
-            await self._synchronise()
-            mono_ms = self._moment().mono_ms
-            due_ms = self.uplink.next_deadline()
-            if due_ms is not None and mono_ms >= due_ms:
-                await self._carry_out(self.uplink.wake(mono_ms))
+                await self._guarded(self._turn(self._inputs.popleft()))
+            await self._guarded(self._wake())
             self._show()
+
+    async def _turn(self, one: Input) -> None:
+        await self._carry_out(await self._hear(one))
+
+    async def _wake(self) -> None:
+        await self._synchronise()
+        mono_ms = self._moment().mono_ms
+        due_ms = self.uplink.next_deadline()
+        if due_ms is not None and mono_ms >= due_ms:
+            await self._carry_out(self.uplink.wake(mono_ms))
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """A store that refuses is no end of the line: what it cost is sent, asked or said again by the timers of the uplink."""
+        mono_ms = self._moment().mono_ms
+        try:
+            await work
+        except OutboxError as error:
+            self.counters["store_refused"] += 1
+            self._refused_ms = mono_ms
+            self._troubles.begin("line_without_store", error=str(error))
+        else:
+            if mono_ms - self._refused_ms >= REFUSED_MS:
+                self._troubles.end("line_without_store")
 
     def nudge(self) -> None:
         self._take_in(Nudge())

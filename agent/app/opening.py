@@ -5,13 +5,14 @@ Law: a unit that cannot start says why and what to do; any other trouble of the 
 
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 from agent import Boot, Moment
 from agent.app.identity import Enrolled
 from agent.config import Config
 from agent.io import clock
 from agent.io.clock import Clock
-from agent.outbox import Cause, Outbox, OutboxError
+from agent.outbox import Cause, Outbox, OutboxError, OutboxLockedError
 from agent.timekeeper import Timekeeper
 from wire import Refused
 from wire.batch import read_payload
@@ -32,13 +33,11 @@ async def open_outbox(
     config: Config, enrolled: Enrolled, moment: Moment, at: Callable[[str], None]
 ) -> Outbox:
     """The outbox with its first batch committed. Raises StartError."""
-    unfed = config.run_dir / UNFED
     boot = Boot(
         boot_id=clock.boot_id() or secrets.token_bytes(16),
         program=PROGRAM,
-        cause=Cause.WATCHDOG if unfed.exists() else Cause.UNKNOWN,
+        cause=Cause.WATCHDOG if _was_unfed(config.run_dir / UNFED) else Cause.UNKNOWN,
     )
-    unfed.unlink(missing_ok=True)
     try:
         return await Outbox.open(
             config.outbox_dir,
@@ -50,9 +49,24 @@ async def open_outbox(
             at=at,
         )
     except OSError as error:
-        raise StartError(f"{config.outbox_dir}: {error.strerror}; make it ours to write") from error
+        where = error.filename or config.outbox_dir
+        raise StartError(f"{where}: {error.strerror}; make it ours to write") from error
+    except OutboxLockedError as error:  # it says itself what to do
+        raise StartError(str(error)) from error
     except OutboxError as error:
-        raise StartError(f"{config.outbox_dir}: {error}; is another agent running?") from error
+        raise StartError(
+            f"{config.outbox_dir}: {error}; look at the disk (plomba-agent check), and at unit.run_dir, where the unit would go round it"
+        ) from error
+
+
+def _was_unfed(mark: Path) -> bool:
+    """Whether the watchdog ended the process before; a run directory that cannot be used is met by whoever needs it."""
+    try:
+        was = mark.exists()
+        mark.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return was
 
 
 async def newest_sealed_ms(outbox: Outbox, moment: Moment) -> int:

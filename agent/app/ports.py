@@ -7,7 +7,7 @@ import secrets
 from random import Random
 
 from agent import Moment, Quality
-from agent.app.log import warn
+from agent.app.log import Troubles
 from agent.config import Config, Link
 from agent.io.clock import Clock
 from agent.io.inbox import Inbox
@@ -37,7 +37,9 @@ class Ports:
         inbox: Inbox,
         timekeeper: Timekeeper,
         outbox: Outbox,
+        troubles: Troubles,
     ) -> None:
+        self._troubles = troubles
         self._config = config
         self._clock = clock
         self._inbox = inbox
@@ -68,12 +70,16 @@ class Ports:
         rates = self._found()
         if rates == self._rates:
             return
-        self._rates = rates
         found = tuple((name, baud) for name, baud in rates.items() if baud is not None)
         try:
             await self._outbox.remember({RATES: encode(found)}, moment)
         except OutboxError as error:
-            warn("rates_not_remembered", error=str(error))  # the hunt finds them again
+            self._troubles.begin(
+                "rates_not_remembered", error=str(error)
+            )  # asked again, and else the hunt finds them
+            return
+        self._rates = rates
+        self._troubles.end("rates_not_remembered")
 
     def _found(self) -> dict[str, int | None]:
         return {port.settings.name: port.found_baud for port in self.by_name.values()}

@@ -112,7 +112,12 @@ class Unit:
         self._recorder = Recorder(config.recorder)
         self._sealer = Sealer(config.sealer)
         self._ports = Ports(
-            config=config, clock=ticker, inbox=self._inbox, timekeeper=timekeeper, outbox=outbox
+            config=config,
+            clock=ticker,
+            inbox=self._inbox,
+            timekeeper=timekeeper,
+            outbox=outbox,
+            troubles=self._troubles,
         )
         self._orders = orders_of(
             config,
@@ -217,6 +222,7 @@ class Unit:
             way=self._way,
             line=self._line,
             view=view,
+            troubles=self._troubles,
             post=self._post,
         )
         self._pulse = Pulse(

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from agent.app.facts import FactWay
 from agent.app.line import Line
-from agent.app.log import warn
+from agent.app.log import Troubles, warn
 from agent.app.opening import UNFED
 from agent.app.ports import Ports
 from agent.app.view import View
@@ -40,6 +40,7 @@ class Watch:
         way: FactWay,
         line: Line,
         view: View,
+        troubles: Troubles,
         post: Callable[[AnyFact | TimeFact], None],
     ) -> None:
         self._config = config
@@ -50,6 +51,7 @@ class Watch:
         self._way = way
         self._line = line
         self._view = view
+        self._troubles = troubles
         self._post = post
         self._chrony = None if config.chrony_sock is None else Chrony(config.chrony_sock)
         self._told_mono_ms = 0  # the newest epoch that chrony was told of
@@ -83,7 +85,9 @@ class Watch:
             try:
                 more = await self._outbox.salvage(self._way.moment())
             except OutboxError as error:
-                warn("salvage_waits", error=str(error))
+                self._troubles.begin("salvage_waits", error=str(error))
+            else:
+                self._troubles.end("salvage_waits")
             if not more:
                 await asyncio.sleep(WATCH_S)
 
@@ -107,18 +111,21 @@ class Watch:
 
     def kept(self, why: str) -> None:
         """What the keeper says; should systemd end us for it, the next start shall know."""
-        if why and not self._view.keeper:
-            with suppress(OSError):
-                (self._config.run_dir / UNFED).write_text(why, encoding="utf-8")
-        elif not why and self._view.keeper:
-            (self._config.run_dir / UNFED).unlink(missing_ok=True)
+        unfed = self._config.run_dir / UNFED
+        with suppress(OSError):  # then the next start does not know why
+            if why and not self._view.keeper:
+                unfed.write_text(why, encoding="utf-8")
+            elif not why and self._view.keeper:
+                unfed.unlink(missing_ok=True)
         self._view.kept(why)
 
     async def _lay_in(self) -> None:
         try:
             await self._outbox.lay_in()
-        except OutboxError as error:  # it closes: the unit stops
-            warn("nothing_laid_in", error=str(error))
+        except OutboxError as error:
+            self._troubles.begin("nothing_laid_in", error=str(error))
+        else:
+            self._troubles.end("nothing_laid_in")
 
     def _store_words(self) -> str:
         if self._outbox.spilled:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent import Moment, StoredBatch
 from agent.outbox.forget import DISK_DAMAGED, drop
 from agent.outbox.rows import Row, stored
+from agent.outbox.spill import begin as begin_spill
 from agent.outbox.store import DamagedError
 from agent.outbox.transaction import Transaction
 from agent.outbox.words import News, OutboxDiskError, Trouble
@@ -34,9 +35,15 @@ async def read(writer: "Writer", pos: int, moment: Moment) -> bytes | None:
 
 async def look(writer: "Writer", where: str, *values: int, newest_first: bool = False) -> list[Row]:
     """Rows of the store; while the disk refuses also those that it still shows. `where` ends in ORDER BY and LIMIT."""
+    if writer.spill is None:
+        try:
+            return await writer.transaction().rows(where, *values)
+        except OutboxDiskError as error:  # as for a write: what can still be read lies beside
+            if writer.moment is None:
+                raise
+            await begin_spill(writer, writer.moment, str(error))
     spill = writer.spill
-    if spill is None:
-        return await writer.transaction().rows(where, *values)
+    assert spill is not None, "just begun, or there already"
     here = await _shelf(writer.transaction(), where, *values)
     there: list[Row] = []
     if spill.beside is not None:

@@ -224,5 +224,5 @@ def _named(error: sqlite3.Error) -> OutboxError:
     if family in _DISK:
         return OutboxDiskError(str(error))
     if family in _BUSY:
-        return OutboxLockedError(str(error))
+        return OutboxLockedError(f"{error}: another program has the store open, end it")
     return DamagedError(str(error))  # CORRUPT, NOTADB, a table that is not there, text that is none

@@ -136,6 +136,17 @@ async def test_one_new_hello_a_second_with_the_nonce_that_was_asked_for(tmp_path
             unit.view.mono_ms += 1_000
 
 
+async def test_a_store_that_refuses_is_told_to_whoever_asks_and_not_by_silence(
+    tmp_path: Path,
+) -> None:
+    async with rig(tmp_path) as unit:
+        await unit.outbox.close(at(100_000), clean=False)
+        answer = await unit.face.answer(Request(path="/outbox/rows", query={}, local=True))
+        assert answer is not None
+        assert answer.status == 503
+        assert b"ask again" in answer.body
+
+
 async def test_the_code_is_signed_anew_when_the_head_is_another(tmp_path: Path) -> None:
     async with rig(tmp_path) as unit:
         first = await unit.statement()

@@ -543,3 +543,33 @@ async def test_a_receipt_for_what_lies_on_the_disk_counts_when_it_is_back(disk: 
         await outbox.store(batch("back"), at(70_000))
         assert not is_spilled(outbox)
         assert [one.pos for one in await outbox.waiting()] == [5, 6, 7, 8]
+
+
+async def test_e24_a_disk_that_refuses_to_be_read_is_gone_round_as_one_that_refuses_a_commit(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(disk.store, run=disk.run) as outbox:
+        for number in range(5):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        rows = await all_rows(outbox)
+        run = Store.run
+        refusing = outbox._writer.store
+
+        async def refused(
+            store: Store, sql: str, *values: int | bytes | str
+        ) -> list[tuple[object, ...]]:
+            if store is refusing and sql.startswith("SELECT pos, chain, no, weight, envelope"):
+                raise OutboxDiskError("disk I/O error, told by the test")
+            return await run(store, sql, *values)
+
+        monkeypatch.setattr(Store, "run", refused)
+        assert await outbox.read(3, at(3_000)) is None, "not now; and nobody has to die of it"
+        assert outbox.spilled
+        assert Trouble.ROW_BAD not in {one.trouble for one in outbox.take_news()}
+        monkeypatch.setattr(Store, "run", run)
+        await outbox.store(batch("meanwhile"), at(3_001))
+        await outbox.store(batch("later"), at(100_000))
+        assert not is_spilled(outbox)
+        after = await all_rows(outbox)
+        assert rows.items() <= after.items()
+        check_one_chain(after)
