@@ -8,7 +8,7 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -45,23 +45,25 @@ class Tally:
     wrong: int = 0  # read, and other bytes than were stored
     back: int = 0  # of files that were set aside
     asides: int = 0
+    cut_short: int = 0  # the second damage came while the first file was being read
     slowest_start_s: float = 0.0
     failed: list[str] = field(default_factory=list)  # cases that did not collect again
 
 
-def run(truncations: int, sectors: int, seed: int = 1, batches: int = BATCHES) -> dict[str, object]:
-    """All figures as plain values."""
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_run(Path(folder), truncations, sectors, seed, batches))
-
-
-async def _run(
-    root: Path, truncations: int, sectors: int, seed: int, batches: int
+def run(
+    truncations: int, sectors: int, twice: int = 0, *, seed: int = 1, batches: int = BATCHES
 ) -> dict[str, object]:
+    """All figures as plain values. `twice`: the new store is spoilt too, while the first file is being read back."""
+    counts = {"truncations": truncations, "sectors": sectors, "twice": twice}
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(_run(Path(folder), counts, seed, batches))
+
+
+async def _run(root: Path, counts: Mapping[str, int], seed: int, batches: int) -> dict[str, object]:
     rng = Random(seed)  # noqa: S311  # the same damage in each run
     truth = await _fill(root / "whole", root / "run", batches)
     tallies = {}
-    for what, count in (("truncations", truncations), ("sectors", sectors)):
+    for what, count in counts.items():
         tallies[what] = Tally()
         for number in range(count):
             start = _STARTS[number % 2]
@@ -72,6 +74,8 @@ async def _run(
             if start == "same kernel":
                 shutil.copytree(root / "run", run)
             name = _cut(disk, rng) if what == "truncations" else _spoil(disk, rng)
+            if what == "twice":
+                name = await _spoil_again(tallies[what], disk, run, start, name, rng)
             await _case(tallies[what], truth, disk, run, start, f"{name}, {start}")
     return {
         "machine": machine(),
@@ -99,6 +103,7 @@ def _figures(tally: Tally) -> dict[str, object]:
         "wrong": tally.wrong,
         "set_aside": tally.asides,
         "came_back": tally.back,
+        "cut_short": tally.cut_short,
         "slowest_start_s": tally.slowest_start_s,
         "failed": tally.failed[:10],
     }
@@ -160,7 +165,20 @@ def _spoil(disk: Path, rng: Random) -> str:
 
 
 def _files(disk: Path) -> list[Path]:
-    return [disk / name for name in ("outbox.db", "outbox.db-wal") if (disk / name).stat().st_size]
+    files = (disk / "outbox.db", disk / "outbox.db-wal")
+    return [file for file in files if file.exists() and file.stat().st_size]
+
+
+async def _spoil_again(
+    tally: Tally, disk: Path, run: Path, start: str, name: str, rng: Random
+) -> str:
+    """The unit has begun to read its file back, and ends; then the new store is spoilt too."""
+    moment = _moment(1_500)
+    async with _opened(disk, run, boot_no=1 + _STARTS.index(start), mono_ms=1_000) as outbox:
+        await outbox.store(_batch(Random(2), 2, moment), moment)  # noqa: S311  # as above
+        await outbox.salvage(moment)
+        tally.cut_short += outbox.stats().salvaging
+    return f"{name}, then {_spoil(disk, rng)}"
 
 
 async def _case(
@@ -194,15 +212,17 @@ async def _case(
 async def _readable(outbox: Outbox) -> dict[tuple[bytes, int], bytes]:
     """Every batch as it would be read before it is sent; reading confesses what is bad, so it is done until nothing is."""
     while True:
-        rows, gone = {}, False
+        rows, newest_pos = {}, outbox.stats().newest_pos
         for one in await outbox.waiting(count_max=1 << 20):
             envelope = await outbox.read(one.pos, _moment(3_000))
-            gone = gone or envelope is None
             if envelope is not None:
                 rows[one.chain_id, one.batch_no] = envelope
+        again = (
+            outbox.stats().salvaging or outbox.stats().newest_pos > newest_pos
+        )  # a confession is a batch
         while await outbox.salvage(_moment(3_000)):
-            gone = True
-        if not gone:
+            pass
+        if not again:
             return rows
 
 

@@ -63,13 +63,17 @@ def outbox(
 def outbox_damage(
     truncations: Annotated[int, typer.Option(min=0, max=100_000, help="Files cut short.")] = 600,
     sectors: Annotated[int, typer.Option(min=0, max=100_000, help="Sectors spoilt.")] = 600,
+    twice: Annotated[
+        int,
+        typer.Option(min=0, max=100_000, help="Sectors spoilt again while it is read back."),
+    ] = 200,
     seed: Annotated[int, typer.Option(help="Of the damage.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """The outbox under damage: every loss told, none silent, collecting again in 5 s. Exit 6 if not."""
     from bench.damage import run
 
-    figures = run(truncations, sectors, seed)
+    figures = run(truncations, sectors, twice, seed=seed)
     _print(figures, as_json=as_json)
     if not figures["holds"]:
         raise typer.Exit(exits.BAD)

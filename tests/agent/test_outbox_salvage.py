@@ -196,10 +196,10 @@ def test_two_aside_sets_are_kept_in_their_bytes_and_no_number_comes_twice(tmp_pa
 
 @pytest.mark.long
 def test_e01_e04_e22_whatever_is_cut_or_spoilt_the_unit_collects_and_tells_every_loss() -> None:
-    """A small share of `plomba bench outbox-damage`, which does 600 and 600."""
-    figures = run_damage(truncations=12, sectors=12, seed=7, batches=80)
+    """A small share of `plomba bench outbox-damage`, which does 600, 600 and 200."""
+    figures = run_damage(truncations=12, sectors=12, twice=12, seed=7, batches=80)
     assert (figures["silent"], figures["wrong"]) == (0, 0)
-    for what in ("truncations", "sectors"):
+    for what in ("truncations", "sectors", "twice"):
         tally = figures[what]
         assert isinstance(tally, dict)
         assert tally["cases"] == 12
