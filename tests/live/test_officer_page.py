@@ -11,14 +11,19 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
+from sqlalchemy import select
 
 from bench.site import Unit, run
+from collector.alerts import Act, Event
 from collector.people import Role
 from collector.people.passwords import SALT_BYTES, Hasher
-from collector.store import people
+from collector.store import alert_acts, people, schema, witnessed
+from collector.store.alert_acts import Acted
 from collector.store.database import Store
 from tests.live.browser import Phone, chromium, phone, shot
 from tests.live.site_world import OPENED_S, QUICK, SEAL_ID, World, world
+from tests.wire.keys import private_key
+from wire import handover
 from wire.handover import TEXT_CHARS
 
 pytestmark = pytest.mark.live
@@ -88,6 +93,23 @@ async def _account(store_file: Path) -> None:
         await people.add_account(connection, user_id="officer-12", role=Role.OFFICER, **said)  # type: ignore[arg-type]  # plain words
         encoded = Hasher().hash_of(PASSWORD, bytes(SALT_BYTES))
         await people.set_password(connection, "officer-12", encoded)
+
+
+async def _closed_by_two(store_file: Path) -> int:
+    """Two people at the centre close what officers' words have begun; how many alerts."""
+    alert = schema.alert.c
+    async with await Store.open(f"sqlite:///{store_file}") as store, store.write() as connection:
+        found = await connection.execute(
+            select(alert.id).where(alert.code == witnessed.CODE, alert.state != "CLOSED")
+        )
+        ids = list(found.scalars())
+        for id_ in ids:
+            for event, by in ((Event.ACK, "a"), (Event.RESET, "a"), (Event.SECOND, "b")):
+                act = Act(event=event, by=by, reason="seen", outcome="FALSE", is_supervisor=True)
+                now_ms = time.time_ns() // 1_000_000
+                done = await alert_acts.act(connection, id_, act, now_ms)
+                assert isinstance(done, Acted), done
+    return len(ids)
 
 
 def shown(page: Page) -> str:
@@ -203,7 +225,10 @@ def test_what_the_phone_has_stored_is_never_green_and_its_reports_leave_later(
         assert "An officer has reported that the seal differs" in page.inner_text(".v")
         page.click("text=SEAL MATCHES")
         expect(page.locator("dl")).to_contain_text("seal matches")
-        assert shown(page) == LET_GO
+        assert shown(page) == STOP  # until two at the centre have closed the alert that it began
+        with ThreadPoolExecutor(1) as aside:
+            assert aside.submit(asyncio.run, _closed_by_two(post.site.site.store)).result() == 1
+        post.until_it_says(page, LET_GO)
         page.click("text=Log out")
         page.wait_for_url("**/o/login**")
         assert page.evaluate("caches.keys()") == []
@@ -227,6 +252,21 @@ def test_the_code_on_the_units_own_page_opens_the_centres_answer(
         post.site.until(agrees, what="the centre has what the unit says it holds")
         assert shown(page) == LET_GO
         shot(page, "officer-code-en")
+
+        # Somebody else's key under this unit's number, and a code of which one letter was exchanged.
+        forged = handover.make(
+            unit_number=1,
+            batch_no=7,
+            head=bytes(16),
+            at_s=int(time.time()),
+            sign=private_key("a forger").sign,
+        )
+        true = str(post.site.status(post.unit)["handover"]).rpartition("/")[2]
+        exchanged = ("B" if true[20] == "A" else "A").join((true[:20], true[21:]))
+        for code in (handover.url("x", forged).rpartition("/")[2], exchanged):
+            page.goto(f"{post.url}/O/H/{code}?lang=en")
+            assert shown(page) == UNKNOWN, code
+            never(page, LET_GO)
 
 
 def test_a_cut_on_the_seals_line_is_red_and_stays_red_out_of_the_store(

@@ -2,10 +2,10 @@
 /// <reference lib="webworker" />
 /**
  * The officer's store: the form and the last 50 answers for 24 hours, both gone at log-out (CONSOLE section 6).
- * Law: what comes out of here says so, and is never green: the page bears data-v="stored", and its own style does the rest.
+ * Law: what lies in here says so, and is never green: the page bears data-v="stored" before it is kept, and its own style does the rest.
  */
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
-const STORE = "officer-1";
+const STORE = "officer-2"; // a number higher whenever what lies in it has another form
 const ANSWERS_MAX = 50;
 const KEEP_MS = 24 * 3_600_000;
 const AT = "X-Stored-At";
@@ -44,15 +44,29 @@ async function asked(event) {
     if (kept) return kept;
   }
   try {
-    const kept = await (await caches.open(STORE)).match(url);
-    const patience = kept ? AbortSignal.timeout(NETWORK_MS) : undefined;
-    const answer = await fetch(event.request, patience ? { signal: patience } : {});
+    const answer = await hurried(event.request);
     if (answer.ok) event.waitUntil(keep(url, answer.clone()));
     // An answer is only sent elsewhere when nobody is logged in any more.
     if (answer.type === "opaqueredirect") event.waitUntil(caches.delete(STORE));
     return answer;
   } catch {
     return (await stored(url)) ?? (await stored(FORM)) ?? Response.error();
+  }
+}
+
+/**
+ * The network's answer. It is asked before the store is looked into: that takes its time on a slow phone, and nobody waits for it.
+ * @param {Request} request
+ */
+async function hurried(request) {
+  const giveUp = new AbortController();
+  const timer = setTimeout(async () => {
+    if (await stored(request.url)) giveUp.abort();
+  }, NETWORK_MS);
+  try {
+    return await fetch(request, { signal: giveUp.signal });
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -69,7 +83,8 @@ async function keep(url, answer) {
   headers.delete("Content-Encoding"); // what is kept is unpacked
   const store = await caches.open(STORE);
   await store.delete(url); // the order of the keys is that of their last answers
-  await store.put(url, new Response(await answer.text(), { headers }));
+  const page = (await answer.text()).replace('data-v="live"', 'data-v="stored"');
+  await store.put(url, new Response(page, { headers }));
   const keys = await store.keys();
   for (const old of keys.slice(0, Math.max(0, keys.length - ANSWERS_MAX - 2))) await store.delete(old);
 }
@@ -84,6 +99,5 @@ async function stored(url) {
     await store.delete(url);
     return undefined;
   }
-  const page = (await kept.text()).replace('data-v="live"', 'data-v="stored"');
-  return new Response(page, { headers: kept.headers });
+  return kept; // as it lies there: nothing is read or written anew while somebody waits
 }
