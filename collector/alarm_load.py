@@ -56,10 +56,42 @@ class Load:
     outcomes: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A stretch of the time that is looked at."""
+
+    begin_ms: int
+    annunciated: int
+    per_window_mean: float
+    per_window_max: int
+
+
+def bars_of(moves: Sequence[Moved], *, begin_ms: int, end_ms: int, bar_ms: int) -> tuple[Bar, ...]:
+    """What was annunciated as it came, stretch by stretch; the last one may be shorter. `bar_ms`: whole windows."""
+    assert bar_ms % WINDOW_MS == 0, "a window lies in one stretch"
+    windows = Counter(
+        (one.at_ms - begin_ms) // WINDOW_MS for one in _sounded(moves, begin_ms, end_ms)
+    )
+    bars = []
+    for at_ms in range(begin_ms, end_ms, bar_ms):
+        first = (at_ms - begin_ms) // WINDOW_MS
+        last = -(-(min(at_ms + bar_ms, end_ms) - begin_ms) // WINDOW_MS)
+        heard = [windows[number] for number in range(first, last)]
+        bars.append(
+            Bar(
+                begin_ms=at_ms,
+                annunciated=sum(heard),
+                per_window_mean=round(sum(heard) / len(heard), 2),
+                per_window_max=max(heard),
+            )
+        )
+    return tuple(bars)
+
+
 def load_of(moves: Sequence[Moved], *, begin_ms: int, end_ms: int, vehicle_hours: int = 0) -> Load:
     """The load between two times. `moves` in order of time, from before `begin_ms` too where alerts are older."""
     within = [one for one in moves if begin_ms <= one.at_ms < end_ms]
-    sounded = [one for one in within if one.act in SOUNDS and one.state == State.UNACKED.value]
+    sounded = _sounded(within, begin_ms, end_ms)
     windows = max(1, -(-(end_ms - begin_ms) // WINDOW_MS))
     counts = Counter((one.at_ms - begin_ms) // WINDOW_MS for one in sounded)
     keys = Counter((one.code, one.unit) for one in sounded)
@@ -91,6 +123,14 @@ def load_of(moves: Sequence[Moved], *, begin_ms: int, end_ms: int, vehicle_hours
         precision_percent=_precision(outcomes.values()),
         outcomes=dict(sorted(Counter(word for _, word in outcomes.values() if word).items())),
     )
+
+
+def _sounded(moves: Iterable[Moved], begin_ms: int, end_ms: int) -> list[Moved]:
+    return [
+        one
+        for one in moves
+        if begin_ms <= one.at_ms < end_ms and one.act in SOUNDS and one.state == State.UNACKED.value
+    ]
 
 
 def _flood(times: Iterable[int], end_ms: int) -> tuple[int, int]:

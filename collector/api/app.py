@@ -20,6 +20,7 @@ from collector.api.cases import add_cases
 from collector.api.described import describe
 from collector.api.dry_runs import Rehearse, add_dry_runs
 from collector.api.evidence import add_evidence
+from collector.api.fence_checks import add_fence_checks
 from collector.api.fences import add_fences
 from collector.api.guard import Front, Guard, missing_rights
 from collector.api.handover import add_handover
@@ -101,7 +102,9 @@ def create_app(parts: Parts) -> FastAPI:
     add_console(api, parts.console)
     add_kpi(api, parts.store, parts.now_ms)
     add_evidence(api, parts.store, parts.now_ms)
-    add_dry_runs(api, add_fences(api, parts.store, parts.now_ms), parts.rehearse)
+    board = add_fences(api, parts.store, parts.now_ms)
+    add_fence_checks(api, board)
+    add_dry_runs(api, board, parts.rehearse)
     describe(api)
     missing = missing_rights(api)
     if missing:

@@ -5,7 +5,7 @@ Law: figures are reckoned by `collector.alarm_load` from the history of alerts; 
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query
@@ -13,22 +13,26 @@ from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from collector.alarm_load import Load, load_of
+from collector.alarm_load import Bar, Load, bars_of, load_of
 from collector.api.auth import Who
+from collector.api.desks import DESKS_MAX
 from collector.api.models import Answer
 from collector.api.problems import ProblemError, not_found
 from collector.api.times import rfc3339
 from collector.people import Actor, Role
-from collector.store import alert_acts, alert_reads, incidents
+from collector.store import alert_acts, alert_reads, fences, incidents
 from collector.store.database import Store
 
 DAYS_MAX = 92
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+BARS = ((7, HOUR_MS), (31, 4 * HOUR_MS))  # days at most: how much a bar holds; 190 at most are seen
 BUDGET_PER_HOUR = 6  # DETECTION section 8
 WORST = 10
 RULE_PERCENT_MAX = 5.0  # the ten worst rules bear 1 to 5 % of the load each
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
 
+BY_ONE = "changed_by_one"  # ISA-18.2: unauthorised changes of the alarm system
 # name: limit, and whether it is a greatest; the split is held by its own three
 LIMITS: dict[str, float] = {
     "per_window_mean": 2.0,
@@ -36,6 +40,7 @@ LIMITS: dict[str, float] = {
     "in_flood_percent": 1.0,
     "chattering": 0.0,
     "stale": 5.0,
+    BY_ONE: 0.0,
 }
 SPLIT = {"P3": 80.0, "P2": 15.0, "P1": 5.0}  # low to high
 
@@ -78,16 +83,29 @@ class Took(Answer):
     p95_s: float
 
 
+class Stretch(Answer):
+    """How much came in a part of the time."""
+
+    begin: str
+    annunciated: int
+    per_window_mean: float = Field(description="in ten minutes")
+    per_window_max: int
+
+
 class AlarmKpi(Answer):
     """The alarm system of a desk over a span of time."""
 
     desk: str = Field(description="empty: all that you see")
+    desks: list[str] = Field(description="of which you may ask")
     begin: str
     end: str
     annunciated: int
     per_window_max: int
     floods: int
-    figures: list[Figure]
+    figures: list[Figure] = Field(
+        description="`changed_by_one`: versions of the rules without another person's word, whatever the desk"
+    )
+    bars: list[Stretch] = Field(description="an hour each; over 7 days 4 hours, over 31 a day")
     split: list[Split]
     rules: list[Rule] = Field(description="the heaviest first, ten at most")
     worst: list[Worst] = Field(description="by rule and unit, ten at most")
@@ -116,9 +134,14 @@ def add_kpi(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> None:
             name, scope = await _desk(connection, who, desk)
             moves = await alert_acts.moves_since(connection, begin_ms, scope)
             hours = await incidents.vehicle_hours(connection, begin_ms, end_ms, scope)
+            by_one = await fences.made_by_one(connection, begin_ms, end_ms)
+            desks = await _desks(connection, who)
         known = [one for one in moves if one.at_ms < end_ms]
         load = load_of(known, begin_ms=begin_ms, end_ms=end_ms, vehicle_hours=hours)
-        return kpi_of(load, name, begin_ms, end_ms)
+        bar_ms = next((size_ms for most, size_ms in BARS if days <= most), DAY_MS)
+        bars = bars_of(known, begin_ms=begin_ms, end_ms=end_ms, bar_ms=bar_ms)
+        found = kpi_of(load, name, begin_ms, end_ms, changed_by_one=by_one, bars=bars)
+        return found.model_copy(update={"desks": desks})
 
     @api.get("/api/v1/kpi/alarms", tags=["kpi"], summary="The load of alarms beside its limits")
     async def alarms(who: Who, desk: Desk = "", days: Days = 7, end: End = None) -> AlarmKpi:
@@ -136,7 +159,9 @@ def add_kpi(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> None:
         desk: Desk = "",
         days: Days = 7,
         end: End = None,
-        part: Annotated[Literal["figures", "rules", "worst"], Query()] = "figures",
+        part: Annotated[
+            Literal["figures", "bars", "split", "rules", "worst", "to_ack", "to_dispatch"], Query()
+        ] = "figures",
     ) -> Response:
         found = await reckon(who, desk, days, end)
         return Response(
@@ -146,19 +171,40 @@ def add_kpi(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> None:
         )
 
 
-def kpi_of(load: Load, desk: str, begin_ms: int, end_ms: int) -> AlarmKpi:
+def kpi_of(
+    load: Load,
+    desk: str,
+    begin_ms: int,
+    end_ms: int,
+    *,
+    changed_by_one: int = 0,
+    bars: Sequence[Bar] = (),
+) -> AlarmKpi:
     """The figures beside their lines."""
     hours = max(1, end_ms - begin_ms) / 3_600_000
     budget = max(1, round(BUDGET_PER_HOUR * hours))
     heaviest = sorted(load.by_code.items(), key=lambda one: (-one[1], one[0]))[:WORST]
     return AlarmKpi(
         desk=desk,
+        desks=[],
         begin=rfc3339(begin_ms),
         end=rfc3339(end_ms),
         annunciated=load.annunciated,
         per_window_max=load.per_window_max,
         floods=load.floods,
-        figures=[_figure(name, getattr(load, name), limit) for name, limit in LIMITS.items()],
+        figures=[
+            _figure(name, changed_by_one if name == BY_ONE else getattr(load, name), limit)
+            for name, limit in LIMITS.items()
+        ],
+        bars=[
+            Stretch(
+                begin=rfc3339(one.begin_ms),
+                annunciated=one.annunciated,
+                per_window_mean=one.per_window_mean,
+                per_window_max=one.per_window_max,
+            )
+            for one in bars
+        ],
         split=[
             Split(prio=int(name[1]), percent=load.by_priority_percent[name], target=target)
             for name, target in SPLIT.items()
@@ -218,6 +264,12 @@ def _took(by_priority: Iterable[tuple[str, tuple[float, float]]]) -> list[Took]:
 
 def _percent(part: float, whole: float) -> float:
     return round(100 * part / whole, 1) if whole else 0.0
+
+
+async def _desks(connection: AsyncConnection, who: Actor) -> list[str]:
+    if who.role is Role.OPERATOR:
+        return [who.desk] if who.desk else []
+    return await alert_reads.desks_within(connection, who.scope, DESKS_MAX)
 
 
 async def _desk(connection: AsyncConnection, who: Actor, desk: str) -> tuple[str, str]:

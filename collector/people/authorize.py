@@ -161,6 +161,11 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/fences"): replace(
         _acts(OPERATOR, SUPERVISOR), body_bytes_max=SHAPES_BYTES_MAX
     ),
+    ("POST", "/api/v1/fences/check"): Right(
+        roles=frozenset({OPERATOR, SUPERVISOR}),
+        kept=Kept.NOTHING,
+        body_bytes_max=SHAPES_BYTES_MAX,
+    ),
     ("POST", "/api/v1/fences/dry-run"): Right(
         roles=frozenset({OPERATOR, SUPERVISOR}), kept=Kept.ACT, body_bytes_max=SHAPES_BYTES_MAX
     ),

@@ -115,6 +115,18 @@ async def scope_of_desk(connection: AsyncConnection, desk: str, scope: str) -> s
     return found.scalar_one_or_none()
 
 
+async def desks_within(connection: AsyncConnection, scope: str, most: int) -> list[str]:
+    """The names of the desks whose scope lies within `scope`."""
+    table = schema.desk
+    found = await connection.execute(
+        select(table.c.desk_id)
+        .where(in_scope(table.c.scope, scope))
+        .order_by(table.c.desk_id)
+        .limit(most)
+    )
+    return list(found.scalars())
+
+
 async def one(connection: AsyncConnection, id_: bytes, scope: str = "") -> Row[Any] | None:
     """An alert as a row of the list; None if there is none, or none for this scope."""
     found = await connection.execute(

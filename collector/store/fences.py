@@ -106,6 +106,17 @@ async def add_version(
     return row.version
 
 
+async def made_by_one(connection: AsyncConnection, begin_ms: int, end_ms: int) -> int:
+    """How many versions came into force in a time without another person's word."""
+    table = schema.rules_version.c
+    found = await connection.execute(
+        select(func.count()).where(
+            table.valid_from_ms >= begin_ms, table.valid_from_ms < end_ms, table.approved_by == ""
+        )
+    )
+    return found.scalar_one()
+
+
 async def note_import(
     connection: AsyncConnection, version: int, by: str, now_ms: int, changed: Sequence[Changed]
 ) -> None:

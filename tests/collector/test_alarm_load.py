@@ -1,6 +1,6 @@
 """The load of a desk from the history of its alerts (DETECTION section 9, Metrics)."""
 
-from collector.alarm_load import WINDOW_MS, Load, Moved, is_flooded, load_of
+from collector.alarm_load import WINDOW_MS, Load, Moved, bars_of, is_flooded, load_of
 
 BEGIN_MS = 1_795_330_000_000
 MINUTE_MS = 60_000
@@ -37,6 +37,19 @@ def test_what_sounds_is_counted_by_windows_of_ten_minutes() -> None:
     assert found.per_window_mean == round(4 / 12, 2)
     shelved = moved(4, "again", "SHELVED")
     assert load(shelved).annunciated == 0
+
+
+def test_stretches_hold_what_the_whole_holds_and_the_last_may_be_short() -> None:
+    moves = [moved(minute) for minute in (0, 1, 59, 61, 149)]
+    bars = bars_of(
+        moves,
+        begin_ms=BEGIN_MS,
+        end_ms=BEGIN_MS + 150 * MINUTE_MS,
+        bar_ms=60 * MINUTE_MS,
+    )
+    assert [one.annunciated for one in bars] == [3, 1, 1]
+    assert [one.per_window_max for one in bars] == [2, 1, 1]
+    assert [one.per_window_mean for one in bars] == [0.5, 0.17, 0.33]
 
 
 def test_eleven_in_ten_minutes_are_a_flood_until_fewer_than_five_are_left() -> None:

@@ -253,6 +253,24 @@ async def test_the_bounds_of_a_request_are_narrower_than_those_of_a_file(office:
     assert await office.refused("", {"reason": big}) == (413, "too_large")
 
 
+async def test_a_draft_is_read_while_it_is_drawn_and_nothing_of_it_is_kept(office: Office) -> None:
+    bow = zone("yard")
+    ring = bow["geometry"]["coordinates"][0]
+    ring[1], ring[2] = ring[2], ring[1]
+    answer = await office.post("/check", {"shapes": collection(bow)}, "op")
+    assert answer.status_code == 422
+    [fault] = answer.json()["faults"]
+    assert (fault["feature"], fault["id"], fault["code"]) == (0, "yard", "invalid")
+    answer = await office.post("/check", {"shapes": collection(zone("yard"))}, "op")
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["base"], found["warnings"]) == (0, [])
+    assert [(one["kind"], one["id"]) for one in found["changed"]] == [("zone", "yard")]
+    assert (await office.get("/proposals"))["rows"] == []
+    async with office.store.read() as connection:
+        assert list(await connection.execute(select(schema.act))) == []
+
+
 async def test_a_zone_that_a_route_names_is_not_taken_away_under_it(office: Office) -> None:
     await office.in_force(zone("yard"), road("r", to="yard"))
     assert await office.faults(withdraw=["yard"]) == [("unknown_zone", "withdraw")]

@@ -118,6 +118,33 @@ async def test_each_sees_the_load_of_his_own(office: Office) -> None:
         assert (await client.get(KPI)).status_code == 403
 
 
+async def test_the_time_is_told_in_stretches_and_a_change_by_one_person_counts(
+    office: Office,
+) -> None:
+    await office.centre.store.import_rules(
+        zones="", routes="", thresholds="", now_ms=office.centre.now_ms - 1
+    )
+    async with await office.client("eye", Role.AUDITOR) as client:
+        found = await office.get(client, "?days=2")
+        month = await office.get(client, "?days=31")
+    assert (len(found["bars"]), len(month["bars"])) == (48, 186)
+    last = found["bars"][-1]
+    assert (last["annunciated"], last["per_window_max"]) == (4, 4)
+    assert last["per_window_mean"] == round(4 / 6, 2)
+    assert sum(one["annunciated"] for one in month["bars"]) == 4
+    [changed] = [one for one in found["figures"] if one["name"] == "changed_by_one"]
+    assert (changed["value"], changed["ok"]) == (1.0, False)
+
+
+async def test_who_asks_is_told_of_which_desks_he_may(office: Office) -> None:
+    async with await office.client("boss", Role.SUPERVISOR) as client:
+        assert (await office.get(client))["desks"] == ["north", "south"]
+    async with await office.client("south", Role.SUPERVISOR, scope="uz.south") as client:
+        assert (await office.get(client))["desks"] == ["south"]
+    async with await office.client("op", Role.OPERATOR, desk="north") as client:
+        assert (await office.get(client))["desks"] == ["north"]
+
+
 async def test_a_table_leaves_the_house_and_is_kept_as_such(office: Office) -> None:
     async with await office.client("eye", Role.AUDITOR) as client:
         answer = await client.get(f"{KPI}.csv?part=worst")
