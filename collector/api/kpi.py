@@ -32,7 +32,7 @@ WORST = 10
 RULE_PERCENT_MAX = 5.0  # the ten worst rules bear 1 to 5 % of the load each
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
 
-BY_ONE = "changed_by_one"  # ISA-18.2: unauthorised changes of the alarm system
+UNAUTHORISED = "unauthorised_changes"  # ISA-18.2: unauthorised changes of the alarm system
 # name: limit, and whether it is a greatest; the split is held by its own three
 LIMITS: dict[str, float] = {
     "per_window_mean": 2.0,
@@ -40,7 +40,7 @@ LIMITS: dict[str, float] = {
     "in_flood_percent": 1.0,
     "chattering": 0.0,
     "stale": 5.0,
-    BY_ONE: 0.0,
+    UNAUTHORISED: 0.0,
 }
 SPLIT = {"P3": 80.0, "P2": 15.0, "P1": 5.0}  # low to high
 
@@ -103,7 +103,7 @@ class AlarmKpi(Answer):
     per_window_max: int
     floods: int
     figures: list[Figure] = Field(
-        description="`changed_by_one`: versions of the rules without another person's word, whatever the desk"
+        description="`unauthorised_changes`: versions of the rules without another person's word, whatever the desk"
     )
     bars: list[Stretch] = Field(description="an hour each; over 7 days 4 hours, over 31 a day")
     split: list[Split]
@@ -140,7 +140,7 @@ def add_kpi(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> None:
         load = load_of(known, begin_ms=begin_ms, end_ms=end_ms, vehicle_hours=hours)
         bar_ms = next((size_ms for most, size_ms in BARS if days <= most), DAY_MS)
         bars = bars_of(known, begin_ms=begin_ms, end_ms=end_ms, bar_ms=bar_ms)
-        found = kpi_of(load, name, begin_ms, end_ms, changed_by_one=by_one, bars=bars)
+        found = kpi_of(load, name, begin_ms, end_ms, unauthorised=by_one, bars=bars)
         return found.model_copy(update={"desks": desks})
 
     @api.get("/api/v1/kpi/alarms", tags=["kpi"], summary="The load of alarms beside its limits")
@@ -177,7 +177,7 @@ def kpi_of(
     begin_ms: int,
     end_ms: int,
     *,
-    changed_by_one: int = 0,
+    unauthorised: int = 0,
     bars: Sequence[Bar] = (),
 ) -> AlarmKpi:
     """The figures beside their lines."""
@@ -193,7 +193,7 @@ def kpi_of(
         per_window_max=load.per_window_max,
         floods=load.floods,
         figures=[
-            _figure(name, changed_by_one if name == BY_ONE else getattr(load, name), limit)
+            _figure(name, unauthorised if name == UNAUTHORISED else getattr(load, name), limit)
             for name, limit in LIMITS.items()
         ],
         bars=[

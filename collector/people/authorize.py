@@ -155,8 +155,12 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/fences"): Right(
         roles=ROOM | {ADMIN}, goes_on=True, is_input=False, kiosk=True
     ),
-    ("GET", "/api/v1/fences/versions"): _reads(*ROOM, ADMIN),
-    ("GET", "/api/v1/fences/proposals"): _reads(*ROOM, ADMIN),
+    **{  # a screen that is open asks by itself
+        ("GET", f"/api/v1/fences/{part}"): replace(
+            _reads(*ROOM, ADMIN), goes_on=True, is_input=False
+        )
+        for part in ("versions", "proposals")
+    },
     ("GET", "/api/v1/fences/{number}"): _reads(*ROOM, ADMIN),
     ("POST", "/api/v1/fences"): replace(
         _acts(OPERATOR, SUPERVISOR), body_bytes_max=SHAPES_BYTES_MAX

@@ -132,7 +132,7 @@ async def test_the_time_is_told_in_stretches_and_a_change_by_one_person_counts(
     assert (last["annunciated"], last["per_window_max"]) == (4, 4)
     assert last["per_window_mean"] == round(4 / 6, 2)
     assert sum(one["annunciated"] for one in month["bars"]) == 4
-    [changed] = [one for one in found["figures"] if one["name"] == "changed_by_one"]
+    [changed] = [one for one in found["figures"] if one["name"] == "unauthorised_changes"]
     assert (changed["value"], changed["ok"]) == (1.0, False)
 
 

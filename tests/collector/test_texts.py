@@ -27,7 +27,7 @@ VECTORS = HOUSE / "collector" / "web" / "locales" / "vectors.json"
 ENTRIES = [(code, language) for code in CODES for language in LANGUAGES]
 
 # Signs that all languages share: names of systems and of standards, never words.
-SIGNS = {"GNSS", "QR", "RFID", "UTC"}
+SIGNS = {"CSV", "Esc", "GNSS", "GeoJSON", "ISA", "QR", "RFID", "SRID", "UTC", "WGS", "WKT"}
 LATIN = re.compile(r"[A-Za-z]+")
 CYRILLIC = re.compile(r"[\u0400-\u04ff]")
 ENGLISH = re.compile(

@@ -47,6 +47,26 @@ export async function post(path: string, body: unknown, change: Change = {}): Pr
   return answered(await sent(API + path, { method: 'POST', headers, body: JSON.stringify(body) }));
 }
 
+/** An answer that comes line by line, each line an object; null when it ended, else what went wrong. Nothing is waited for but `signal`. */
+export async function lines(path: string, body: unknown, told: (line: unknown) => void, signal: AbortSignal): Promise<Answer | null> {
+  const headers = { Accept: 'application/x-ndjson', 'Content-Type': 'application/json', 'X-Plomba': '1' };
+  try {
+    const response = await fetch(API + path, { method: 'POST', headers, body: JSON.stringify(body), cache: 'no-store', signal });
+    if (!response.ok || response.body === null) return await answered(response);
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = '';
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      const found = (rest + piece.value).split('\n');
+      rest = found.pop() ?? '';
+      for (const line of found) told(parsed(line));
+    }
+    if (rest !== '') told(parsed(rest));
+    return null;
+  } catch {
+    return { kind: 'unreachable' };
+  }
+}
+
 /** Hand in the secret of a one-time link; whether it was taken. */
 export async function enter(secret: string): Promise<boolean> {
   const headers = { Authorization: `Bearer ${secret}`, 'X-Plomba': '1' };

@@ -21,6 +21,8 @@ const ACTING = ['operator', 'supervisor', 'auditor', 'admin'] as const;
 
 export const SCREENS: readonly Screen[] = [
   { name: 'room', path: '/', key: 'm', isListed: true, roles: ACTING, load: () => import('../room/Room.svelte') },
+  { name: 'fences', path: '/fences', key: 'f', isListed: true, roles: ACTING, load: () => import('../fences/Fences.svelte') },
+  { name: 'kpi', path: '/kpi', key: 'k', isListed: true, roles: ['operator', 'supervisor', 'auditor'], load: () => import('../kpi/Kpi.svelte') },
   { name: 'unit', path: '/unit', key: '', isListed: false, roles: ['operator', 'supervisor', 'auditor'], load: () => import('../unit/Unit.svelte') },
   { name: 'evidence', path: '/evidence', key: '', isListed: false, roles: ['operator', 'supervisor', 'auditor'], load: () => import('../evidence/Evidence.svelte') },
   { name: 'handover', path: '/handover', key: 'h', isListed: true, roles: ['operator', 'supervisor'], load: () => import('../handover/Handover.svelte') },
