@@ -9,6 +9,8 @@ import { Refused, isFields, isList, numberOf, parsed, textOf } from '../lib/deco
 import { ServerTime } from '../shell/stale';
 import { bytes, get } from '../shell/client';
 import { noted } from '../shell/noted';
+import { Anew } from './anew';
+import type { Part } from './anew';
 import { Connection } from './connection';
 import { readStat } from './stat';
 import type { Stat } from './stat';
@@ -34,18 +36,20 @@ export class Live {
   readonly time = new ServerTime();
 
   private readonly connection = new Connection((news) => this.hear(news));
+  private readonly anew = new Anew(
+    (parts) => this.load(parts),
+    (news) => this.heed(news),
+    (act) => setTimeout(() => !this.isLoginDue && act(), 2_000 + Math.random() * 3_000),
+  );
   private build = '';
-  private isLoading = false;
-  private held: News[] = [];
+  private isBeginning = false;
+  /** Ids of the alerts that came by the stream since the list was begun to be read: it may not know of them. */
+  private readonly fresh = new Set<string>();
 
   /** Snapshot and alerts in parallel, then the stream from the smaller of their feeds. */
   async begin(): Promise<void> {
-    this.isLoading = true;
-    const [units, alerts] = await Promise.all([this.loadUnits(), this.loadAlerts()]);
-    if (units !== null && alerts !== null) this.connection.begin(Math.min(units, alerts));
-    this.isLoading = false;
-    for (const news of this.held.splice(0)) this.hear(news);
-    if (units === null || alerts === null) setTimeout(() => !this.isLoginDue && void this.begin(), 2_000 + Math.random() * 3_000);
+    this.isBeginning = true;
+    await this.anew.want('units', 'alerts');
   }
 
   end(): void {
@@ -64,10 +68,13 @@ export class Live {
   }
 
   private hear(news: News): void {
-    if (this.isLoading && news.kind === 'event') {
-      this.held.push(news);
-      return;
-    }
+    if (news.kind === 'event') this.heardMs = performance.now();
+    // An alert is shown at once, also while the list is read: nobody waits for 25 pages to hear of a cut seal.
+    const waits = news.kind === 'event' && (news.name === 'units' || this.isBeginning);
+    if (!waits || !this.anew.holds(news)) this.heed(news);
+  }
+
+  private heed(news: News): void {
     switch (news.kind) {
       case 'up':
         this.isUp = true;
@@ -82,7 +89,6 @@ export class Live {
       case 'pong':
         return;
       case 'event':
-        this.heardMs = performance.now();
         this.isUp = true;
         this.event(news.name, parsed(news.data));
     }
@@ -97,7 +103,7 @@ export class Live {
         return;
       }
       case 'alert':
-        if (isFields(data) && data['reload'] === true) void this.loadAlerts();
+        if (isFields(data) && data['reload'] === true) void this.anew.want('alerts');
         else if (isFields(data) && isList(data['rows'])) this.readRows(data['rows']);
         else this.count('no_rows');
         return;
@@ -109,8 +115,7 @@ export class Live {
         return;
       }
       case 'reset':
-        void this.loadUnits();
-        void this.loadAlerts();
+        void this.anew.want('units', 'alerts');
         return;
       case 'deploy':
         this.served((isFields(data) && textOf(data['build'])) || '?');
@@ -125,6 +130,20 @@ export class Live {
   private served(build: string): void {
     this.build ||= build;
     this.newBuild = build === this.build ? '' : build;
+  }
+
+  /** Whether all that was asked for came. */
+  private async load(parts: ReadonlySet<Part>): Promise<boolean> {
+    const [units, alerts] = await Promise.all([
+      parts.has('units') ? this.loadUnits() : 0,
+      parts.has('alerts') ? this.loadAlerts() : 0,
+    ]);
+    if (units === null || alerts === null) return false;
+    if (this.isBeginning) {
+      this.isBeginning = false;
+      this.connection.begin(Math.min(units, alerts));
+    }
+    return true;
   }
 
   private async loadUnits(): Promise<number | null> {
@@ -145,6 +164,7 @@ export class Live {
   private async loadAlerts(): Promise<number | null> {
     const found: Alert[] = [];
     let feed: number | null = null;
+    this.fresh.clear();
     for (const view of ['active', 'shelved']) {
       let after = '';
       for (let page = 0; page < PAGES_MAX; page += 1) {
@@ -163,6 +183,10 @@ export class Live {
     for (const [id, alert] of kept) {
       const known = this.alerts.get(id);
       if (known !== undefined && known.rev > alert.rev) kept.set(id, known);
+    }
+    for (const id of this.fresh) {
+      const known = this.alerts.get(id);
+      if (known !== undefined && !kept.has(id)) kept.set(id, known);
     }
     this.alerts = kept;
     this.isLoaded = true;
@@ -189,6 +213,7 @@ export class Live {
       const known = next.get(row.id);
       if (known !== undefined && known.rev >= row.rev) continue;
       next.set(row.id, row);
+      this.fresh.add(row.id);
     }
     this.alerts = next;
     noted('alerts');
