@@ -3,15 +3,16 @@
 Law: what a row says counts only after our own signature on it was checked.
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import Moment, StoredBatch
 from agent.outbox.forget import DISK_DAMAGED, drop
-from agent.outbox.rows import Row, stored
+from agent.outbox.rows import Row, sealed_by_us, stored
 from agent.outbox.spill import begin as begin_spill
-from agent.outbox.store import DamagedError
-from agent.outbox.transaction import Transaction
-from agent.outbox.words import News, OutboxDiskError, Trouble
+from agent.outbox.store import DamagedError, Store
+from agent.outbox.transaction import COLUMNS, Transaction, row_of
+from agent.outbox.words import News, OutboxDiskError, OutboxError, Trouble
 from agent.sealer import Closing, OpenBatch
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 BAD_RUN_MAX = 64  # damaged neighbours confessed together
 ROWS_AT_ONCE = 64
+_NEWEST = f"SELECT {COLUMNS} FROM batch WHERE pos < ? ORDER BY pos DESC LIMIT ?"  # noqa: S608  # a constant
 
 
 async def read(writer: "Writer", pos: int, moment: Moment) -> bytes | None:
@@ -71,14 +73,35 @@ async def _row(writer: "Writer", pos: int, moment: Moment) -> Row | None:
 
 
 async def newest(writer: "Writer") -> list[bytes]:
-    """Envelopes of the newest rows, oldest first, at most 64; what is damaged is left to whoever sends it."""
+    """Envelopes of the newest rows, oldest first, at most 64 of a file; what is damaged is left to whoever sends it.
+
+    Of files that were set aside and are still to be read too: a seal repeats what was sealed in them and not acknowledged.
+    """
+    rows = await _newest_aside(writer)
     try:
-        rows = await look(
+        here = await look(
             writer, "pos > ? ORDER BY pos DESC LIMIT ?", -1, ROWS_AT_ONCE, newest_first=True
         )
     except DamagedError:
-        return []
-    return [row.envelope for row in reversed(rows)]
+        here = []
+    rows += reversed(here)
+    return [row.envelope for row in rows]
+
+
+async def _newest_aside(writer: "Writer") -> list[Row]:
+    """The newest rows of ours that each file still shows, the older file's first."""
+    work, found = writer.salvage, list[Row]()
+    while work is not None:
+        with suppress(OutboxError, OSError):
+            reader = await Store.open_aside(writer.disk.aside(work.aside))
+            try:
+                cells = await reader.run(_NEWEST, work.floor_pos, ROWS_AT_ONCE)
+            finally:
+                await reader.close()
+            rows = [row_of(row) for row in reversed(cells)]
+            found[:0] = [row for row in rows if sealed_by_us(row, writer.identity) is not None]
+        work = work.older
+    return found
 
 
 async def raw(writer: "Writer", from_pos: int, count_max: int) -> list[tuple[bytes, Row]]:

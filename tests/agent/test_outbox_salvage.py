@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from agent import Weight
+from agent import Moment, Weight
 from agent.outbox import Outbox, Trouble
 from agent.outbox.disk import Disk
 from agent.outbox.store import DamagedError
@@ -39,6 +39,10 @@ async def salvage_all(outbox: Outbox, mono_ms: int = 5_000) -> int:
     while await outbox.salvage(at(mono_ms)):
         slices += 1
     return slices
+
+
+async def set_aside(outbox: Outbox, moment: Moment) -> None:
+    await outbox._do(lambda: outbox._writer.set_aside(moment, "told by the test"))
 
 
 def told(rows: dict[int, bytes]) -> set[tuple[bytes, int]]:
@@ -289,6 +293,24 @@ async def test_a_hello_says_of_nothing_that_may_still_be_salvaged_that_it_is_gon
             assert outbox.chains()[0].oldest == 0
             await salvage_all(outbox, 6_000)
             assert outbox.chains()[0].oldest == 0
+
+
+async def test_what_a_start_knows_of_the_seals_is_also_in_files_that_are_not_read_back_yet(
+    tmp_path: Path,
+) -> None:
+    said: list[dict[int, bytes]] = []
+    for life in range(3):  # two of them end with a file set aside
+        async with opened(tmp_path, moment=at(10_000 * life + 1_000)) as outbox:
+            moment = at(10_000 * life + 2_000)
+            for number in range(40):
+                await outbox.store(batch(f"{life} {number}"), moment)
+            said.append(await all_rows(outbox))
+            newest = await outbox.newest()
+            for rows in said:
+                assert set(list(rows.values())[-40:]) <= set(newest)
+            assert newest[-1] == said[-1][max(said[-1])], "the oldest first"
+            if life < 2:
+                await set_aside(outbox, moment)
 
 
 # A second damage, and what a receipt covers
