@@ -90,7 +90,7 @@ def _cells(row: Row) -> tuple[object, ...]:
         row["stage"],
         f"+{row['more']}" if row["more"] else "",
         row["owner"],
-        "late" if row["late"] else "",
+        "unconfirmed" if row["early"] else "late" if row["late"] else "",
         subject if subject is not None else place(row),
         said["value"],
     )

@@ -39,7 +39,7 @@ def show(
     language = language_of(lang)
 
     async def read(store: "Store", now_ms: int) -> "Row | int":
-        from collector.store import alert_acts
+        from collector.store import alert_acts, alert_reads
 
         del now_ms
         async with store.read() as connection:
@@ -54,9 +54,13 @@ def show(
             from collector.store import notifications
 
             told = await alert_acts.told(connection, found[0])
+            waits_ms = await alert_reads.unconfirmed_since(connection, found[0])
             shifts = (await shifts_of(ask, [told.alert.unit])).get(told.alert.unit, [])
             sent = await notifications.letters(connection, alert_id=found[0])
-            return _whole(told, shifts, language) | {"messages": [message_row(one) for one in sent]}
+            return _whole(told, shifts, language) | {
+                "unconfirmed_since": None if waits_ms is None else stamp(waits_ms),
+                "messages": [message_row(one) for one in sent],
+            }
 
     found = write_store(data_dir, read)
     if isinstance(found, int):
@@ -205,6 +209,9 @@ def _say(found: Row, language: str) -> None:
     for label, said in lines:
         if said is not None:
             typer.echo(f"{text(f'label.{label}', language)}: {said}")
+    if found["unconfirmed_since"] is not None:
+        early, why = text("room.early", language), text("room.early-told", language)
+        typer.echo(f"{early}: {found['unconfirmed_since']} {why}")
     findings, acts = found["findings"], found["history"]
     assert isinstance(findings, list)
     assert isinstance(acts, list)

@@ -24,6 +24,7 @@ from collector.detect.rules import (
     Rulebook,
     Rules,
     RulesError,
+    Thresholds,
     build,
     epochs,
     thresholds_from,
@@ -36,7 +37,10 @@ BY_FILE = "file:detect.rules_file"  # who brought a version at the start
 EMPTY = '{"type":"FeatureCollection","features":[]}'
 
 # What holds before the first import, and for facts that are older than it: nothing is watched but the unit itself.
-FIRST = Rules(version=0)
+BUILT_MS = (
+    1_767_225_600_000  # 2026-01-01, before any release: no unit of ours has seen an earlier time
+)
+FIRST = Rules(version=0, thresholds=Thresholds(built_ms=BUILT_MS))
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +103,7 @@ def rules_of(row: RulesRow) -> tuple[Rules, ...]:
         shapes,
         version=row.version,
         valid_from_ms=row.valid_from_ms,
-        thresholds=thresholds_from(tomllib.loads(row.thresholds)),
+        thresholds=thresholds_from({"built_ms": BUILT_MS, **tomllib.loads(row.thresholds)}),
     )
     return epochs(rules)
 

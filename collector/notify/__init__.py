@@ -32,7 +32,7 @@ class Change:
     """What a finding did to an alert. `before` is None for a new one."""
 
     code: str
-    unit: str
+    unit: str  # "": nobody's own
     before: State | None
     after: State
     priority_before: str | None
@@ -40,6 +40,7 @@ class Change:
     count: int  # how often it was told by now
     at_ms: int
     is_over: bool
+    others: tuple[str, ...] = ()  # units that it names besides: of an area, of a convoy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,5 +96,5 @@ def _concerns(target: Target, change: Change) -> bool:
     return (
         change.priority <= target.min_priority
         and (not target.codes or change.code in target.codes)
-        and (not target.units or change.unit in target.units)
+        and (not target.units or not {change.unit, *change.others}.isdisjoint(target.units))
     )

@@ -199,6 +199,13 @@ def alert_rows() -> Select[Any]:
     )
 
 
+async def unconfirmed_since(connection: AsyncConnection, alert_id: bytes) -> int | None:
+    """Since when an alert stands that was told ahead of its place in the record, if that place has not come yet."""
+    rows = await connection.execute(alert_rows().where(schema.alert.c.id == alert_id))
+    row = rows.one()
+    return int(row.begun_ms) if row.is_early else None
+
+
 def _alerts_with_units() -> Any:  # noqa: ANN401 - a join has no public type of its own
     alert, unit = schema.alert, schema.unit
     return alert.outerjoin(unit, unit.c.unit_id == alert.c.unit)

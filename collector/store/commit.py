@@ -348,6 +348,7 @@ async def _write_alerts(
         rows.update({row.id: dict(row._mapping) for row in found})  # noqa: SLF001 - the public name of a row as a mapping
     acts: Rows = []
     befores: dict[bytes, dict[str, Any] | None] = {}
+    named = {finding.id: _units_in(finding) for finding in raised}
     for finding in raised:
         before = rows.get(finding.id)
         befores.setdefault(finding.id, before)
@@ -372,11 +373,19 @@ async def _write_alerts(
         folded = await refold(connection, {row["unit"] for row in changed}, feed)
     # A tick is one change to an alert: what began and ended in one backlog is told as what it is now.
     return set(rows) | folded, [
-        (id_, _change(before, rows[id_])) for id_, before in befores.items()
+        (id_, _change(before, rows[id_], named[id_])) for id_, before in befores.items()
     ]
 
 
-def _change(before: dict[str, Any] | None, after: dict[str, Any]) -> Change:
+def _units_in(finding: Finding) -> tuple[str, ...]:
+    """The units that a finding names which is not one unit's own, or not only."""
+    units = finding.data.get("units", ())
+    return tuple(map(str, units)) if isinstance(units, list | tuple) else ()
+
+
+def _change(
+    before: dict[str, Any] | None, after: dict[str, Any], others: tuple[str, ...]
+) -> Change:
     return Change(
         code=after["code"],
         unit=after["unit"],
@@ -387,6 +396,7 @@ def _change(before: dict[str, Any] | None, after: dict[str, Any]) -> Change:
         count=after["count"],
         at_ms=after["at_ms"],
         is_over=after["cleared"],
+        others=others,
     )
 
 

@@ -14,7 +14,14 @@ from collector.api.models import Refusal
 from collector.api.reads import Live, StoreReads
 from collector.app import StartError
 from collector.app.intake import OTHERWISE, WHAT_TO_DO, Intake
-from collector.app.rulebook import FIRST, Journeys, Watched, in_succession, keep_thresholds
+from collector.app.rulebook import (
+    BUILT_MS,
+    FIRST,
+    Journeys,
+    Watched,
+    in_succession,
+    keep_thresholds,
+)
 from collector.detect.geo import Shapes
 from collector.detect.geo.geojson import read_zones
 from collector.detect.rules import Rules
@@ -235,8 +242,16 @@ async def test_rules_of_another_process_are_noticed_and_older_ones_stay(store: S
     book = watched.rulebook
     assert [book.at(T0_MS + later).version for later in (-1, 0, 8, 9)] == [0, 1, 1, 2]
     assert book.at(T0_MS).thresholds.late_s == 7
+    assert {rules.thresholds.built_ms for rules in book.versions} == {BUILT_MS}
     assert set(book.at(T0_MS).zones) == {"z1"}
     assert set(book.at(T0_MS + 9).routes) == {"r1"}
+
+
+async def test_the_rules_may_say_themselves_which_time_is_too_old(store: Store) -> None:
+    await store.import_rules(zones="", routes="", thresholds="built_ms = 5", now_ms=T0_MS)
+    watched = Watched(store)
+    assert await watched.refresh()
+    assert watched.rulebook.at(T0_MS).thresholds.built_ms == 5
 
 
 async def test_a_journey_of_another_process_is_noticed(store: Store) -> None:

@@ -84,6 +84,9 @@ def test_an_alert_is_told_once_and_again_when_it_is_news(
         (replace(DESK, codes=("SEAL_LOST", "ROUTE_DEVIATION")), NEW, True),
         (replace(DESK, units=("uz-02",)), NEW, False),
         (replace(DESK, units=("uz-01",)), NEW, True),
+        (replace(DESK, units=("uz-02",)), replace(NEW, unit="", others=("uz-01", "uz-02")), True),
+        (replace(DESK, units=("uz-03",)), replace(NEW, unit="", others=("uz-01", "uz-02")), False),
+        (replace(DESK, units=("uz-01",)), replace(NEW, unit=""), False),  # of nobody
     ],
 )
 def test_a_target_hears_what_concerns_it(target: Target, change: Change, *, hears: bool) -> None:

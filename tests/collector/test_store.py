@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, inspect, select
 
 from collector.detect import Finding, Level, Phase, Priority
 from collector.enrol.judging import LOW_ORDER
+from collector.notify import Target
 from collector.store import (
     Fence,
     JourneyRow,
@@ -290,6 +291,16 @@ async def test_every_point_of_a_tick_is_passed(url: str) -> None:
         power.seen.clear()
         await centre.hear(unit, unit.begin().envelope)
         assert power.seen == POINTS
+
+
+async def test_whoever_watches_some_units_hears_of_an_area_that_holds_one_of_them(url: str) -> None:
+    targets = (Target(name="north", units=("uz-07",)), Target(name="south", units=("uz-09",)))
+    found = finding(unit="", code="GNSS_INTERFERENCE", data={"units": ["uz-01", "uz-07"]})
+    async with await Store.open(url) as store:
+        await store.commit(tick(findings=(found,), targets=targets))
+        async with store.read() as connection:
+            told = await connection.execute(select(schema.notification.c.target))
+            assert [row.target for row in told] == ["north"]
 
 
 def finding(**changes: object) -> Finding:

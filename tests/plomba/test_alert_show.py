@@ -1,16 +1,21 @@
 """`plomba alert show`, `history` and `catalogue` in three languages, over a real store."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from collector.store.database import Store
 from collector.texts.alerts import CODES
 from collector.texts.page import page
 from plomba import exits
 from plomba.__main__ import app
+from tests.collector.fleet import Centre, FleetUnit
+from tests.collector.test_tick import panic
 from tests.plomba.test_alert_act import alert_id, data, run  # noqa: F401  # `data` is a fixture
+from wire.topics import Up
 
 RUNNER = CliRunner()
 
@@ -41,6 +46,34 @@ def test_an_alert_is_told_in_the_language_of_the_reader(data: Path) -> None:  # 
         app, ["alert", "show", id_, "--data", str(data)], env={"LC_ALL": "", "LANG": "en_GB.UTF-8"}
     )
     assert "Answer: within 2 minutes" in result.output
+
+
+def test_an_alert_that_was_told_ahead_says_since_when_it_waits_to_be_confirmed(
+    tmp_path: Path,
+) -> None:
+    async def hear(*numbers: int, what: Up) -> None:
+        store = await Store.open(f"sqlite:///{tmp_path / 'collector.db'}")
+        try:
+            centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
+            if what is Up.EARLY:
+                await centre.enrol(unit)
+            sealed = [unit.begin(), unit.seal(), unit.seal([panic(unit)])]
+            await centre.hear(unit, *(sealed[number].envelope for number in numbers), what=what)
+        finally:
+            await store.close()
+
+    asyncio.run(hear(2, what=Up.EARLY))  # what lies before it has not come, and may never
+    id_ = alert_id(tmp_path)
+    told = json.loads(run(tmp_path, "show", id_, "--json"))
+    assert told["unconfirmed_since"] == "2026-11-23T06:46:42Z"
+    said = run(tmp_path, "show", id_, "--lang", "en")
+    assert (
+        f"unconfirmed: {told['unconfirmed_since']} (told ahead of its place in the record" in said
+    )
+    asyncio.run(hear(0, 1, what=Up.BATCH))
+    told = json.loads(run(tmp_path, "show", id_, "--json"))
+    assert told["unconfirmed_since"] is None
+    assert "unconfirmed" not in run(tmp_path, "show", id_, "--lang", "en")
 
 
 def test_a_history_names_its_alert(data: Path) -> None:  # noqa: F811  # the fixture
