@@ -262,7 +262,8 @@ class Outbox:
 
     async def lay_in(self) -> None:
         """Ballast, and the WAL at its full length, while the disk has room. After the start, and again and again."""
-        await self._do(lambda: lay_in(self._writer))
+        while await self._do(lambda: lay_in(self._writer)):
+            pass  # each piece is a job: what waits for its commit goes between two
 
     # The state
 

@@ -13,7 +13,7 @@ from agent.outbox.words import OutboxDiskError, OutboxLockedError
 
 STORE = "outbox.db"
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
-_CHUNK_BYTES = 65_536
+_PART_BYTES = 262_144  # of the ballast, at once: a commit that comes meanwhile waits for no more
 INODES_MIN = 100
 ASIDES_MAX = 2
 _ASIDE = re.compile(r"outbox\.bad-([1-9][0-9]*)(?:-wal|-shm|-journal)?")
@@ -192,15 +192,16 @@ class Disk:
         return self._ballast.exists()
 
     def take_ballast(self, size_bytes: int) -> None:
-        """Lay bytes aside that are really written: a hole in a file would give nothing back."""
+        """Lay some bytes aside that are really written: a hole in a file would give nothing back. Done when `has_ballast`."""
         part = self.directory / "ballast.new"
-        with part.open("wb") as file:
-            for begin in range(0, size_bytes, _CHUNK_BYTES):
-                file.write(b"\xff" * min(_CHUNK_BYTES, size_bytes - begin))
+        with part.open("ab") as file:
+            file.write(b"\xff" * min(_PART_BYTES, max(size_bytes - file.tell(), 0)))
             file.flush()
             os.fsync(file.fileno())
-        part.rename(self._ballast)
-        self.sync()
+            is_whole = file.tell() >= size_bytes
+        if is_whole:
+            part.rename(self._ballast)
+            self.sync()
 
     def drop_ballast(self) -> bool:
         """Once a commit has failed for space even DELETE fails: this gives it room. False: gone already."""

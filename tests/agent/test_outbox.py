@@ -331,8 +331,28 @@ async def test_the_ballast_lies_there_while_there_is_room(tmp_path: Path) -> Non
         assert outbox.stats().ballast
         assert (tmp_path / "ballast").stat().st_size == 100_000
         (tmp_path / "ballast").unlink()  # as a full disk takes it
+        (tmp_path / "ballast.new").write_bytes(b"\xff" * 99_999)  # and a kill leaves half of it
         await outbox.lay_in()
         assert outbox.stats().ballast, "it returns when there is room, and not at the next start"
+        assert (tmp_path / "ballast").stat().st_size == 100_000
+
+
+async def test_a_commit_goes_between_two_pieces_of_the_ballast(tmp_path: Path) -> None:
+    heavy = OutboxSettings(headroom_bytes=0, ballast_bytes=2_097_152)
+    async with opened(tmp_path, settings=heavy) as outbox:
+        sizes: list[int] = []
+
+        async def store() -> None:
+            for number in range(3):
+                await outbox.store(batch(f"urgent {number}", urgent=True), at(2_000 + number))
+                part = tmp_path / "ballast.new"
+                sizes.append(part.stat().st_size if part.exists() else 0)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(outbox.lay_in())
+            tasks.create_task(store())
+        assert sizes[-1] < 2_097_152, "all three were committed before it was whole"
+        assert outbox.stats().ballast
 
 
 async def test_the_wal_is_laid_in_at_its_full_length_and_holds_no_frame_that_nobody_wrote(
