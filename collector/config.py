@@ -19,6 +19,7 @@ from collector.io.broker import BrokerSettings
 from collector.io.mqtt import MqttSettings, endpoint
 from collector.io.notify import TargetSettings
 from collector.io.seal_gateway import GatewaySettings
+from collector.notify import GATHER_S_MAX
 from collector.texts import LANGUAGES
 from collector.texts.alerts import CODES
 from wire.topics import is_unit_id
@@ -347,6 +348,9 @@ def _check_notify(targets: tuple[TargetSettings, ...]) -> None:
                 key=f"{key}.escalate_after_s",
                 hint=f"at most {ESCALATIONS_MAX} times of 1 to 86400 s, e.g. [60, 300, 1800]",
             )
+        if not 0 <= target.gather_s <= GATHER_S_MAX:
+            hint = f"0 to {GATHER_S_MAX}, is {target.gather_s}"
+            raise ConfigError(key=f"{key}.gather_s", hint=hint)
 
 
 def _check_mqtt(mqtt: MqttSettings) -> None:

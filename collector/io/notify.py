@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.io.key import KeyFileError, read_private
-from collector.notify import Target
+from collector.notify import GATHER_S, Target
 
 CHATTY = ("apprise", "urllib3", "requests")  # their debug lines hold urls
 
@@ -26,6 +26,7 @@ class TargetSettings:
     units: tuple[str, ...] = ()
     language: str = "en"
     escalate_after_s: tuple[int, ...] = ()
+    gather_s: int = GATHER_S
 
     @property
     def target(self) -> Target:
@@ -36,6 +37,7 @@ class TargetSettings:
             units=self.units,
             language=self.language,
             escalate_after_s=self.escalate_after_s,
+            gather_s=self.gather_s,
         )
 
 

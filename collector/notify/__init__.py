@@ -8,10 +8,23 @@ from dataclasses import dataclass
 
 from collector.alerts import State
 
-__all__ = ["ESCALATE_S", "Change", "Due", "Target", "dues_of", "is_moot", "is_new_round"]
+__all__ = [
+    "ESCALATE_S",
+    "GATHER_S",
+    "GATHER_S_MAX",
+    "Change",
+    "Due",
+    "Target",
+    "dues_of",
+    "is_moot",
+    "is_new_round",
+    "is_worse",
+]
 
 ESCALATE_S = (60, 300, 1_800)  # DETECTION section 9: to the supervisor
 OLD_MS = 24 * 3_600_000  # a P3 that is over and older makes no sound
+GATHER_S = 60  # what is not critical waits so long, to come as one message; of the ten minutes that a P2 leaves one is gone
+GATHER_S_MAX = 300
 UNSEEN = frozenset({State.UNACKED, State.CLEARED_UNACKED})  # the states in which an alert calls
 
 
@@ -25,6 +38,7 @@ class Target:
     units: tuple[str, ...] = ()  # none: all
     language: str = "en"
     escalate_after_s: tuple[int, ...] = ()  # a supervisor: told only what is unacknowledged then
+    gather_s: int = GATHER_S  # so long what is not critical waits for more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +76,8 @@ def dues_of(change: Change, targets: tuple[Target, ...], now_ms: int) -> tuple[D
         if not _concerns(target, change):
             continue
         if not target.escalate_after_s:
-            dues.append(Due(target=target.name, step=step, due_ms=now_ms))
+            waits_s = 0 if change.priority == "P1" else target.gather_s
+            dues.append(Due(target=target.name, step=step, due_ms=now_ms + waits_s * 1_000))
         dues += [
             Due(target=target.name, step=f"{step}+{after_s}s", due_ms=now_ms + after_s * 1_000)
             for after_s in target.escalate_after_s
@@ -80,6 +95,11 @@ def is_new_round(change: Change) -> bool:
     return change.before is not None and is_moot(change.before) and not is_moot(change.after)
 
 
+def is_worse(change: Change) -> bool:
+    """True if it calls for more than before: what still waits of then would say too little."""
+    return change.priority_before is not None and change.priority < change.priority_before
+
+
 def _step(change: Change, now_ms: int) -> str | None:
     if is_moot(change.after):
         return None
@@ -87,7 +107,7 @@ def _step(change: Change, now_ms: int) -> str | None:
         return None
     if change.before is None:
         return "raise"
-    if change.priority_before is not None and change.priority < change.priority_before:
+    if is_worse(change):
         return f"worse.{change.priority}"
     return f"again.{change.count}" if is_new_round(change) else None
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.alerts import State
-from collector.notify import Change, Due, Target, dues_of, is_moot, is_new_round
+from collector.notify import Change, Due, Target, dues_of, is_moot, is_new_round, is_worse
 from collector.store import schema
 from collector.store.dialect import insert
 
@@ -54,6 +54,16 @@ async def write(
                 update(table)
                 .where(table.c.alert_id == alert_id, table.c.state == WAITING)
                 .values(state=MOOT, changed_ms=now_ms, why="seen, and told again")
+            )
+        elif is_worse(change):
+            await connection.execute(
+                update(table)
+                .where(
+                    table.c.alert_id == alert_id,
+                    table.c.state == WAITING,
+                    table.c.step.not_like("%+%"),
+                )
+                .values(state=MOOT, changed_ms=now_ms, why="told as worse")
             )
         rows = [_row(alert_id, due, now_ms) for due in dues_of(change, targets, now_ms)]
         if rows:

@@ -114,6 +114,16 @@ def test_a_p3_that_is_over_and_older_than_a_day_makes_no_sound(
     assert bool(steps(late, replace(DESK, min_priority="P3"))) is hears
 
 
+def test_what_is_critical_goes_at_once_and_the_rest_is_gathered() -> None:
+    for priority, waits_ms in (("P1", 0), ("P2", 60_000), ("P3", 60_000)):
+        (due,) = dues_of(
+            replace(NEW, priority=priority), (replace(DESK, min_priority="P3"),), NOW_MS
+        )
+        assert due.due_ms == NOW_MS + waits_ms
+    (due,) = dues_of(NEW, (replace(DESK, gather_s=0),), NOW_MS)
+    assert due.due_ms == NOW_MS
+
+
 def test_a_supervisor_is_told_after_a_minute_five_and_thirty() -> None:
     assert dues_of(replace(NEW, priority="P1"), (CHIEF,), NOW_MS) == (
         Due(target="chief", step="raise+60s", due_ms=NOW_MS + 60_000),
@@ -266,6 +276,21 @@ async def test_what_is_due_at_once_goes_as_one_message(world: World) -> None:
     ((title, body),) = world.service.taken
     assert title == "2 alerts"
     assert body.count("Not acknowledged") == 2  # each alert once, though two steps of it were due
+
+
+async def test_what_worsens_while_it_waits_is_told_once_as_worse(world: World) -> None:
+    id_ = await world.alarm()
+    calm = replace(NEW, priority="P2")
+    worse = replace(NEW, before=State.UNACKED, priority_before="P2", priority="P1", count=2)
+    targets = (replace(DESK, name="other"),)
+    async with world.centre.store.write() as connection:
+        now_ms = world.centre.now_ms
+        await notifications.write(connection, [(id_, calm)], targets, now_ms)
+        assert await notifications.take(connection, "other", now_ms + 59_999, 20) == []
+        await notifications.write(connection, [(id_, worse)], targets, now_ms + 5_000)
+        taken = await notifications.take(connection, "other", now_ms + HOUR_MS, 20)
+        assert [message.step for message in taken] == ["worse.P1"]
+    assert "told as worse" in await world.whys()
 
 
 async def test_a_refused_message_is_tried_again_and_at_last_set_aside_with_its_reason(
