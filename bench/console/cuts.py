@@ -19,6 +19,7 @@ from bench.simulator import Simulator
 from bench.site import Site, Unit
 
 SEEN_MS, PAINT_MS = 1_000, 200
+USERS = ("op-03", "op-07")
 TRUCKS = {"cut-1": "8000620011", "cut-2": "8000620012"}  # unit and its lock: they are cut in turns
 ROPE_AFTER_S = 0.8
 PAUSE_S = 1.2  # behind a cut, so 2.4 of one lock: more than 30 urgent records of a seal in a minute would be held back
@@ -37,10 +38,12 @@ _ROW = "bench.rows.get('{id}')?.paintedMs ?? null"
 _MARKER = (
     "bench.marks.marks.find((at) => at >= (bench.rows.get('{id}')?.cameMs ?? Infinity)) ?? null"
 )
+_CHOOSE = "(document.getElementById('band-{id}') ?? document.getElementById('row-{id}')).click()"
 _HOW = (
     "Two real agents on simulated hardware behind ptys, cut in turns; two browsers of two operators. The row: the first task after the frame in which its element "
     "stood in the list. The marker: the frame in which the shapes of units were handed to the graphics for the first time after the row came (the console marks "
-    "it). Each cut takes the later of both browsers."
+    "it). Each cut takes the later of both browsers. The name: from the key `a` in one browser to the first task after the frame in which the "
+    "alert's detail in the other says who pressed it."
 )
 
 
@@ -51,6 +54,7 @@ class Shown:
     stored_ms: float
     row_ms: float | None
     marker_ms: float | None
+    named_ms: float | None = None  # after the key in one browser, in the other
 
 
 @contextmanager
@@ -77,8 +81,9 @@ def _truck(stack: ExitStack, site: Site, unit_id: str, seal_id: str) -> Simulato
 def run(centre: Centre, hardware: Sequence[Simulator], cuts: int) -> Sequence[Figure]:
     """Cut so often, one truck after the other; p50 and p95."""
     seats = [centre.seat(), centre.seat()]
-    for seat, user in zip(seats, ("op-03", "op-07"), strict=True):
+    for seat, user in zip(seats, USERS, strict=True):
         seat.log_in(centre.url, user)
+    time.sleep(SETTLE_S)  # both have drawn their maps
     rng = random.Random(1)  # noqa: S311  # the phase against the receiver's seconds
     with closing(sqlite3.connect(f"file:{centre.site.store}?mode=ro", uri=True)) as store:
         found = [_cut(hardware[n % len(hardware)], store, seats, rng) for n in range(cuts)]
@@ -93,11 +98,13 @@ def figures_of(found: Sequence[Shown]) -> list[Figure]:
     markers = [one.marker_ms for one in found if one.marker_ms is not None]
     paints = [one.row_ms - one.stored_ms for one in found if one.row_ms is not None]
     stored = shares([one.stored_ms for one in found], 0.5)[0]
+    names = [one.named_ms for one in found if one.named_ms is not None]
     figures: list[Figure] = []
     for name, times, most in (
         ("seal cut to row", rows, SEEN_MS),
         ("seal cut to marker", markers, SEEN_MS),
         ("commit to painted row", paints, PAINT_MS),
+        ("acknowledged to the name in the other browser", names, SEEN_MS),
     ):
         half, most_of_all = shares(times, 0.5, 0.95)
         unseen = len(found) - len(times)
@@ -147,8 +154,26 @@ def _cut(
     rows = [_at(seat, _ROW.format(id=id_)) for seat in seats]
     markers = [_at(seat, _MARKER.format(id=id_)) for seat in seats]
     return Shown(
-        stored_ms=stored_ms, row_ms=_later(rows, cut_ms), marker_ms=_later(markers, cut_ms)
+        stored_ms=stored_ms,
+        row_ms=_later(rows, cut_ms),
+        marker_ms=_later(markers, cut_ms),
+        named_ms=_named(seats, id_),
     )
+
+
+def _named(seats: Sequence[Seat], id_: str) -> float | None:
+    """Acknowledge it in the first browser; when its name stands in the second. By now the row is old enough for a key."""
+    mine, theirs = seats
+    for seat in (mine, theirs):
+        seat.ask(_CHOOSE.format(id=id_))  # without the mouse: the list stands still under it
+    theirs.ask(f"(bench.namedMs = null, bench.awaited = '{USERS[0]}')")
+    mine.page.keyboard.press("a")
+    try:
+        theirs.until("bench.namedMs !== null", "the name is seen", WAIT_S)
+    except BenchError:
+        return None
+    pressed, named = _at(mine, "bench.pressedMs"), _at(theirs, "bench.namedMs")
+    return None if pressed is None or named is None else named - pressed
 
 
 def _ids(store: sqlite3.Connection) -> set[str]:

@@ -1,6 +1,6 @@
 /* What a page of the console is asked for while it is measured. Goes in before the page's own scripts; changes nothing that is shown. */
 (() => {
-  const bench = { lcp: 0, cls: 0, took: new Map(), rows: new Map(), marks: { alerts: [], points: [], marks: [] }, frames: 0, source: null, alertMs: null };
+  const bench = { lcp: 0, cls: 0, took: new Map(), rows: new Map(), marks: { alerts: [], points: [], marks: [] }, frames: 0, pressedMs: null, awaited: '', namedMs: null, source: null, alertMs: null };
   window.bench = bench;
   const watch = (type, each, more = {}) =>
     new PerformanceObserver((list) => list.getEntries().forEach(each)).observe({ type, buffered: true, ...more });
@@ -30,7 +30,18 @@
       after.port2.postMessage(0);
     });
   };
+  addEventListener('keydown', () => { bench.pressedMs = performance.now(); }, true);
+  const named = () => {
+    if (!document.querySelector('.detail')?.textContent.includes(bench.awaited)) return;
+    bench.awaited = '';
+    requestAnimationFrame(() => {
+      const after = new MessageChannel();
+      after.port1.onmessage = () => { bench.namedMs = performance.now(); };
+      after.port2.postMessage(0);
+    });
+  };
   new MutationObserver((changes) => {
+    if (bench.awaited !== '') named();
     for (const change of changes) {
       for (const node of change.addedNodes) {
         if (!(node instanceof HTMLElement)) continue;
@@ -38,7 +49,7 @@
         else for (const row of node.querySelectorAll('.row[role=option]')) seen(row);
       }
     }
-  }).observe(document, { childList: true, subtree: true });
+  }).observe(document, { childList: true, characterData: true, subtree: true });
 
   if (!window.benchOwnStream) return;
   /* One stream in the tab itself, so that its events can be timed where they are heard. */

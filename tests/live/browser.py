@@ -48,7 +48,7 @@ SCENARIO = f"""
 scenario = {{{{ name = "room", seed = 7, start = {{start}}, end_s = 3600 }}}}
 track = {{{{ points = [[41.2, 69.2], [41.2, 69.6]], speed_km_h = 60 }}}}
 receiver = {{{{ fix_after_s = 1, noise_m = 0 }}}}
-seal = {{{{ id = "{SEAL_ID}", armed = true, dynamic = false }}}}
+seal = {{{{ id = "{SEAL_ID}", armed = true, dynamic = false, interval_s = 5 }}}}
 """
 WEBGL = [
     "--no-sandbox",

@@ -14,6 +14,7 @@ import { mercator, shifted } from './mercator';
 import type { Point } from './mercator';
 
 const DIM = 0.35;
+const NOWHERE = Float32Array.of(9, 9, 0); // one row, far outside the world's square
 const VERTEX = `#version 300 es
 uniform mat4 u_matrix; uniform float u_side, u_dim;
 in vec2 a_at; in vec4 a_look;
@@ -43,6 +44,8 @@ export class Sprites implements CustomLayerInterface {
   private readonly rows = new Rows();
   private isDirty = false;
   private isDim = false;
+  /** The first drawing makes the graphics compile: that is done before the first alert, with a point that nobody sees. */
+  private isWarm = false;
 
   constructor(
     private readonly centre: Point,
@@ -72,7 +75,7 @@ export class Sprites implements CustomLayerInterface {
       const { x, y } = mercator(lon, lat);
       this.rows.push(x - this.centre.x, y - this.centre.y, ICONS.indexOf(icon), Number(isUnseen), 0);
     }
-    if (!this.rows.isChanged) return noted('marks'); // what is wanted stands there already
+    if (!this.rows.isChanged && this.isWarm) return noted('marks'); // what is wanted stands there already
     this.isDirty = true;
     this.map?.triggerRepaint();
   }
@@ -89,7 +92,7 @@ export class Sprites implements CustomLayerInterface {
   }
 
   render(_gl: WebGLRenderingContext | WebGL2RenderingContext, input: CustomRenderMethodInput): void {
-    if (this.drawn === null || this.rows.count === 0) return;
+    if (this.drawn === null || (this.rows.count === 0 && this.isWarm)) return;
     const { gl, program, buffer, array } = this.drawn;
     gl.useProgram(program);
     gl.bindVertexArray(array);
@@ -98,17 +101,18 @@ export class Sprites implements CustomLayerInterface {
     if (this.sheet !== null) this.upload(gl, this.sheet);
     if (this.isDirty) {
       gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-      gl.bufferData(gl.ARRAY_BUFFER, this.rows.bytes, gl.DYNAMIC_DRAW);
+      gl.bufferData(gl.ARRAY_BUFFER, this.rows.count === 0 ? NOWHERE : this.rows.bytes, gl.DYNAMIC_DRAW);
       this.isDirty = false;
-      noted('marks');
+      if (this.rows.count > 0) noted('marks');
     }
     gl.uniformMatrix4fv(gl.getUniformLocation(program, 'u_matrix'), false, shifted(input.defaultProjectionData.mainMatrix, this.centre));
     gl.uniform1f(gl.getUniformLocation(program, 'u_side'), SIDE * devicePixelRatio);
     gl.uniform1f(gl.getUniformLocation(program, 'u_dim'), this.isDim ? DIM : 1);
     gl.uniform1i(gl.getUniformLocation(program, 'u_sheet'), 0);
     gl.disable(gl.DEPTH_TEST);
-    gl.drawArrays(gl.POINTS, 0, this.rows.count);
+    gl.drawArrays(gl.POINTS, 0, Math.max(this.rows.count, 1));
     gl.bindVertexArray(null);
+    this.isWarm = true;
   }
 
   private upload(gl: WebGL2RenderingContext, sheet: HTMLCanvasElement): void {
