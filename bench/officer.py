@@ -53,6 +53,7 @@ class Line:
     from_port: int
     to_port: int
     is_slow: bool = False
+    carried: list[int] = field(default_factory=lambda: [0, 0])  # bytes while slow: there, back
     _ways: set[asyncio.Task[object]] = field(default_factory=set)
 
     async def serve(self, until: asyncio.Event) -> None:
@@ -70,15 +71,18 @@ class Line:
         far, far_out = await asyncio.open_connection("127.0.0.1", self.to_port)
         with suppress(asyncio.CancelledError):
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._carry(near, far_out), name="there")
-                ways.create_task(self._carry(far, near_out), name="back")
+                ways.create_task(self._carry(near, far_out, 0), name="there")
+                ways.create_task(self._carry(far, near_out, 1), name="back")
 
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, way: int
+    ) -> None:
         free_s = 0.0  # until then the line is busy with what went before
         loop = asyncio.get_running_loop()
         with suppress(ConnectionError):
             while data := await source.read(512):
                 if self.is_slow:
+                    self.carried[way] += len(data)
                     free_s = max(free_s, loop.time()) + len(data) / BYTES_S
                     await asyncio.sleep(free_s - loop.time())
                     loop.call_later(LATENCY_MS / 2_000, sink.write, data)
@@ -163,7 +167,7 @@ def _asked(
     tools.on("Page.lifecycleEvent", lambda said: _paint(said, seen_s))
     lcp: list[float] = []
     painted: list[float] = []
-    line.is_slow = True
+    line.is_slow, line.carried = True, [0, 0]
     for number in (NUMBERS * rounds)[:rounds]:
         asked_s.clear()
         seen_s.clear()
@@ -173,7 +177,11 @@ def _asked(
         if scripts:
             lcp.append(float(page.evaluate("window.lcp")))
     line.is_slow = False
+    there, back = (round(carried / rounds) for carried in line.carried)
     found: dict[str, Any] = {
+        "request_bytes": there,
+        "answer_bytes": back,  # headers and all
+        "line_ms": LATENCY_MS + round((there + back) * 1_000 / BYTES_S),
         "lcp_ms": round(statistics.median(lcp)) if lcp else None,
         "paint_ms": round(statistics.median(painted)) if painted else None,
         "page_bytes": len(page.content().encode()) if scripts else None,

@@ -6,9 +6,7 @@ Law: complete HTML in one response, without a script; an answer is never kept by
 import gzip
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
 from hashlib import sha256
-from importlib.resources import files
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -25,7 +23,7 @@ from collector.api.auth import (
 )
 from collector.api.guard import csp_officer
 from collector.api.officer_answers import Answer, Answers, Many
-from collector.api.officer_pages import Frame, Pages, language_of
+from collector.api.officer_pages import Frame, Pages, language_of, script_of
 from collector.api.porter import Porter, RefusedError
 from collector.api.problems import ProblemError, not_found
 from collector.customs.ids import Bad
@@ -200,12 +198,21 @@ def _add_session(api: FastAPI, pages: Pages, porter: Porter) -> None:
 
 
 def _add_scripts(api: FastAPI) -> None:
-    def script(name: str) -> Callable[[], Response]:
-        def give() -> Response:
-            headers = {
-                "Cache-Control": "no-cache"
-            }  # asked for again, so that all are of one version
-            return Response(_script(name), media_type="text/javascript", headers=headers)
+    def script(name: str) -> Callable[[Request], Response]:
+        def give(request: Request) -> Response:
+            found = script_of(name)
+            headers = {"ETag": f'"{found.version}"', "Cache-Control": "no-cache"}
+            if (
+                request.query_params.get("v") == found.version
+            ):  # a page names the one it was made for
+                headers["Cache-Control"] = "max-age=31536000, immutable"
+            if headers["ETag"] in request.headers.get("if-none-match", ""):
+                return Response(status_code=304, headers=headers)
+            body = found.data
+            if "gzip" in request.headers.get("accept-encoding", ""):  # nothing in it is secret
+                body, headers["Content-Encoding"] = found.packed, "gzip"
+            headers["Vary"] = "Accept-Encoding"
+            return Response(body, media_type="text/javascript", headers=headers)
 
         return give
 
@@ -298,8 +305,3 @@ async def _fields(request: Request) -> dict[str, str]:
     body = (await request.body()).decode("utf-8", "replace")
     said = parse_qs(body, max_num_fields=20, keep_blank_values=True)
     return {name: values[0][:FIELD_CHARS_MAX] for name, values in said.items()}
-
-
-@cache
-def _script(name: str) -> bytes:
-    return files("collector").joinpath("web", "officer", name).read_bytes()

@@ -3,11 +3,13 @@
 Law: pure: values in, HTML out. The words, shapes and colours of a verdict are those of the unit's own page; green turns grey by itself.
 """
 
+import gzip
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -258,6 +260,7 @@ class Pages:
         return self._templates.get_template(name).render(
             t=lambda key, **parameters: text(key, frame.language, **parameters),
             style=self._style,
+            script=script_of("officer.js").version,
             languages=NAMES,
             language=frame.language,
             nonce=frame.nonce,
@@ -318,6 +321,22 @@ def _name_of(asked: Answer) -> str:
 def _some(names: Sequence[str], most: int) -> list[str]:
     more = [f"+ {len(names) - most}"] if len(names) > most else []
     return [*map(shown, names[:most]), *more]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """What a page loads beside itself."""
+
+    data: bytes
+    packed: bytes
+    version: str  # of its bytes: what bears it in its address never changes
+
+
+@cache
+def script_of(name: str) -> Script:
+    data = files("collector").joinpath("web", "officer", name).read_bytes()
+    packed = gzip.compress(data, 9, mtime=0)
+    return Script(data=data, packed=packed, version=sha256(data).hexdigest()[:8])
 
 
 @cache

@@ -525,3 +525,19 @@ async def test_scripts_are_asked_for_again_and_open_to_all(road: Road, name: str
     assert script.status_code == 200
     assert script.headers["content-type"].startswith("text/javascript")
     assert script.headers["cache-control"] == "no-cache"
+    again = await road.phone().get(f"/o/{name}", headers={"If-None-Match": script.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_a_page_names_the_script_it_was_made_for_and_a_phone_asks_for_it_once(
+    road: Road,
+) -> None:
+    page = await (await road.officer()).get("/o/")
+    [address] = re.findall(r'src="(/o/officer\.js\?v=[0-9a-f]{8})"', page.text)
+    phone = road.phone()
+    assert "immutable" in (await phone.get(address)).headers["cache-control"]
+    other = await phone.get("/o/officer.js?v=00000000")
+    assert other.headers["cache-control"] == "no-cache"
+    plain = await phone.get(address, headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == (await phone.get(address)).content

@@ -13,7 +13,7 @@ from agent.app import page as unit_page
 from agent.app.page_verdict import Colour as UnitColour
 from agent.app.page_words import CATALOGUES as UNIT_WORDS
 from collector.api.officer_answers import Answer
-from collector.api.officer_pages import ICONS, Frame, Pages, language_of
+from collector.api.officer_pages import ICONS, Frame, Pages, language_of, script_of
 from collector.api.places import Places
 from collector.customs.ids import Wanted
 from collector.customs.verdict import (
@@ -156,7 +156,8 @@ def test_each_page_is_whole_in_one_small_response_and_needs_no_script(language: 
         names = {tag for tag, _ in page.tags}
         assert not names & {"img", "link", "iframe", "base"}
         scripts = [attrs for tag, attrs in page.tags if tag == "script"]
-        assert all(attrs == {"type": "module", "src": "/o/officer.js"} for attrs in scripts)
+        source = f"/o/officer.js?v={script_of('officer.js').version}"
+        assert all(attrs == {"type": "module", "src": source} for attrs in scripts)
         attributes = {name for _, attrs in page.tags for name in attrs}
         assert "style" not in attributes
         assert not {name for name in attributes if name.startswith("on")}
