@@ -67,6 +67,8 @@ async def set_aside(writer: "Writer", moment: Moment, why: str) -> None:
         )
         await hold(tx, now_home)
     writer.book = await tx.commit()
+    if writer.salvage is not None and writer.salvage.older is not None:
+        writer.tell(Trouble.SALVAGED, "given up: of three files the oldest")
     writer.broken = None
     writer.salvage = work
     writer.held = {}

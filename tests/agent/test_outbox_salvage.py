@@ -343,6 +343,27 @@ async def test_a_second_damage_does_not_end_the_reading_of_the_first_file(
         assert len(order) == len(set(order)) == len(after)
 
 
+async def test_of_three_files_the_oldest_is_given_up_and_what_it_held_alone_is_confessed(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as outbox:
+        for number in range(10):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        before = await all_rows(outbox)
+        for number in range(3):
+            await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+            await outbox.store(batch(f"behind {number}"), at(3_100 + number))
+        details = [one.detail for one in outbox.take_news() if one.trouble is Trouble.SALVAGED]
+        assert details == ["given up: of three files the oldest"]
+        await salvage_all(outbox, 4_000)
+        after = await all_rows(outbox)
+        lost = {pos for pos in before if pos not in after}
+        assert {
+            (sound(before[pos]).header.chain_id, sound(before[pos]).header.batch_no) for pos in lost
+        } <= told(after)
+        assert len(lost) == len(before)
+
+
 async def test_a_slice_that_meets_the_second_damage_itself_forgets_neither_file(
     tmp_path: Path,
 ) -> None:
