@@ -16,6 +16,7 @@ export interface Stat {
   readonly last10: number;
   readonly isFlood: boolean;
   readonly unattended: readonly string[];
+  readonly standsIn: readonly string[]; // unattended desks whose alerts come to this one
   readonly units: Fields;
 }
 
@@ -32,9 +33,14 @@ export function readStat(data: unknown): Stat | Refused {
     stale: numberOf(data['stale']) ?? 0,
     last10: numberOf(data['last10']) ?? 0,
     isFlood: data['flood'] === true,
-    unattended: Array.isArray(data['unattended']) ? data['unattended'].map(String) : [],
+    unattended: namesOf(data['unattended']),
+    standsIn: namesOf(data['stands_in']),
     units: isFields(data['units']) ? data['units'] : {},
   };
+}
+
+function namesOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 function countOf(value: unknown): Count {

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { Refused } from '../lib/decode';
+import { readStat } from './stat';
+
+test('desks without anybody, and those for which one stands in, are named', () => {
+  const stat = readStat({ t: 1, unattended: ['a1', 'b1'], stands_in: ['a1'] });
+  if (stat instanceof Refused) throw new Error(stat.reason);
+  expect(stat.unattended).toEqual(['a1', 'b1']);
+  expect(stat.standsIn).toEqual(['a1']);
+});
+
+test('what an older collector does not say is nobody', () => {
+  const stat = readStat({ t: 1 });
+  if (stat instanceof Refused) throw new Error(stat.reason);
+  expect([stat.unattended, stat.standsIn]).toEqual([[], []]);
+});
