@@ -51,3 +51,17 @@ def test_a_unit_shows_where_it_was_what_happened_and_who_had_its_seal(centre: Ce
     expect(page.get_by_role("dialog")).to_be_visible(timeout=SOON_MS)  # a second factor first
     page.keyboard.press("Escape")
     looked_at(page, "unit")
+
+
+def test_zones_and_routes_are_drawn_and_told_in_every_look(centre: Centre) -> None:
+    page = centre.seat(with_axe=True)
+    centre.log_in("sv-01", page)
+    page.goto(f"{centre.url}/fences?tab=draft&at=69.35,41.35,9")
+    expect(page.locator(".draw[aria-busy=false]")).to_be_visible(timeout=SOON_MS)
+    page.get_by_role("button", name="Paste text").click()
+    page.get_by_label("GeoJSON or WKT").fill(
+        "POLYGON((69.3 41.3, 69.4 41.4, 69.4 41.3, 69.3 41.4, 69.3 41.3))"
+    )
+    page.get_by_role("button", name="Take it into the draft").click()
+    expect(page.get_by_label("Faults")).to_be_visible(timeout=SOON_MS)
+    looked_at(page, "fences-draft")

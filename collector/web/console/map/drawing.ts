@@ -163,13 +163,20 @@ function spot(lon: number, lat: number, properties: GeoJSON.GeoJsonProperties): 
   return { type: 'Feature', geometry: { type: 'Point', coordinates: [lon, lat] }, properties };
 }
 
+/** A zone is its ground and, by itself, its edge: the map leaves away a ring that encloses nothing, as one that crosses itself may. */
 function outlined(outlines: readonly Outline[]): GeoJSON.FeatureCollection {
   return {
     type: 'FeatureCollection',
-    features: outlines.map(({ id, geometry, widthM, isChosen }) => {
+    features: outlines.flatMap(({ id, geometry, widthM, isChosen }): GeoJSON.Feature[] => {
       const at = firstOf(geometry);
-      const w0 = widthM > 0 && at !== null ? pixelsAtZoom0(widthM, at[1]) : 0;
-      return { type: 'Feature', geometry, properties: { id, chosen: isChosen, area: w0 === 0, w0, w24: w0 * 2 ** 24 } };
+      const w0 = at === null ? 0 : pixelsAtZoom0(widthM, at[1]);
+      const told = { id, chosen: isChosen };
+      if (geometry.type === 'LineString') return [{ type: 'Feature', geometry, properties: { ...told, is: 'route', w0, w24: w0 * 2 ** 24 } }];
+      const rings = geometry.type === 'Polygon' ? geometry.coordinates : geometry.type === 'MultiPolygon' ? geometry.coordinates.flat() : [];
+      return [
+        { type: 'Feature', geometry, properties: { ...told, is: 'ground' } },
+        { type: 'Feature', geometry: { type: 'MultiLineString', coordinates: rings }, properties: { ...told, is: 'edge' } },
+      ];
     }),
   };
 }
@@ -181,17 +188,16 @@ function firstOf(geometry: GeoJSON.Geometry): Position | null {
 /** Shapes in force are grey and dotted, as on every map of ours; the draft bears the colour of what is chosen. */
 function layersOf(colours: Palette): LayerSpecification[] {
   const wide = ['interpolate', ['exponential', 2], ['zoom'], 0, ['get', 'w0'], 24, ['get', 'w24']] as never;
-  const area = ['==', ['get', 'area'], true] as never;
-  const route = ['==', ['get', 'area'], false] as never;
+  const [ground, edge, route] = ['ground', 'edge', 'route'].map((is) => ['==', ['get', 'is'], is] as never);
   const line = ['case', ['get', 'chosen'], colours.select, colours.line] as never;
   return [
-    { id: 'force-fill', type: 'fill', source: 'force', filter: area, paint: { 'fill-color': colours.line, 'fill-opacity': 0.08 } },
-    { id: 'force-wide', type: 'line', source: 'force', filter: route, layout: { 'line-cap': 'round', 'line-join': 'round' }, paint: { 'line-color': colours.line, 'line-opacity': 0.12, 'line-width': wide } },
-    { id: 'force-line', type: 'line', source: 'force', filter: area, paint: { 'line-color': line, 'line-width': ['case', ['get', 'chosen'], 2.5, 1.5], 'line-dasharray': [1, 2] } },
-    { id: 'force-route', type: 'line', source: 'force', filter: route, paint: { 'line-color': line, 'line-width': ['case', ['get', 'chosen'], 2.5, 1] } },
-    { id: 'draft-fill', type: 'fill', source: 'draft', filter: area, paint: { 'fill-color': colours.select, 'fill-opacity': 0.12 } },
-    { id: 'draft-wide', type: 'line', source: 'draft', filter: route, layout: { 'line-cap': 'round', 'line-join': 'round' }, paint: { 'line-color': colours.select, 'line-opacity': 0.2, 'line-width': wide } },
-    { id: 'draft-line', type: 'line', source: 'draft', paint: { 'line-color': colours.select, 'line-width': ['case', ['get', 'chosen'], 3, 1.5] } },
+    { id: 'force-fill', type: 'fill', source: 'force', filter: ground!, paint: { 'fill-color': colours.line, 'fill-opacity': 0.08 } },
+    { id: 'force-wide', type: 'line', source: 'force', filter: route!, layout: { 'line-cap': 'round', 'line-join': 'round' }, paint: { 'line-color': colours.line, 'line-opacity': 0.12, 'line-width': wide } },
+    { id: 'force-line', type: 'line', source: 'force', filter: edge!, paint: { 'line-color': line, 'line-width': ['case', ['get', 'chosen'], 2.5, 1.5], 'line-dasharray': [1, 2] } },
+    { id: 'force-route', type: 'line', source: 'force', filter: route!, paint: { 'line-color': line, 'line-width': ['case', ['get', 'chosen'], 2.5, 1] } },
+    { id: 'draft-fill', type: 'fill', source: 'draft', filter: ground!, paint: { 'fill-color': colours.select, 'fill-opacity': 0.12 } },
+    { id: 'draft-wide', type: 'line', source: 'draft', filter: route!, layout: { 'line-cap': 'round', 'line-join': 'round' }, paint: { 'line-color': colours.select, 'line-opacity': 0.2, 'line-width': wide } },
+    { id: 'draft-line', type: 'line', source: 'draft', filter: ['!=', ['get', 'is'], 'ground'], paint: { 'line-color': colours.select, 'line-width': ['case', ['get', 'chosen'], 3, 1.5] } },
     {
       id: 'handles', type: 'circle', source: 'handles',
       paint: {
