@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Annotated, Any
 
+import segno
 from fastapi import FastAPI, Path, Query, Request
 from pydantic import Field
 from sqlalchemy import Row, select
@@ -61,6 +62,7 @@ class UnitToken(Answer):
 
     unit: str
     token: str = Field(description="base32, as `plomba-agent enrol` takes it")
+    qr: list[str] = Field(description="the same as a QR code: a row a line, 1 for dark")
     until: str
 
 
@@ -185,9 +187,11 @@ def _add_enrolments(api: FastAPI, store: Store, now_ms: Callable[[], int]) -> No
         async with store.write() as connection:
             await enrolments.add_token(connection, made)
             await keep(request, connection, "enrol-token", f"unit/{asked.unit}", at_ms)
+        text = b32encode(raw).decode().rstrip("=")
         return UnitToken(
             unit=asked.unit,
-            token=b32encode(raw).decode().rstrip("="),
+            token=text,
+            qr=_qr(text),
             until=rfc3339(made.expires_ms),
         )
 
@@ -273,6 +277,11 @@ def _asked(one: Enrolment, now_ms: int) -> Asked:
         posted=rfc3339(one.posted_ms),
         until=rfc3339(one.expires_ms),
     )
+
+
+def _qr(text: str) -> list[str]:
+    code = segno.make(text, error="m", micro=False)
+    return ["".join("1" if dark else "0" for dark in row) for row in code.matrix]
 
 
 def _groups(digits: str) -> str:

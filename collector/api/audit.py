@@ -4,28 +4,35 @@ Law: what is looked at is written down before it is shown. A route keeps its own
 forgets the guard keeps.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request
+from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.api.auth import Who, actor_of
 from collector.api.models import Answer
+from collector.api.problems import ProblemError
+from collector.api.tables import cell
 from collector.api.times import rfc3339
 from collector.people import Actor
 from collector.people.authorize import READS, Kept, Right
 from collector.store import people, people_audit
 from collector.store.database import Store
-from collector.store.people_audit import HOUR_MS, Act, Read, Rolled
+from collector.store.people_audit import HOUR_MS, Act, Read, Rolled, Wanted
 
 FLUSH_MS = 10_000  # so long counts of dull reads may stand in memory
 ROLLED_MAX = 1_000  # or so many
 DETAIL_CHARS_MAX = 500
 PAGE_MAX = 200
+EXPORT_MAX = 50_000  # rows of a file: 10 MB, a month of a hundred people
+COLUMNS = ("number", "at", "by", "role", "act", "obj", "scope", "detail", "times")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,19 +161,31 @@ async def keep(
 
 
 class AuditRow(Answer):
-    number: int
+    number: int = Field(description="0: counted, and told by the hour")
     at: str
     by: str
     role: str
-    act: str = Field(description="of a read: export, evidence or track")
+    act: str = Field(description="of a read: export, evidence or track; of counts: looked")
     obj: str
     scope: str
     detail: str
+    times: int | None = Field(description="how often in the hour; null: told one by one")
 
 
 class Audit(Answer):
     rows: list[AuditRow] = Field(description="the newest first")
     more: str | None = Field(description="`after` of the next page; null: that was all")
+
+
+What = Annotated[
+    Literal["acts", "reads", "rolls"],
+    Query(description="changes; looks at tracks and evidence; other looks, counted by the hour"),
+]
+By = Annotated[str, Query(max_length=64, description="only of this user")]
+ActName = Annotated[str, Query(alias="act", max_length=128, description="only these")]
+Obj = Annotated[str, Query(max_length=128, description="how the object begins")]
+Begin = Annotated[int | None, Query(ge=0, le=1 << 53, alias="from", description="ms")]
+End = Annotated[int | None, Query(ge=0, le=1 << 53, alias="to", description="ms")]
 
 
 def add_audit(api: FastAPI, store: Store) -> None:
@@ -175,21 +194,62 @@ def add_audit(api: FastAPI, store: Store) -> None:
     @api.get("/api/v1/audit", tags=["audit"], summary="Who did what; who looked at what")
     async def audit(
         who: Who,
-        what: Annotated[Literal["acts", "reads"], Query(description="changes, or looks")] = "acts",
-        by: Annotated[str, Query(max_length=64, description="only of this user")] = "",
+        what: What = "acts",
+        by: By = "",
+        act: ActName = "",
+        obj: Obj = "",
+        begin: Begin = None,
+        end: End = None,
         after: Annotated[str, Query(pattern=r"^\d{0,18}$", description="`more` of before")] = "",
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_MAX,
     ) -> Audit:
+        wanted = Wanted(by=by, act=act, obj=obj, from_ms=begin, to_ms=end)
+        seen = int(after) if after else None
+        rows = await _rows(store, who, what, wanted, seen, limit + 1)
+        is_more = len(rows) > limit
+        last = (seen or 0) + limit if what == "rolls" else rows[limit - 1].number if is_more else 0
+        return Audit(rows=rows[:limit], more=str(last) if is_more else None)
+
+    @api.get(
+        "/api/v1/audit.csv",
+        tags=["audit"],
+        summary="The same as a file, whole or not at all",
+        response_class=Response,
+        responses={200: {"content": {"text/csv": {}}}},
+    )
+    async def table(
+        who: Who,
+        what: What = "acts",
+        by: By = "",
+        act: ActName = "",
+        obj: Obj = "",
+        begin: Begin = None,
+        end: End = None,
+    ) -> Response:
+        wanted = Wanted(by=by, act=act, obj=obj, from_ms=begin, to_ms=end)
+        rows = await _rows(store, who, what, wanted, None, EXPORT_MAX + 1)
+        if len(rows) > EXPORT_MAX:
+            raise ProblemError(
+                status=422,
+                code="too_long",
+                title="Too long",
+                detail=f"more than {EXPORT_MAX} rows: ask for fewer days",
+            )
+        headers = {"Content-Disposition": f'attachment; filename="audit-{what}.csv"'}
+        return Response(_csv(rows), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _rows(
+    store: Store, who: Actor, what: str, wanted: Wanted, seen: int | None, most: int
+) -> list[AuditRow]:
+    reader = people_audit.Reader(who=who.user_id, role=who.role, scope=who.scope)
+    async with store.read() as connection:
+        if what == "rolls":
+            statement = people_audit.counted(reader, wanted, seen or 0)
+            return [_count(row) for row in await connection.execute(statement.limit(most))]
         table = people_audit.acts if what == "acts" else people_audit.reads
-        statement = table(
-            who.role, who.scope, who.user_id, by=by, before=int(after) if after else None
-        )
-        async with store.read() as connection:
-            rows = (await connection.execute(statement.limit(limit + 1))).all()
-        return Audit(
-            rows=[_row(row) for row in rows[:limit]],
-            more=str(rows[limit - 1].number) if len(rows) > limit else None,
-        )
+        statement = table(reader, replace(wanted, before=seen))
+        return [_row(row) for row in await connection.execute(statement.limit(most))]
 
 
 def _row(row: Row[Any]) -> AuditRow:
@@ -203,4 +263,27 @@ def _row(row: Row[Any]) -> AuditRow:
         obj=row.obj,
         scope=row.scope,
         detail=row.detail,
+        times=None,
     )
+
+
+def _count(row: Row[Any]) -> AuditRow:
+    return AuditRow(
+        number=0,
+        at=rfc3339(row.hour_ms),
+        by=row.who,
+        role="",
+        act="looked",
+        obj=row.obj,
+        scope="",
+        detail="",
+        times=row.times,
+    )
+
+
+def _csv(rows: Iterable[AuditRow]) -> str:
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(COLUMNS)
+    table.writerows([cell(getattr(row, name)) for name in COLUMNS] for row in rows)
+    return out.getvalue()

@@ -230,6 +230,9 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/o/sw.js"): _open(),
     # who did what
     ("GET", "/api/v1/audit"): _reads(*_ALL),
+    ("GET", "/api/v1/audit.csv"): Right(
+        roles=frozenset({SUPERVISOR, AUDITOR}), kept=Kept.EXPORT, step_up=True
+    ),
 }
 
 

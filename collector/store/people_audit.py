@@ -97,18 +97,53 @@ async def roll(connection: AsyncConnection, rolled: Iterable[Rolled]) -> None:
         )
 
 
-def acts(
-    role: Role, scope: str, who: str, *, by: str = "", before: int | None = None
-) -> Select[Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Who reads the audit."""
+
+    who: str
+    role: Role
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which rows: empty or None is no condition."""
+
+    by: str = ""
+    act: str = ""  # of a read: its purpose
+    obj: str = ""  # how it begins
+    from_ms: int | None = None
+    to_ms: int | None = None
+    before: int | None = None  # the number of the last row that was seen
+
+
+def acts(reader: Reader, wanted: Wanted) -> Select[Any]:
     """Acts that this reader may see, the newest first."""
-    return _page(schema.act, role, scope, who, by, before)
+    return _page(schema.act, schema.act.c.act, reader, wanted)
 
 
-def reads(
-    role: Role, scope: str, who: str, *, by: str = "", before: int | None = None
-) -> Select[Any]:
+def reads(reader: Reader, wanted: Wanted) -> Select[Any]:
     """Reads that this reader may see, the newest first."""
-    return _page(schema.read, role, scope, who, by, before)
+    return _page(schema.read, schema.read.c.purpose, reader, wanted)
+
+
+def counted(reader: Reader, wanted: Wanted, skip: int) -> Select[Any]:
+    """Counts of other looks, the newest hour first. Whose part they tell of is not kept: who sees a part sees his own."""
+    table = schema.read_roll
+    sees_all = reader.role is Role.AUDITOR and not reader.scope
+    statement = select(table)
+    if not sees_all:
+        statement = statement.where(table.c.who == reader.who)
+    if wanted.by:
+        statement = statement.where(table.c.who == wanted.by)
+    if wanted.obj:
+        statement = statement.where(table.c.obj.startswith(wanted.obj, autoescape=True))
+    if wanted.from_ms is not None:
+        statement = statement.where(table.c.hour_ms > wanted.from_ms - HOUR_MS)
+    if wanted.to_ms is not None:
+        statement = statement.where(table.c.hour_ms < wanted.to_ms)
+    return statement.order_by(table.c.hour_ms.desc(), table.c.who, table.c.obj).offset(skip)
 
 
 async def rolls(connection: AsyncConnection, from_ms: int, to_ms: int) -> list[Row[Any]]:
@@ -123,22 +158,29 @@ async def rolls(connection: AsyncConnection, from_ms: int, to_ms: int) -> list[R
     )
 
 
-def _page(
-    table: Table, role: Role, scope: str, who: str, by: str, before: int | None
-) -> Select[Any]:
-    statement = select(table).where(_may_see(table, role, scope, who))
-    if by:
-        statement = statement.where(table.c.who == by)
-    if before is not None:
-        statement = statement.where(table.c.number < before)
-    return statement.order_by(table.c.number.desc())
+def _page(table: Table, act: ColumnElement[Any], reader: Reader, wanted: Wanted) -> Select[Any]:
+    column = table.c
+    statement = select(table).where(_may_see(table, reader))
+    if wanted.by:
+        statement = statement.where(column.who == wanted.by)
+    if wanted.act:
+        statement = statement.where(act == wanted.act)
+    if wanted.obj:
+        statement = statement.where(column.obj.startswith(wanted.obj, autoescape=True))
+    if wanted.from_ms is not None:
+        statement = statement.where(column.at_ms >= wanted.from_ms)
+    if wanted.to_ms is not None:
+        statement = statement.where(column.at_ms < wanted.to_ms)
+    if wanted.before is not None:
+        statement = statement.where(column.number < wanted.before)
+    return statement.order_by(column.number.desc())
 
 
-def _may_see(table: Table, role: Role, scope: str, who: str) -> ColumnElement[bool]:
+def _may_see(table: Table, reader: Reader) -> ColumnElement[bool]:
     """CONSOLE section 10: an auditor all, a supervisor his scope, an admin what admins did, everybody his own."""
-    own = table.c.who == who
-    if role in (Role.AUDITOR, Role.SUPERVISOR):
-        return own | in_scope(table.c.scope, scope)
-    if role is Role.ADMIN:
+    own = table.c.who == reader.who
+    if reader.role in (Role.AUDITOR, Role.SUPERVISOR):
+        return own | in_scope(table.c.scope, reader.scope)
+    if reader.role is Role.ADMIN:
         return own | (table.c.role == Role.ADMIN.value)
     return own

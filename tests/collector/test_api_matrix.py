@@ -178,7 +178,9 @@ async def test_every_look_at_a_track_at_evidence_or_at_what_leaves_is_kept(town:
             assert status == 200, (key, text)
             [one] = (await kept(town))[before:]
             assert (one.role, one.purpose) == (role.value, right.kept.value), key
-            about = town.things[SOUTH]["unit_id"] if "{" in key[1] else "kpi"
+            about = (
+                town.things[SOUTH]["unit_id"] if "{" in key[1] else key[1].removeprefix("/api/v1/")
+            )
             assert about in one.obj, key
 
 

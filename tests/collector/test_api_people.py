@@ -441,6 +441,66 @@ async def test_the_audit_shows_each_reader_what_is_his(house: House) -> None:
         )
 
 
+async def test_the_audit_is_asked_by_person_act_object_and_time_and_counts_other_looks(
+    house: House,
+) -> None:
+    async with house.store.write() as connection:
+        for at_ms, act, obj in (
+            (T0_MS, "desk", "desk/a1"),
+            (T0_MS + 10, "desk", "desk/a2"),
+            (T0_MS + 20, "user-lock", "user/anna"),
+        ):
+            row = people_audit.Act(at_ms=at_ms, who="bob", role="admin", act=act, obj=obj)
+            await people_audit.note_act(connection, row)
+        hours = [
+            people_audit.Rolled(hour_ms=hour * 3_600_000, who=who, obj=obj, times=3)
+            for hour in (1, 2)
+            for who, obj in (("anna", "GET /a"), ("bob", "GET /b"))
+        ]
+        await people_audit.roll(connection, hours)
+    token = await logged_in(house.store, Role.AUDITOR, now_ms=T0_MS, user_id="vera")
+
+    async def rows(query: str, token: str = token) -> list[tuple[str, str]]:
+        async with client_of(house.api, token=token) as client:
+            answer = await client.get(f"/api/v1/audit?{query}")
+        assert answer.status_code == 200, answer.text
+        return [(row["by"], row["obj"]) for row in answer.json()["rows"]]
+
+    assert await rows("act=desk") == [("bob", "desk/a2"), ("bob", "desk/a1")]
+    assert await rows("obj=user/") == [("bob", "user/anna")]
+    assert await rows("obj=%25") == []  # a sign of the store's own means itself
+    assert await rows(f"from={T0_MS + 10}&to={T0_MS + 20}") == [("bob", "desk/a2")]
+    assert await rows("by=anna") == []
+    looked = [("anna", "GET /a"), ("bob", "GET /b")]
+    assert await rows("what=rolls") == looked * 2
+    assert await rows("what=rolls&limit=1&after=1") == [looked[1]]
+    assert await rows("what=rolls&from=7200000&by=anna") == [looked[0]]
+    own = await logged_in(house.store, Role.SUPERVISOR, now_ms=T0_MS, user_id="bob")
+    assert await rows("what=rolls", own) == [looked[1]] * 2
+
+
+async def test_the_audit_leaves_as_a_file_by_who_has_shown_a_second_factor_and_is_kept(
+    house: House,
+) -> None:
+    async with house.store.write() as connection:
+        act = people_audit.Act(at_ms=T0_MS, who="=1+1", role="x", act="x", obj="y, z")
+        await people_audit.note_act(connection, act)
+    plain = await logged_in(house.store, Role.AUDITOR, now_ms=T0_MS, user_id="vera")
+    async with client_of(house.api, token=plain) as client:
+        answer = await client.get("/api/v1/audit.csv")
+        assert (answer.status_code, answer.json()["code"]) == (403, "step_up")
+    shown = await logged_in(house.store, Role.AUDITOR, now_ms=T0_MS, user_id="vera", step_up=True)
+    async with client_of(house.api, token=shown) as client:
+        answer = await client.get("/api/v1/audit.csv?obj=y")
+        assert answer.headers["content-type"].startswith("text/csv")
+        assert answer.text.splitlines()[1].endswith(',\'=1+1,x,x,"y, z",,,')
+        [kept] = (await client.get("/api/v1/audit?what=reads")).json()["rows"]
+        assert (kept["act"], kept["obj"], kept["detail"]) == ("export", "audit.csv", "obj=y")
+    theirs = await logged_in(house.store, Role.ADMIN, now_ms=T0_MS, user_id="bob", step_up=True)
+    async with client_of(house.api, token=theirs) as client:
+        assert (await client.get("/api/v1/audit.csv")).status_code == 403
+
+
 # the guard
 
 

@@ -15,6 +15,8 @@ SOURCE = "\n".join(
 OURS = {
     *(
         "act",
+        "admin",
+        "audit",
         "did",
         "dir",
         "enter",

@@ -29,6 +29,13 @@ export function readSession(value: unknown): Session | null {
   };
 }
 
+/** Who sees the control room, and so the live line. */
+export const WATCHING: readonly string[] = ['operator', 'supervisor', 'auditor'];
+
+export function doesWatch({ role }: Session): boolean {
+  return WATCHING.includes(role);
+}
+
 /** Who may acknowledge and act; the others read. */
 export function mayAct({ role, isReadOnly }: Session): boolean {
   return !isReadOnly && (role === 'operator' || role === 'supervisor');

@@ -9,7 +9,7 @@ import { get, post } from './client';
 import type { Action } from './keys';
 import { Route } from './route.svelte';
 import type { Screen } from './screens';
-import { readSession } from './session';
+import { doesWatch, readSession } from './session';
 import type { Session } from './session';
 import { Settings } from './settings.svelte';
 import { Sound } from './sound';
@@ -51,6 +51,7 @@ export class Shell {
   private wallMs = $state(Date.now());
   private catalogue = $state.raw<{ language: Language; texts: Catalogue } | null>(null);
   private isBeyondRoom = false;
+  private laterWords: Promise<void> | null = null;
   private told = NOTHING_TOLD;
   private inputMs = 0;
   private toldInputMs = 0;
@@ -89,9 +90,11 @@ export class Shell {
 
   /** A screen and all that it says. */
   async open(screen: Screen): Promise<Awaited<ReturnType<Screen['load']>>> {
-    const isFirst = !this.isBeyondRoom && screen.path !== '/';
-    this.isBeyondRoom ||= isFirst;
-    const [loaded] = await Promise.all([screen.load(), isFirst ? this.loadWords(untrack(() => this.language)) : null]);
+    if (screen.path !== '/' && this.laterWords === null) {
+      this.isBeyondRoom = true;
+      this.laterWords = this.loadWords(untrack(() => this.language));
+    }
+    const [loaded] = await Promise.all([screen.load(), this.laterWords]);
     return loaded;
   }
 
@@ -108,7 +111,8 @@ export class Shell {
     if (answer.kind === 'unreachable') setTimeout(() => void this.begin(), 3_000);
     if (this.session === null) return;
     this.live.isLoginDue = false;
-    await this.live.begin();
+    if (doesWatch(this.session)) await this.live.begin();
+    else if (this.session.role === 'admin' && this.route.path === '/') this.route.go('/admin'); // who has no control room begins where his work is
   }
 
   /** The session after a password or a code was given. */
