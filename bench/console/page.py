@@ -11,7 +11,8 @@ from bench.console.figure import QUIET_LOAD_A_CORE, Figure
 MET = {True: "yes", False: "**no**", None: ""}
 ELSEWHERE = (  # CONSOLE section 11, in its order
     "rows lost or doubled under seeded cuts, a client that does not read, 200 streams, `reset`: `tests/collector/api` and `tests/live`",
-    "queue, ack in the other browser, flood, veil, CSP, axe on each screen: `tests/live/test_browser_room.py`, `test_officer_axe.py`",
+    "queue, ack in the other browser, flood, CSP, axe on each screen: `tests/live/test_browser_room.py`, `test_officer_axe.py`",
+    "seven windows, one sound, 412, shelve, backlog, gap, amber and veil: `tests/live/test_browser_plays.py`",
     "never green: `tests/collector/customs`, `tests/live/test_officer_page.py`",
     "seal cut to the stored alert, without a browser: `bench/latency.py`; the snapshot packed and zipped: `plomba bench live`",
 )
