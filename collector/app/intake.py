@@ -73,9 +73,11 @@ class Intake:
                     while True:
                         await self._tick(way, await way.fetch())
             except BrokerLostError as error:
+                _end_if_told(error)
                 why = str(error)
             except (StoreError, SQLAlchemyError) as error:
                 # Nothing was acknowledged; a new connection brings the same messages again.
+                _end_if_told(error)
                 why, trouble = _first_line(error), self._store_trouble
             finally:
                 self._disconnected()
@@ -91,9 +93,11 @@ class Intake:
             await asyncio.sleep(wait_ms / 1_000)
             try:
                 await self._after(self._way, await self.ticker.run((), clock.now_ms()))
-            except BrokerLostError:
+            except BrokerLostError as error:
+                _end_if_told(error)
                 continue  # `serve` hears of it on its own
             except (StoreError, SQLAlchemyError) as error:
+                _end_if_told(error)
                 now_ms = clock.mono_ms()
                 await asyncio.sleep(self._store_trouble.failed(_first_line(error), now_ms))
 
@@ -174,6 +178,13 @@ class Intake:
         self._way = None
         if self.live.connected:
             self.live.connected, self.live.since_ms = False, clock.now_ms()
+
+
+def _end_if_told(error: Exception) -> None:
+    """Raises CancelledError if this task was told to end: a way that breaks while it is closed hides that it was."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 def _first_line(error: Exception) -> str:

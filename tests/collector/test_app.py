@@ -26,7 +26,7 @@ from collector.detect.geo import Shapes
 from collector.detect.geo.geojson import read_zones
 from collector.detect.rules import Rules
 from collector.io import Arrived, BrokerLostError
-from collector.store import JourneyRow
+from collector.store import JourneyRow, StoreError
 from collector.store.database import Store
 from tests.collector.fleet import T0_MS, FleetUnit, new_ticker
 from wire import Reason
@@ -64,6 +64,14 @@ class FakeWay:
 
 def arrived(unit: FleetUnit, payload: bytes, handle: str, what: Up = Up.BATCH) -> Arrived:
     return Arrived(topic=up(unit.unit_id, what), payload=payload, handle=handle)
+
+
+class MuteWay(FakeWay):
+    """A WayIn on which nothing ever comes."""
+
+    async def fetch(self) -> Sequence[Arrived]:
+        await asyncio.Event().wait()
+        return ()
 
 
 @pytest.fixture
@@ -113,6 +121,34 @@ async def test_receipt_and_acknowledgement_follow_the_commit(store: Store) -> No
     assert way.done == ["send receipt", "ack 0", "ack 1"]
     load = (await store.load_units(["uz-0001"]))["uz-0001"]
     assert load.fence.batch_no == 1
+
+
+@pytest.mark.parametrize("error", [BrokerLostError("gone"), StoreError("locked")])
+async def test_an_intake_that_is_told_to_end_while_its_way_breaks_ends(
+    store: Store, error: Exception
+) -> None:
+    intake = intake_over(store)
+    opened = 0
+
+    @contextlib.asynccontextmanager
+    async def open_way() -> AsyncIterator[FakeWay]:
+        nonlocal opened
+        opened += 1
+        try:
+            yield MuteWay()
+        finally:
+            raise error  # the broker died at the same moment
+
+    intake.open_way = open_way
+    task = asyncio.ensure_future(intake.serve())
+    while not opened:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert opened == 1
 
 
 async def test_a_receipt_that_cannot_be_sent_leaves_the_message_with_the_broker(
