@@ -23,8 +23,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 
 def ends_what_it_began() -> None:
     """The numbers, each beside a baseline of the same run."""
+
     # A TERM ends it as a Ctrl-C does: agents that outlive their bench go on taking bytes from ptys that others have got since.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut the tidying short
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def wire(
