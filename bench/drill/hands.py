@@ -33,6 +33,7 @@ SCENE_S_MAX = 20.0
 AGING_S = 4.0  # how old a card is that shows an older state of itself
 CALLS_MAX = 20  # EDGE section 12: the k-th call, k = 1 to 20
 RESTART_S = (0.0, 0.6)  # how long a killed agent stays away
+LAST_WORDS_S = 5.0  # a start that met a full disk says so seconds later
 RESTART_FALLEN_S = 2.0  # RestartSec of its systemd unit
 COLLECTOR_START_S_MAX = 15.0
 TERM_AFTER_S = 3.0  # points on the way out are reached by a TERM
@@ -51,6 +52,7 @@ class Crew:
     disk: Path | None = None  # a small file system of its own
     clock: Path | None = None  # libfaketime's file
     trouble: str | None = None  # one lasting fault at a time
+    troubled_until: float = 0.0  # so long an agent may still end of a trouble that is over
     armed: tuple[str, str, float] | None = (
         None  # fault, named point, and until when nobody else kills
     )
@@ -507,7 +509,7 @@ class Hands:
                 self._site.start_unit(crew.unit, "--kill-at", f"{crew.armed[1]}:1")
                 self._later(TERM_AFTER_S, lambda: self._terminate(crew))
                 return
-            elif crew.disk is not None and crew.trouble is not None:
+            elif crew.disk is not None and (crew.trouble is not None or now < crew.troubled_until):
                 self.agent_exits += 1
                 crew.back_at = now + RESTART_FALLEN_S
             else:
@@ -541,6 +543,7 @@ class Hands:
             if undo is not None:
                 undo()
             crew.trouble = None
+            crew.troubled_until = time.monotonic() + LAST_WORDS_S
 
         self._later(seconds, over)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.drill.faults import Fault
 from bench.drill.hands import Crew, Hands
 from bench.drill.issuer import Truck
 from bench.relay import Relay
-from bench.site import Site, Unit, free_ports, kill
+from bench.site import Site, SiteError, Unit, free_ports, kill
 
 
 @pytest.fixture
@@ -81,3 +82,20 @@ def test_no_backup_from_before_a_card_forgot_is_ever_put_back(crew: Crew, tmp_pa
     hands._forget_backups()
     assert not hands._restore()
     assert not any(old.exists() for old in olds)
+
+
+def test_an_agent_that_a_full_disk_has_ended_may_say_so_when_the_disk_is_free_again(
+    crew: Crew, tmp_path: Path
+) -> None:
+    hands = hands_of(crew)
+    crew.disk = tmp_path
+    crew.unit.process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+    crew.unit.process.wait()
+    hands._trouble(crew, Fault(name="disk full", group="disk"), 0.0)
+    hands._undo.pop()[1]()
+    over = crew.troubled_until
+    hands._look_after(crew, over - 1.0)
+    assert (hands.agent_exits, crew.back_at is not None) == (1, True)
+    crew.back_at = None
+    with pytest.raises(SiteError, match="ended by itself, exit 1"):
+        hands._look_after(crew, over + 1.0)

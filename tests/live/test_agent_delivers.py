@@ -125,7 +125,9 @@ def test_resend_from_brings_back_what_was_receipted(tmp_path: Path) -> None:
         agent.start()
         pty.talk(nmea_words(), 0.5)
         until(lambda: collector.batches >= 4, 30, "flows")
-        time.sleep(2.1)  # the hello may have been answered by a resend_from: one in two seconds counts
+        time.sleep(
+            2.1
+        )  # the hello may have been answered by a resend_from: one in two seconds counts
         kept = dict(collector.envelopes)
         chain = next(iter(collector.heads))
         collector.envelopes.clear()  # restored from an older backup: it remembers nothing
