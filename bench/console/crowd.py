@@ -68,7 +68,7 @@ def units(centre: Centre, fleet: Fleet) -> Sequence[Figure]:
     many = len(fleet.trucks)
     seat = centre.seat(own_stream=True)
     seat.log_in(centre.url, "op-07")
-    seat.until(f"{_FRAMES} > 2", "the units are drawn")
+    seat.until(f"{_FRAMES} > 0", "the units are drawn")  # what stands still is drawn once
     before = fleet.sent
     begin = time.monotonic()
     with fleet.driving(min(many, FEW_UNITS) / FIX_EVERY_S):
@@ -185,6 +185,7 @@ def _to_pixels(seat: Seat) -> float | None:
 
 
 def _raise_one(seat: Seat, fleet: Fleet, truck: Truck, rows: int) -> None:
+    seat.ask(_TO_THE_END)  # of a long list only what is near the eye stands in the document
     stood = int(seat.ask("bench.rows.size"))
     fleet.begin([truck])
     seat.until(f"{_LISTED} >= {rows} && bench.rows.size > {stood}", "the alarm stands in the list")
