@@ -57,6 +57,8 @@ WEBGL = [
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
 ]
+A_DESK = "a1"  # at which whoever likes may sit
+
 REFUSED = """
 window.refused = [];
 document.addEventListener('securitypolicyviolation', (event) =>
@@ -216,6 +218,9 @@ async def _accounts(store_file: Path, accounts: Mapping[str, Role]) -> None:
             said = {"name": "", "scope": "", "desk": "", "by": "test", "now_ms": 1}
             await people.add_account(connection, user_id=user_id, role=role, **said)  # type: ignore[arg-type]  # plain words
             await people.set_password(connection, user_id, encoded)
+        await people.put_desk(
+            connection, desk_id=A_DESK, name="", scope="", fallback="", by="test", now_ms=1
+        )
 
 
 async def _enrol(store_file: Path, units: Sequence[FleetUnit]) -> None:

@@ -7,11 +7,16 @@ import pytest
 from playwright.sync_api import expect
 
 from collector.people import Role
-from tests.live.browser import SOON_MS, Centre, control_room, looked_at
+from tests.live.browser import A_DESK, SOON_MS, Centre, control_room, looked_at
 
 pytestmark = pytest.mark.live
 
-PEOPLE = {"sv-01": Role.SUPERVISOR, "ad-01": Role.ADMIN, "ad-02": Role.ADMIN}
+PEOPLE = {
+    "op-07": Role.OPERATOR,
+    "sv-01": Role.SUPERVISOR,
+    "ad-01": Role.ADMIN,
+    "ad-02": Role.ADMIN,
+}
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +29,26 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
 def everybody_leaves(centre: Centre) -> Iterator[None]:
     yield
     centre.leave()
+
+
+def test_a_desk_is_handed_over_by_two_persons(centre: Centre) -> None:
+    going, coming = (
+        centre.log_in(user, centre.seat(with_axe=True), desk=A_DESK) for user in ("sv-01", "op-07")
+    )
+    for page in (going, coming):
+        page.goto(f"{centre.url}/handover")
+        title = page.get_by_role("heading", level=1)
+        expect(title).to_have_text(f"Hand-over of desk {A_DESK}", timeout=SOON_MS)
+    going.get_by_label("What the next person has to know").fill("gate 4 reads no tags")
+    going.get_by_role("button", name="Sign and hand over").click()
+    expect(going.get_by_text("Signed by sv-01 on")).to_be_visible(timeout=SOON_MS)
+    expect(going.get_by_role("button", name="I take over")).to_have_count(0)
+    take = coming.get_by_role("button", name="I take over")
+    expect(take).to_be_visible(timeout=2 * SOON_MS)
+    expect(coming.get_by_text("gate 4 reads no tags")).to_be_visible()
+    take.click()
+    expect(coming.get_by_text("Last hand-over: sv-01 to op-07")).to_be_visible(timeout=SOON_MS)
+    looked_at(coming, "handover")
 
 
 def test_a_unit_shows_where_it_was_what_happened_and_who_had_its_seal(centre: Centre) -> None:
