@@ -34,7 +34,9 @@ async def make_room(
     short = room.lacks(need_bytes)
     if short or _receipts_are_due(writer, moment):
         await carry_out(tx, writer.held)
-        await trim_spare(tx, 0 if short else writer.settings.spare_bytes, _proven(writer, short))
+        await trim_spare(
+            tx, 0 if short else writer.settings.spare_bytes, _proven(writer, short=short)
+        )
     if not short:
         return
     confessions = []
@@ -90,7 +92,7 @@ def size_of(batch: OpenBatch) -> int:
     return OVERHEAD_BYTES + FIX_BYTES_FIRST * min(fixes, 64) + sum(map(event_bytes, events))
 
 
-def _proven(writer: "Writer", short: bool) -> Mapping[bytes, int] | None:  # noqa: FBT001  # private, one caller
+def _proven(writer: "Writer", *, short: bool) -> Mapping[bytes, int] | None:
     if short or writer.settings.delete_after is DeleteAfter.RECEIPT:
         return None
     return writer.proven
