@@ -31,6 +31,7 @@ Place = tuple[bytes, int]  # chain_id, batch_no
 
 SETTLE_MAX = 64  # of one unit and tick: no backlog delays another unit's alarm (SCALE section 6)
 GOOD_QUALITIES = (2, 3)  # NTP, GNSS: a unit's clock that may testify against it
+OWED_MAX = 16  # chains that hellos speak of: a unit remembers so many (EDGE section 4)
 CONFESSIONS_MAX = 4_096  # a parked batch can hold some; more than batches parked is no honest unit
 
 
@@ -111,6 +112,12 @@ class UnitChains:
         self._hear((confession,))
         self._settle()
         return tuple(self._steps)
+
+    def owe(self, chain_id: bytes, newest_no: int) -> None:
+        """A hello says that the unit holds so much of a chain. Of too many chains the one that was named first gives way."""
+        self.owed[chain_id] = max(newest_no, self.owed.pop(chain_id, -1))
+        while len(self.owed) > OWED_MAX:
+            del self.owed[next(iter(self.owed))]
 
     def go_on(self) -> tuple[Step, ...]:
         """What the last tick's bound left to settle."""

@@ -29,12 +29,12 @@ class Bucket:
 def draw(
     bucket: Bucket, now_ms: int, *, messages_s: int = MESSAGES_S_MAX, burst: int = BURST_MAX
 ) -> Bucket | None:
-    """The bucket after one message, or None: Throttled. A clock that steps back refills nothing."""
+    """The bucket after one message, or None: Throttled. A clock that steps back refills nothing; from there on it does."""
     gained = max(0, now_ms - bucket.at_ms) * messages_s
     tokens = min(burst * _TOKEN, bucket.tokens + gained)
     if tokens < _TOKEN:
         return None
-    return Bucket(tokens=tokens - _TOKEN, at_ms=max(now_ms, bucket.at_ms))
+    return Bucket(tokens=tokens - _TOKEN, at_ms=now_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +83,8 @@ def watch_gap(before: GapWatch | None, missing: Missing | None, heard_ms: int) -
         is_urged=missing.is_urged,
         is_promised=missing.is_promised,
         since_ms=since_ms,
-        minutes=before.minutes + (minute > before.minute),
-        minute=max(minute, before.minute),
+        minutes=before.minutes + (minute != before.minute),  # also behind a clock that was set back
+        minute=minute,
     )
 
 

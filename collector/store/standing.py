@@ -26,6 +26,7 @@ from wire.records import EventKind
 BATCHES_MAX = 256  # looked through for reports of seals: two hours of driving, decoded in 60 ms
 RECENT_MS = 900_000  # looked through in any case
 ALERTS_MAX = 50
+AHEAD_MS_MAX = 60_000  # what is dated later is of a clock of ours that was set back since: nobody knows how old it is
 STRANGE_MIN = (
     2  # reports after which a seal that is not declared is another one (DETECTION section 7.4)
 )
@@ -83,7 +84,8 @@ async def standing(connection: AsyncConnection, unit_no: int, now_ms: int) -> St
     journey = (await names.current_journeys(connection, [unit_no], now_ms)).get(unit_no)
     declared = () if journey is None else tuple(msgpack.unpackb(journey.seals))
     judged = await _judged(connection, unit_no)
-    seals = _seals(declared, judged, await _heard(connection, unit_no, declared, now_ms))
+    heard = await _heard(connection, unit_no, declared, now_ms)
+    seals = _seals(declared, judged, heard, now_ms)
     subject = Subject(
         unit_no=unit_no,
         unit_id=row.unit_id,
@@ -112,10 +114,23 @@ async def standing(connection: AsyncConnection, unit_no: int, now_ms: int) -> St
         overdue_ms=None if journey is None else journey.limit_ms,
         lacks=lacks,
         lacks_ms=lacks_ms,
-        fix_ms=None if row.t_ms is None else min(row.t_ms, row.heard_ms),
-        ingest_ms=(await connection.execute(select(func.max(schema.unit_now.c.heard_ms)))).scalar(),
+        fix_ms=None if row.t_ms is None else _believed(min(row.t_ms, row.heard_ms), now_ms),
+        ingest_ms=await _ingest(connection, now_ms),
     )
     return Standing(subject=subject, facts=facts)
+
+
+def _believed(at_ms: int, now_ms: int) -> int | None:
+    """A time that is not to come yet; None for one that is: it makes nothing young."""
+    return at_ms if at_ms <= now_ms + AHEAD_MS_MAX else None
+
+
+async def _ingest(connection: AsyncConnection, now_ms: int) -> int | None:
+    """When any unit was heard last."""
+    heard_ms = schema.unit_now.c.heard_ms
+    newest = select(func.max(heard_ms)).where(heard_ms <= now_ms + AHEAD_MS_MAX)
+    found: int | None = (await connection.execute(newest)).scalar()
+    return found
 
 
 async def _unit(connection: AsyncConnection, unit_no: int) -> Row[Any] | None:
@@ -227,7 +242,7 @@ def _merged(said: list[tuple[int, Report]]) -> _Heard:
 
 
 def _seals(
-    declared: Sequence[str], judged: dict[str, Seal], heard: dict[str, _Heard]
+    declared: Sequence[str], judged: dict[str, Seal], heard: dict[str, _Heard], now_ms: int
 ) -> list[SealSeen]:
     """Those that the journey declares, and others that speak: a stranger after two reports, as the detectors hold it."""
     strangers = {
@@ -245,7 +260,7 @@ def _seals(
             SealSeen(
                 seal_id=seal_id,
                 declared=not declared or seal_id in declared,
-                reported_ms=None if one is None else one.at_ms,
+                reported_ms=None if one is None else _believed(one.at_ms, now_ms),
                 known=0 if one is None else one.known,
                 true=0 if one is None else one.true,
                 battery_percent=None if one is None else one.battery_percent,

@@ -58,12 +58,10 @@ class Held:
         """Anything sound came from the unit."""
         if self.now is None:
             self.now = NowRow(heard_ms=received_ms, owes=owes or 0)
-        elif received_ms > self.now.heard_ms or owes is not None:
-            self.now = replace(
-                self.now,
-                heard_ms=max(received_ms, self.now.heard_ms),
-                owes=self.now.owes if owes is None else owes,
-            )
+        elif received_ms != self.now.heard_ms or owes is not None:
+            # Also where our own clock was set back: a unit that was heard in the future would look alive until then
+            owes = self.now.owes if owes is None else owes
+            self.now = replace(self.now, heard_ms=received_ms, owes=owes)
 
     def see(self, sheet: Sheet) -> None:
         """The newest place that the unit has told, early copies too: for the map."""
@@ -130,7 +128,7 @@ class Held:
             return False
         if before is None or now.t_ms != before.t_ms or now.owes != before.owes:
             return True
-        return is_touched or now.heard_ms - before.heard_ms >= HEARD_MS
+        return is_touched or abs(now.heard_ms - before.heard_ms) >= HEARD_MS
 
     def _new_draft(self) -> UnitWrite:
         return UnitWrite(

@@ -13,7 +13,13 @@ from collector.detect.engine import FRESH, UnitState
 from collector.detect.engine.run import run as run_engine
 from collector.detect.rules import Rulebook, Rules, situated
 from collector.ingest.hello import places_of
-from collector.ingest.pace import RECEIPT_AGAIN_MS, Bucket, draw, resend_due_ms
+from collector.ingest.pace import (
+    RECEIPT_AGAIN_MS,
+    RESEND_AGAIN_MS,
+    Bucket,
+    draw,
+    resend_due_ms,
+)
 from collector.notify import Target
 from collector.store import CrossWrite, QuarantineRow, TickWrite, UnitWrite
 from collector.store.commit import Committed
@@ -45,6 +51,7 @@ DUE_MS_MAX = 1_000  # new orders are looked for so often
 KEYS_AGAIN_MS = 1_000  # a unit that was enrolled just now is known, and a key that was revoked refused, a second later
 KEYS_OLD_MS = 10_000
 FLOOD_OVER_MS = 60_000  # a flood has ended when nothing was throttled for so long
+SET_BACK_MS = 1_000  # what is dated later than that is of a clock that was wrong
 ONLINE_MS = 600_000  # who was silent for so long is not asked to send again: its hello will come
 UNITS_HELD_MAX = 20_000  # ~10 KiB each with their states: 200 MiB
 BUCKETS_MAX = 100_000  # 120 bytes each; a bucket that is forgotten is full again
@@ -92,6 +99,7 @@ class Ticker:
         self._owed: dict[tuple[str, bytes], int] = {}  # receipts to say again, and when
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._floods: dict[str, tuple[int, int]] = {}  # when last throttled, n of the begin
+        self._newest_ms = 0  # the latest time that a tick was given
         self._ticked_ms: int | None = None
         self._listening_ms: int | None = None  # since then somebody has listened
         self._before: Listened | None = None  # how far another has told time; None: it goes on
@@ -127,6 +135,10 @@ class Ticker:
 
     async def _run(self, messages: Sequence[Message], now_ms: int) -> TickResult:
         work = Work(now_ms=now_ms)
+        if now_ms < self._newest_ms - SET_BACK_MS:
+            self._begin_anew()
+            work.counted["clock.set_back"] += 1
+        self._newest_ms = now_ms
         await self._desk.look(now_ms)
         since_ms = await self._listen(now_ms)
         said = await self._read(work, messages)
@@ -156,6 +168,16 @@ class Ticker:
             self._ticked_ms, self._engine_due_ms = now_ms, detected.next_due_ms
             self._before = None
         return await self._answer(work, messages, committed)
+
+    def _begin_anew(self) -> None:
+        """Our own clock was set back: what was to be done again at some time would wait until that time comes once more.
+
+        Keys that are out of force, ticks of time, what is asked for or said again: all of it as behind a start.
+        """
+        self.forget()
+        self._buckets.clear()
+        self._ticked_ms = self._engine_due_ms = self._listening_ms = self._before = None
+        self._floods = {unit_id: (0, n) for unit_id, (_, n) in self._floods.items()}
 
     async def _listen(self, now_ms: int) -> int:
         """Since when this centre has listened. Behind a start, and a long time without a tick, the log knows."""
@@ -239,14 +261,18 @@ class Ticker:
         ]
         closing = [act.unit_id for act in self._desk.closes]
         owed = [unit_id for (unit_id, _), due_ms in self._owed.items() if due_ms <= work.now_ms]
-        unit_ids = list(dict.fromkeys([*spoke, *self._unfinished, *asked, *closing, *owed]))
+        unit_ids = [*spoke, *self._unfinished, *asked, *closing, *owed]
         watched = await self._watched() if time_passed else []
         missing = [name for name in dict.fromkeys([*unit_ids, *watched]) if name not in self._held]
         for unit_id, load in (await self._store.load_units(missing)).items() if missing else ():
             held = self._held[unit_id] = Held(load)
+            if (
+                held.chains.waiting or held.chains.confessions
+            ):  # it was settling when its worker died: repeats alone would never move it
+                self._unfinished.add(unit_id)
             if held.is_state_lost:
                 work.findings.append(oddities.of_lost_state(unit_id, work.now_ms))
-        for unit_id in unit_ids:
+        for unit_id in dict.fromkeys([*unit_ids, *self._unfinished]):
             held = self._held[unit_id]
             self._held.move_to_end(unit_id)
             work.units[unit_id] = held
@@ -526,7 +552,9 @@ def _is_unknown(read: Read) -> bool:
 def _asks(held: Held, now_ms: int) -> bool:
     """True if the unit is there and it is time to ask it for what is missing."""
     due_ms = None if held.gap is None else resend_due_ms(held.gap)
-    if due_ms is None or now_ms < due_ms or held.now is None:
+    if due_ms is None or held.now is None:
+        return False
+    if now_ms < due_ms <= now_ms + RESEND_AGAIN_MS:  # later: seen by a clock that was wrong
         return False
     return now_ms - held.now.heard_ms < ONLINE_MS
 

@@ -22,7 +22,7 @@ from collector.ingest import (
     Verdict,
     Why,
 )
-from collector.ingest.chains import SETTLE_MAX, UnitChains
+from collector.ingest.chains import OWED_MAX, SETTLE_MAX, UnitChains
 from collector.ingest.hello import admit
 from collector.ingest.pace import (
     BURST_MAX,
@@ -461,6 +461,17 @@ def hello(batch_no: int, **changes: object) -> Hello:
         program="",
     )
     return replace(said, **changes)  # type: ignore[arg-type]  # a test names fields that exist
+
+
+def test_hellos_of_chains_that_nobody_knows_are_remembered_of_sixteen() -> None:
+    unit = UnitChains()
+    names = [number.to_bytes(16, "big") for number in range(1_000)]
+    for name in (*names, names[-2]):
+        admit(unit, hello(3, chain_id=name))
+    assert list(unit.owed) == [*names[-OWED_MAX:-2], names[-1], names[-2]]
+    missing = unit.missing()
+    assert missing is not None
+    assert missing.last_no == 3
 
 
 def greeted(*there: Arrival, said: Hello) -> tuple[Unit, str | None, bytes | None, object]:

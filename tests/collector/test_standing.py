@@ -259,6 +259,19 @@ async def test_a_clock_that_runs_ahead_makes_nothing_young(post: Post) -> None:
     assert facts.seals[0].reported_ms <= post.centre.now_ms
 
 
+async def test_nothing_is_green_by_what_a_clock_of_ours_said_that_was_set_back_since(
+    post: Post,
+) -> None:
+    await post.begin(seals=(SEAL,))
+    post.centre.now_ms += 1_440 * MIN
+    await post.says(CLOSED)
+    assert (await post.colour())[0] == "green"
+    post.centre.now_ms -= 1_440 * MIN
+    colour, codes = await post.colour()
+    assert (colour, codes[0]) == ("grey", "centre_deaf")
+    assert {"no_fix", "seal_unheard"} <= set(codes)
+
+
 async def test_what_a_unit_told_before_it_knew_the_time_is_timed_by_what_it_said_since(
     post: Post,
 ) -> None:

@@ -175,6 +175,25 @@ async def test_a_large_backlog_that_waited_settles_over_several_ticks(store: Sto
     assert [receipt.through_batch_no for receipt in receipts_in(centre.results[-1])] == [151]
 
 
+async def test_a_backlog_that_was_settling_when_the_centre_died_goes_on_behind_its_start(
+    store: Store,
+) -> None:
+    centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
+    await centre.enrol(unit)
+    first, missing = unit.begin(), unit.seal()
+    rest = [unit.seal() for _ in range(150)]
+    await centre.hear(unit, first.envelope)
+    for at in range(0, len(rest), 50):
+        await centre.hear(unit, *(entry.envelope for entry in rest[at : at + 50]))
+    await centre.hear(unit, missing.envelope)
+    centre.ticker = new_ticker(store)
+    # What the unit sends again is parked already: it brings nothing that would move the rest.
+    await centre.hear(unit, *(entry.envelope for entry in rest[80:96]))
+    await centre.settle()
+    assert len(await rows(store, schema.batch)) == 152
+    assert receipts_in(centre.results[-1])[-1].through_batch_no == 151
+
+
 async def test_a_hello_is_answered_at_once(store: Store) -> None:
     centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
     await centre.enrol(unit)
