@@ -30,6 +30,7 @@ from collector.api.live import add_live
 from collector.api.models import Problem
 from collector.api.officer import add_officer
 from collector.api.officer_answers import Answers
+from collector.api.officer_faults import Readable
 from collector.api.officer_pages import Pages
 from collector.api.officer_settings import OfficerSettings
 from collector.api.places import Places
@@ -89,13 +90,12 @@ def create_app(parts: Parts) -> FastAPI:
     add_audit(api, parts.store)
     add_admin(api, parts.store, parts.porter, parts.now_ms)
     add_admin_units(api, parts.store, parts.now_ms)
+    pages = Pages(
+        zone=ZoneInfo(parts.officer.time_zone), phone=parts.officer.phone, places=Places.load()
+    )
     add_officer(
         api,
-        pages=Pages(
-            zone=ZoneInfo(parts.officer.time_zone),
-            phone=parts.officer.phone,
-            places=Places.load(),
-        ),
+        pages=pages,
         answers=Answers(parts.store, parts.officer.limits, parts.now_ms, parts.targets),
         porter=parts.porter,
     )
@@ -117,4 +117,5 @@ def create_app(parts: Parts) -> FastAPI:
         front=parts.front,
         now_ms=parts.now_ms,
     )
+    api.add_middleware(Readable, pages=pages)  # outside the guard: what it refuses is read too
     return api

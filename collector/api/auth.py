@@ -62,7 +62,7 @@ def secrets_of(headers: Headers, path: str) -> list[Secret]:
         name, _, value = part.strip().partition("=")
         if name in NAMES:
             cookies.setdefault(name, value[:SECRET_CHARS_MAX])
-    names = reversed(NAMES) if path.startswith("/o/") else NAMES
+    names = reversed(NAMES) if path.lower().startswith("/o/") else NAMES
     return [Secret(text=cookies[name], is_bearer=False) for name in names if name in cookies]
 
 

@@ -22,7 +22,7 @@ from collector.api.audit import Auditor, Call
 from collector.api.auth import form_token, secrets_of
 from collector.api.models import Problem
 from collector.api.porter import Porter
-from collector.api.problems import answer, problem_of
+from collector.api.problems import FAULT, answer, problem_of
 from collector.people import Actor, Denied
 from collector.people.authorize import RIGHTS, Kept, Right, authorize
 from collector.people.buckets import EXPORTS, REFUSALS, REQUESTS, STRANGERS, Buckets, seconds
@@ -115,15 +115,32 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] == "http":
-            await self._serve(scope, receive, send)
+            await self._serve_or_say(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._app(scope, receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+    async def _serve_or_say(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A fault of ours is an answer like any other, and stands in the log."""
         state = scope.setdefault("state", {})
         state["nonce"] = secrets.token_urlsafe(16)
         send = _with_headers(scope["path"], state["nonce"], send)
+        is_begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, sending)
+        except Exception:
+            if not is_begun:
+                await answer(FAULT, {"Cache-Control": "no-store"})(scope, receive, send)
+            raise
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        state = scope["state"]
 
         async def refuse(problem: Problem, more: Mapping[str, str] | None = None) -> None:
             await answer(problem, {"Cache-Control": "no-store", **(more or {})})(
@@ -382,8 +399,9 @@ def _forgery(
             return _FORGED
         if secret and hmac.compare_digest(said.encode(), form_token(secret).encode()):
             return None
-        if not secret and _is_ours(scope, headers, absent=True):
-            return None  # a log-in without a session has nothing to bind a token to
+        # A log-in needs no session to bind a token to; who holds one that has narrowed logs in all the same.
+        if (not secret or right.is_open) and _is_ours(scope, headers, absent=not secret):
+            return None
         return _FORGED
     if headers.get(CHANGE_HEADER) == "1" and _is_ours(scope, headers, absent=False):
         return None
@@ -408,7 +426,7 @@ def _is_ours(scope: Scope, headers: Headers, *, absent: bool) -> bool:
 
 def _with_headers(path: str, nonce: str, send: Send) -> Send:
     """`send` that adds what every answer bears."""
-    is_api, is_officer = path.startswith("/api/"), path.startswith("/o/")
+    is_api, is_officer = path.startswith("/api/"), path.lower().startswith("/o/")
     policy = CSP_API if is_api else csp_officer(nonce) if is_officer else CSP_CONSOLE
 
     async def sending(message: Message) -> None:

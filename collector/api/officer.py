@@ -33,6 +33,7 @@ from wire.handover import TEXT_CHARS
 from wire.topics import UNIT_ID
 
 FIELD_CHARS_MAX = 512  # of a form; the longest of ours is the address after log-in
+FIELDS_MAX = 20
 WHATS = ("matches", "differs")
 WAITED = re.compile(r"[0-9]{1,12}", re.ASCII)
 SCRIPTS = ("officer.js", "sw.js")
@@ -55,9 +56,9 @@ def add_officer(api: FastAPI, *, pages: Pages, answers: Answers, porter: Porter)
 def _add_answers(api: FastAPI, pages: Pages, answers: Answers) -> None:
     @api.get("/o/", tags=["officer"], summary="The form", response_class=HTMLResponse)
     async def form(request: Request, lang: Language = "", fault: Language = "") -> Response:
-        frame = _frame(request, lang)
+        frame = frame_of(request, lang)
         said = "officer.fault.report" if fault == "report" else ""
-        return _html(request, pages.form(frame, fault=said))
+        return html_of(request, pages.form(frame, fault=said))
 
     @api.get("/o", include_in_schema=False)
     async def form_without_slash() -> Response:
@@ -65,24 +66,25 @@ def _add_answers(api: FastAPI, pages: Pages, answers: Answers) -> None:
 
     @api.get("/o/s", tags=["officer"], summary="An answer", response_class=HTMLResponse)
     async def search(
-        request: Request, q: Text = "", unit: Text = "", lang: Language = ""
+        request: Request, q: Text = "", unit: Text = "", lang: Language = "", fault: Language = ""
     ) -> Response:
         scope = actor_of(request).scope
         here = urlencode({"unit": unit} if unit else {"q": q})
-        frame = _frame(request, lang, asked=q or unit, here=f"{here}&")
+        frame = frame_of(request, lang, asked=q or unit, here=f"{here}&")
         found = await answers.of_unit(unit, scope) if unit else await answers.of_text(q, scope)
         match found:
             case Bad():
                 page = pages.form(frame, fault=f"officer.fault.{found.reason}")
-                return _html(request, page, status=422)
+                return html_of(request, page, status=422)
             case Many():
-                return _html(request, pages.hits(frame, found.wanted, found.hits))
+                return html_of(request, pages.hits(frame, found.wanted, found.hits))
             case Answer():
-                return _answer(request, pages, frame, found)
+                said = "officer.fault.report" if fault == "report" else ""
+                return _answer(request, pages, frame, found, fault=said)
 
     async def code(request: Request, code: str, lang: Language = "") -> Response:
         found = await answers.of_code(code[: TEXT_CHARS + 1], actor_of(request).scope)
-        return _answer(request, pages, _frame(request, lang), found)
+        return _answer(request, pages, frame_of(request, lang), found)
 
     for path in ("/o/h/{code}", "/O/H/{code}"):  # a QR packs capitals tightest
         api.get(path, tags=["officer"], summary="A unit's code", response_class=HTMLResponse)(code)
@@ -126,7 +128,9 @@ def _add_report(api: FastAPI, answers: Answers) -> None:
                 return Response(status_code=204)
             return _see(f"/o/s?{urlencode({'unit': unit_id, 'lang': language})}")
         if not by_script:
-            return _see(f"/o/?{urlencode({'fault': 'report', 'lang': language})}")
+            truck = {"unit": unit_id} if UNIT_ID.fullmatch(unit_id) else {}
+            said = {**truck, "fault": "report", "lang": language}
+            return _see(f"/o/{'s' if truck else ''}?{urlencode(said)}")
         if done.reason == "no-unit":
             raise not_found("unit", f"{unit_id} is not enrolled")
         raise ProblemError(
@@ -144,10 +148,10 @@ def _add_session(api: FastAPI, pages: Pages, porter: Porter) -> None:
         then: Annotated[str, Query(alias="next", max_length=FIELD_CHARS_MAX)] = "",
         lang: Language = "",
     ) -> Response:
-        frame = _frame(request, lang, here=urlencode({"next": then}) + "&")
+        frame = frame_of(request, lang, here=urlencode({"next": then}) + "&")
         actor = maybe_actor_of(request)
         fault = "officer.fault.expired" if actor is not None and actor.narrowed else ""
-        return _html(request, pages.login(frame, then=then, fault=fault))
+        return html_of(request, pages.login(frame, then=then, fault=fault))
 
     @api.post(
         "/o/login",
@@ -160,10 +164,10 @@ def _add_session(api: FastAPI, pages: Pages, porter: Porter) -> None:
     )
     async def login(request: Request) -> Response:
         said = await _fields(request)
-        then, language = said.get("next", ""), said.get("lang", "")
+        then, language, user = said.get("next", ""), said.get("lang", ""), said.get("user", "")
         try:
             secret, session = await porter.log_in(
-                said.get("user", ""),
+                user,
                 said.get("password", ""),
                 address=request.state.address,
                 by_token=False,
@@ -171,12 +175,15 @@ def _add_session(api: FastAPI, pages: Pages, porter: Porter) -> None:
             )
         except RefusedError as error:
             fault = "wait" if error.wait_s is not None else "login"
-            frame = _frame(request, language, here=urlencode({"next": then}) + "&")
-            page = pages.login(frame, then=then, fault=f"officer.fault.{fault}")
-            refused = _html(request, page, status=error.denied.status)
+            frame = frame_of(request, language, here=urlencode({"next": then}) + "&")
+            page = pages.login(frame, then=then, user=user, fault=f"officer.fault.{fault}")
+            refused = html_of(request, page, status=error.denied.status)
             if error.wait_s is not None:
                 refused.headers["Retry-After"] = str(error.wait_s)
             return refused
+        before = held_of(request)
+        if before is not None and before.session.kind is session.kind:
+            await porter.log_out(before.actor)  # the phone forgets its secret now: so do we
         response = _see(_back(then, language))
         set_cookie(response, secret, session, session.made_ms)
         return response
@@ -234,7 +241,9 @@ def _form(*, needs: Sequence[str], may: Sequence[str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {kind: {"schema": body}}}}
 
 
-def _answer(request: Request, pages: Pages, frame: Frame, found: Answer) -> Response:
+def _answer(
+    request: Request, pages: Pages, frame: Frame, found: Answer, *, fault: str = ""
+) -> Response:
     actor = actor_of(request)
     report: list[tuple[str, str]] = []
     subject = found.subject
@@ -248,10 +257,11 @@ def _answer(request: Request, pages: Pages, frame: Frame, found: Answer) -> Resp
             ("seen", found.verdict.colour.value),
             ("lang", frame.language),
         ]
-    return _html(request, pages.answer(frame, found, report))
+    return html_of(request, pages.answer(frame, found, report, fault=fault))
 
 
-def _frame(request: Request, wanted: str, *, asked: str = "", here: str = "") -> Frame:
+def frame_of(request: Request, wanted: str, *, asked: str = "", here: str = "") -> Frame:
+    """What a page has of who asks for it, and how."""
     held = held_of(request)
     return Frame(
         language=language_of(wanted, request.headers.get("accept-language", "")),
@@ -263,7 +273,8 @@ def _frame(request: Request, wanted: str, *, asked: str = "", here: str = "") ->
     )
 
 
-def _html(request: Request, page: str, *, status: int = 200) -> Response:
+def html_of(request: Request, page: str, *, status: int = 200) -> Response:
+    """A page as an answer: kept by nobody, under its own policy."""
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": csp_officer(request.state.nonce),
@@ -297,11 +308,14 @@ def _back(then: str, language: str) -> str:
         or parts.path.lower() in ("/o/login", "/o/logout")
     ):
         return f"/o/?{urlencode({'lang': language})}"
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    query = parts.query
+    if language and "lang" not in parse_qs(query, max_num_fields=FIELDS_MAX):
+        query += ("&" if query else "") + urlencode({"lang": language})
+    return f"{parts.path}?{query}" if query else parts.path
 
 
 async def _fields(request: Request) -> dict[str, str]:
     """A plain form. The first of each name counts, cut to what ours can hold."""
     body = (await request.body()).decode("utf-8", "replace")
-    said = parse_qs(body, max_num_fields=20, keep_blank_values=True)
+    said = parse_qs(body, max_num_fields=FIELDS_MAX, keep_blank_values=True)
     return {name: values[0][:FIELD_CHARS_MAX] for name, values in said.items()}

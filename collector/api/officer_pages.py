@@ -81,10 +81,9 @@ class Pages:
     def form(self, frame: Frame, *, fault: str = "") -> str:
         return self._page("form.html", frame, fault=fault and text(fault, frame.language))
 
-    def login(self, frame: Frame, *, then: str, fault: str = "") -> str:
-        return self._page(
-            "login.html", frame, next=then, fault=fault and text(fault, frame.language)
-        )
+    def login(self, frame: Frame, *, then: str, user: str = "", fault: str = "") -> str:
+        said = fault and text(fault, frame.language)
+        return self._page("login.html", frame, next=then, user=user, fault=said)
 
     def hits(self, frame: Frame, wanted: Wanted, hits: Sequence[Hit]) -> str:
         language = frame.language
@@ -103,7 +102,14 @@ class Pages:
             ],
         )
 
-    def answer(self, frame: Frame, asked: Answer, report: Sequence[tuple[str, str]] = ()) -> str:
+    def answer(
+        self,
+        frame: Frame,
+        asked: Answer,
+        report: Sequence[tuple[str, str]] = (),
+        *,
+        fault: str = "",
+    ) -> str:
         """`report`: the fields of the form with which this person reports; none: he reports nothing."""
         language, judged = frame.language, asked.verdict
         data_ms = _data_ms(asked.facts)
@@ -127,6 +133,7 @@ class Pages:
             code=self._code(asked, language),
             facts=self._facts(asked, language),
             report=report,
+            fault=fault and text(fault, language),
             phone=self._phone,
         )
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from collector.people import Actor, Denied, Role, is_user_id, passwords, totp
+from collector.people import Actor, Denied, Role, is_user_id, passwords, totp, user_id_of
 from collector.people.buckets import CODE_ACCOUNT, LOGIN_ACCOUNT, LOGIN_ADDRESS, Buckets, seconds
 from collector.people.sessions import (
     TOKEN_BYTES,
@@ -184,9 +184,10 @@ class Porter:
     # passwords
 
     async def log_in(
-        self, user_id: str, password: str, *, address: str, by_token: bool, desk: str = ""
+        self, typed: str, password: str, *, address: str, by_token: bool, desk: str = ""
     ) -> tuple[str, Session]:
         """A new session and its secret; RefusedError."""
+        user_id = user_id_of(typed)
         self._limit(user_id, address)
         account = await self._account(user_id)
         encoded = None if account is None or account.locked_ms is not None else account.password

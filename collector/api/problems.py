@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from collector.api.models import Problem
 from collector.people import Denied
 
+MEDIA = "application/problem+json"
 _WORDS = {404: "no_such_route", 405: "no_such_method"}
 
 
@@ -37,6 +38,11 @@ def problem_of(status: int, code: str, title: str, detail: str) -> Problem:
     return Problem(type=f"/problems/{code}", status=status, code=code, title=title, detail=detail)
 
 
+FAULT = problem_of(
+    500, "fault", "Fault", "ours, not yours: it stands in the collector's log; try again later"
+)
+
+
 def refused(denied: Denied, *, wait_s: int | None = None) -> ProblemError:
     """What `collector.people` refuses, as an answer."""
     return ProblemError(
@@ -57,7 +63,7 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Respon
     return JSONResponse(
         problem.model_dump(),
         status_code=problem.status,
-        media_type="application/problem+json",
+        media_type=MEDIA,
         headers=dict(headers or {}),
     )
 

@@ -6,6 +6,7 @@ Law: denied by default. A right stands in one table (`authorize`); nothing here 
 import re
 from dataclasses import dataclass
 from enum import Enum
+from unicodedata import normalize
 
 __all__ = [
     "SCOPE",
@@ -16,6 +17,7 @@ __all__ = [
     "is_scope",
     "is_user_id",
     "sees",
+    "user_id_of",
 ]
 
 USER_ID = re.compile(r"[a-z][a-z0-9._-]{1,31}", re.ASCII)  # no colon: `os:`, `kiosk:` are ours
@@ -58,6 +60,14 @@ class Denied:
 
 def is_user_id(text: str) -> bool:
     return USER_ID.fullmatch(text) is not None
+
+
+def user_id_of(typed: str) -> str:
+    """The name that somebody means who typed this: a phone puts a capital before it and a space behind it, a keyboard full width.
+
+    No two names come together by this: all are small letters of ASCII. What is none stays none.
+    """
+    return normalize("NFKC", typed).strip().lower()
 
 
 def is_scope(text: str) -> bool:

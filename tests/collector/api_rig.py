@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import httpx
 from fastapi import FastAPI
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from collector.api.app import Parts, create_app
 from collector.api.audit import Auditor
 from collector.api.dry_runs import Rehearse
-from collector.api.guard import Front
+from collector.api.guard import Front, Guard
 from collector.api.hub import Hub, Watch
 from collector.api.places import Places
 from collector.api.porter import Porter
@@ -71,6 +72,12 @@ def hub_of(store: Store, porter: Porter, now_ms: Callable[[], int]) -> Hub:
             build="7",
         )
     )
+
+
+def guard_of(api: FastAPI) -> dict[str, Any]:
+    """What the guard of an API was made with."""
+    [found] = [one.kwargs for one in api.user_middleware if cast("object", one.cls) is Guard]
+    return dict(found)
 
 
 def client_of(api: FastAPI, *, token: str = "", address: str = "127.0.0.1") -> httpx.AsyncClient:
@@ -143,7 +150,7 @@ class House:
 
     @property
     def porter(self) -> Porter:
-        porter = self.api.user_middleware[0].kwargs["porter"]
+        porter = guard_of(self.api)["porter"]
         assert isinstance(porter, Porter)
         return porter
 

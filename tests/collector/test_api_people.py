@@ -28,6 +28,7 @@ from tests.collector.api_rig import (
     account,
     client_of,
     code_at,
+    guard_of,
     logged_in,
 )
 from tests.collector.fleet import T0_MS
@@ -384,7 +385,7 @@ async def test_every_look_at_a_track_is_written_down_and_other_looks_are_counted
         ] * 2
         assert seen[0]["scope"] == "uz.south"
         assert seen[0]["detail"] == "from=0"
-    auditor = house.api.user_middleware[0].kwargs["auditor"]
+    auditor = guard_of(house.api)["auditor"]
     assert isinstance(auditor, Auditor)
     await auditor.flush()
     async with house.store.read() as connection:

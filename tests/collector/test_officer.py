@@ -223,7 +223,7 @@ async def test_a_stranger_is_sent_to_log_in_and_comes_back_to_what_he_asked(road
     right = await phone.post(
         "/o/login", data={**form, "user": "officer-12", "password": PASSWORD}, headers=OURS
     )
-    assert (right.status_code, right.headers["location"]) == (303, f"/o/s?q={SEAL}")
+    assert (right.status_code, right.headers["location"]) == (303, f"/o/s?q={SEAL}&lang=en")
     cookie = right.headers["set-cookie"]
     assert cookie.startswith("__Host-plomba_o=")
     for word in ("Secure", "HttpOnly", "SameSite=lax", "Path=/"):
@@ -305,8 +305,9 @@ async def test_a_truck_of_another_scope_is_not_known(road: Road) -> None:
 @pytest.mark.parametrize(
     ("then", "there"),
     [
-        ("/o/s?q=1", "/o/s?q=1"),
-        ("/O/H/ABC", "/O/H/ABC"),
+        ("/o/s?q=1", "/o/s?q=1&lang=en"),
+        ("/o/s?q=1&lang=ru", "/o/s?q=1&lang=ru"),
+        ("/O/H/ABC", "/O/H/ABC?lang=en"),
         ("", "/o/?lang=en"),
         ("https://evil.example/o/", "/o/?lang=en"),
         ("//evil.example/o/", "/o/?lang=en"),
@@ -441,16 +442,22 @@ async def test_a_report_without_the_sessions_token_is_refused(road: Road) -> Non
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"what": "perhaps"}, {"unit": "../x"}, {"key": ""}, {"key": "k" * 65}]
+    ("wrong", "back"),
+    [
+        ({"what": "perhaps"}, "/o/s?unit=uz-0042&"),
+        ({"unit": "../x"}, "/o/?"),
+        ({"key": ""}, "/o/s?unit=uz-0042&"),
+        ({"key": "k" * 65}, "/o/s?unit=uz-0042&"),
+    ],
 )
-async def test_a_report_that_is_none_of_ours_is_not_taken(
-    road: Road, wrong: dict[str, str]
+async def test_a_report_that_is_none_of_ours_is_not_taken_and_the_truck_stays_on_the_screen(
+    road: Road, wrong: dict[str, str], back: str
 ) -> None:
     await road.in_order()
     phone = await road.officer()
     form = {**fields(await phone.get("/o/s", params={"q": SEAL})), "what": "matches", **wrong}
     done = await phone.post("/o/report", data=form, headers=OURS)
-    assert done.headers["location"] == "/o/?fault=report&lang=en"
+    assert done.headers["location"] == f"{back}fault=report&lang=en"
     assert "not taken" in (await phone.get(done.headers["location"])).text
     done = await phone.post("/o/report", data=form, headers={**OURS, "X-Plomba": "1"})
     assert done.status_code == 422
