@@ -1,6 +1,6 @@
 """What goes wrong under /o/, as a page: who stands beside a truck reads no JSON.
 
-Law: status and headers stay as they were said; only the body becomes a page, and only for who did not ask by a script of ours.
+Law: status and headers stay as they were said; only the body becomes a page, and only for a browser that wants to show one.
 """
 
 import json
@@ -37,8 +37,7 @@ class Readable:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        is_page = scope["type"] == "http" and scope["path"].lower().startswith("/o/")
-        if not is_page or CHANGE_HEADER in Headers(scope=scope):
+        if not _is_page(scope):
             await self._app(scope, receive, send)
             return
         held: Message = {}
@@ -79,3 +78,10 @@ class Readable:
         for name, value in kept.items():
             said.headers.setdefault(name, value)
         await said(scope, receive, send)
+
+
+def _is_page(scope: Scope) -> bool:
+    if scope["type"] != "http" or not scope["path"].lower().startswith("/o/"):
+        return False
+    headers = Headers(scope=scope)
+    return "text/html" in headers.get("accept", "") and CHANGE_HEADER not in headers

@@ -14,8 +14,13 @@ KEY_CHARS_MIN = 3  # shorter, and half of the fleet is found
 
 # Letters of Cyrillic plates that look Latin, by shape: that is how a plate is read, and what both alphabets share.
 LOOK_ALIKES = str.maketrans("АВЕКМНОРСТУХ", "ABEKMHOPCTYX")
+# Letters that no plate has and a keyboard gives all the same: only a search reads them by their shape.
+_SEARCHED_ALIKE = str.maketrans("ІЈЅЁӀ", "IJSEI")
 CONFUSED = str.maketrans("OI", "01")  # what a plate's font and a tired eye take for one another
+_LETTERS_AGAIN = str.maketrans("01", "OI")
 _DROPPED = re.compile(r"[\s.\-\u00b7\u2010-\u2015/]+")
+# What stands around a number that was pasted: marks, a minus for a dash, signs that nobody sees (a messenger's, a word processor's).
+_AROUND = re.compile(r"[,_#\u2116\u2212\u00ad\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]+")
 
 _CONTAINER = re.compile(r"[A-Z]{3}[UJZR][0-9]{7}")
 _MRN = re.compile(r"[0-9]{2}[A-Z]{2}[A-Z0-9]{13}[0-9]")
@@ -69,7 +74,7 @@ def key_of(value: str) -> str:
     """Under which a number is found: without marks, in Latin capitals, O as 0 and I as 1. Empty if nothing is left."""
     return "".join(
         letter
-        for letter in _folded(value).translate(CONFUSED)
+        for letter in _searched(value).translate(CONFUSED)
         if letter.isascii() and letter.isalnum()
     )
 
@@ -78,17 +83,17 @@ def wanted(text: str) -> Wanted | Bad:
     """What somebody means who typed `text` into the one box for all numbers."""
     if len(text) > TEXT_CHARS_MAX:
         return Bad(reason="too-long")
-    folded = _folded(text)
+    folded = _searched(text)
     key = key_of(text)
     if len(key) < KEY_CHARS_MIN:
         return Bad(reason="too-short")
     if len(key) != len(folded):
         return Bad(reason="character")
-    container = _CONTAINER.fullmatch(folded) is not None
+    # A container begins with four letters and ends in seven digits, whatever was taken for what.
+    container = folded[:4].translate(_LETTERS_AGAIN) + folded[4:].translate(CONFUSED)
+    has_shape = _CONTAINER.fullmatch(container) is not None
     return Wanted(
-        shown=folded,
-        key=key,
-        is_misspelt=container and isinstance(_container(folded), Bad),
+        shown=folded, key=key, is_misspelt=has_shape and isinstance(_container(container), Bad)
     )
 
 
@@ -114,6 +119,11 @@ def _value(letter: str) -> int:
 def _folded(value: str) -> str:
     """Latin capitals without spaces and marks between them."""
     return _DROPPED.sub("", normalize("NFKC", value).upper()).translate(LOOK_ALIKES)
+
+
+def _searched(value: str) -> str:
+    """`_folded`, and more generous: a search refuses nobody for what stands around a number."""
+    return _folded(_AROUND.sub("", value)).translate(_SEARCHED_ALIKE)
 
 
 def _container(value: str) -> Ok | Bad:

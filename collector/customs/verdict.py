@@ -116,6 +116,8 @@ class Facts:
     alerts: Sequence[AlertSeen] = ()
     stopped_ms: int | None = None  # a stop order stands since
     forked_ms: int | None = None  # two histories under the unit's key
+    broken_ms: int | None = None  # a stored batch of then is not what the unit has signed
+    key_revoked: bool = False  # no key of the unit is in force
     differs_ms: int | None = (
         None  # an officer has reported that the seal differs, and none since that it matches
     )
@@ -211,8 +213,10 @@ def _stop(facts: Facts) -> Iterator[Reason]:
         yield Reason(code="stop_order", at_ms=facts.stopped_ms)
     if facts.code is Code.DIFFERS:
         yield Reason(code="head_mismatch", at_ms=facts.code_ms)
-    if facts.code is Code.REVOKED:
+    if facts.code is Code.REVOKED or facts.key_revoked:
         yield Reason(code="key_revoked")
+    if facts.broken_ms is not None:
+        yield Reason(code="broken", at_ms=facts.broken_ms)
     if facts.forked_ms is not None:
         said.add(("LOG_INTEGRITY", ""))
         yield Reason(code="forked", at_ms=facts.forked_ms)
@@ -224,7 +228,7 @@ def _stop(facts: Facts) -> Iterator[Reason]:
 def _check(facts: Facts, limits: Limits, now_ms: int) -> Iterator[Reason]:
     said: set[tuple[str, str]] = set()
     for seal in _watched(facts):
-        if seal.says(SealBit.LOCKED) is False and not _broken(seal):
+        if _is_open(seal) and not _broken(seal):
             said.add(("SEAL_LEFT_OPEN", seal.seal_id))
             yield Reason(code="not_locked", seal=seal.seal_id, at_ms=seal.opened_ms)
     if facts.overdue_ms is not None and now_ms >= facts.overdue_ms:
@@ -266,6 +270,8 @@ def _unknown(facts: Facts, limits: Limits, now_ms: int) -> Iterator[Reason]:
             yield Reason(
                 code="seal_silent", seal=seal.seal_id, number=_age_s(now_ms, seal.reported_ms)
             )
+        elif not _is_known_closed(seal) and not _is_open(seal) and not _broken(seal):
+            yield Reason(code="lock_unknown", seal=seal.seal_id)
     if facts.needs_seal and not facts.seals:
         yield Reason(code="no_seal")
     if facts.code is not None and abs(now_ms - facts.code_ms) >= limits.fix_ms_max:
@@ -288,6 +294,18 @@ def _broken(seal: SealSeen) -> str:
 
 def _is_closed(seal: SealSeen) -> bool:
     return bool(seal.says(SealBit.LOCKED)) or seal.life is SealLife.SEALED
+
+
+def _is_open(seal: SealSeen) -> bool:
+    """As the detectors see it: by lock and rope, or by the door of one that has neither."""
+    levels = (seal.says(SealBit.LOCKED), seal.says(SealBit.ROPE_IN))
+    return False in levels or (levels == (None, None) and seal.says(SealBit.DOOR_CLOSED) is False)
+
+
+def _is_known_closed(seal: SealSeen) -> bool:
+    """Whether anybody has ever heard that it is closed: silence about the lock is none."""
+    levels = (SealBit.LOCKED, SealBit.ROPE_IN, SealBit.DOOR_CLOSED, SealBit.COVER_CLOSED)
+    return seal.life is SealLife.SEALED or any(map(seal.says, levels))
 
 
 def _is_low(seal: SealSeen, limits: Limits) -> bool:

@@ -3,7 +3,7 @@
 Law: one read transaction. A time is never later than the batch that brought it was received: no clock of a unit makes data young.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,24 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from collector.alerts import State
 from collector.customs.verdict import AlertSeen, Claim, Facts, SealLife, SealSeen
 from collector.detect.engine.blob import unpack
-from collector.detect.seals import Life, Report, Seal
-from collector.detect.seals.reports import read_report
-from collector.ingest.chains import GOOD_QUALITIES
+from collector.detect.seals import Life, Seal
 from collector.store import names, schema
-from wire import MisuseError, Refused
-from wire.batch import read_body, read_payload
-from wire.envelope import Aad, open_envelope
-from wire.records import EventKind
+from collector.store.heard import Heard, lately_of
+from wire import MisuseError
 
-BATCHES_MAX = 256  # looked through for reports of seals: two hours of driving, decoded in 60 ms
-RECENT_MS = 900_000  # looked through in any case
 ALERTS_MAX = 50
 AHEAD_MS_MAX = 60_000  # what is dated later is of a clock of ours that was set back since: nobody knows how old it is
 STRANGE_MIN = (
     2  # reports after which a seal that is not declared is another one (DETECTION section 7.4)
 )
-SILENT = 3  # cause of a seal's event: nothing was heard
-ALL_BITS = (1 << 16) - 1
 
 _LIVES = {
     Life.UNKNOWN: SealLife.UNKNOWN,
@@ -66,16 +58,6 @@ class Standing:
     facts: Facts
 
 
-@dataclass(slots=True, kw_only=True)
-class _Heard:
-    """What a seal said lately: its newest report, and each bit as the newest report that knows it has it."""
-
-    at_ms: int
-    known: int = 0
-    true: int = 0
-    battery_percent: int | None = None
-
-
 async def standing(connection: AsyncConnection, unit_no: int, now_ms: int) -> Standing | None:
     """How the unit of that number and what it guards stand now; None if there is no such unit."""
     row = await _unit(connection, unit_no)
@@ -84,8 +66,8 @@ async def standing(connection: AsyncConnection, unit_no: int, now_ms: int) -> St
     journey = (await names.current_journeys(connection, [unit_no], now_ms)).get(unit_no)
     declared = () if journey is None else tuple(msgpack.unpackb(journey.seals))
     judged = await _judged(connection, unit_no)
-    heard = await _heard(connection, unit_no, declared, now_ms)
-    seals = _seals(declared, judged, heard, now_ms)
+    lately = await lately_of(connection, unit_no, declared, now_ms)
+    seals = _seals(declared, judged, lately.seals, now_ms)
     subject = Subject(
         unit_no=unit_no,
         unit_id=row.unit_id,
@@ -104,6 +86,8 @@ async def standing(connection: AsyncConnection, unit_no: int, now_ms: int) -> St
         alerts=await _alerts(connection, row.unit_id),
         stopped_ms=await _stopped(connection, unit_no),
         forked_ms=await _forked(connection, unit_no),
+        broken_ms=lately.broken_ms,
+        key_revoked=await _revoked(connection, unit_no),
         differs_ms=await _differs(connection, unit_no, subject.journey),
         claims=[
             Claim(number=number, journey=other)
@@ -178,71 +162,8 @@ async def _judged(connection: AsyncConnection, unit_no: int) -> dict[str, Seal]:
         return {}
 
 
-async def _heard(
-    connection: AsyncConnection, unit_no: int, declared: Sequence[str], now_ms: int
-) -> dict[str, _Heard]:
-    """What each seal said in the newest batches, read from the evidence itself."""
-    batch = schema.batch.c
-    rows = await connection.execute(
-        select(batch.envelope, batch.rx_ms, batch.sealed_ms)
-        .where(batch.unit_no == unit_no, batch.reason.is_(None))
-        .order_by(batch.chain.desc(), batch.batch_no.desc())
-        .limit(BATCHES_MAX)
-    )
-    said: dict[str, list[tuple[int, Report]]] = {}
-    clocks: dict[
-        int, int
-    ] = {}  # of each start: its trusted time less its steady one, as it was said last
-    for row in rows:
-        for at_ms, report in reversed(_reports(row.envelope, clocks)):
-            said.setdefault(report.seal, []).append((min(at_ms, row.rx_ms), report))
-        if row.sealed_ms < now_ms - RECENT_MS and said.keys() >= set(declared):
-            break
-    return {seal: _merged(reports) for seal, reports in said.items()}
-
-
-def _reports(envelope: bytes, clocks: dict[int, int]) -> list[tuple[int, Report]]:
-    """Reports in which a seal said something of itself, in their order, with their times.
-
-    What a unit told before it trusted its clock is timed by what it has said since, within the same start.
-    """
-    opened = open_envelope(envelope, Aad.BATCH)
-    assert not isinstance(opened, Refused), "the store holds what ingest accepted"
-    header = read_payload(opened.payload)
-    assert not isinstance(header, Refused), "the store holds what ingest accepted"
-    body = read_body(header)
-    assert not isinstance(body, Refused), "the store holds what ingest accepted"
-    if header.time_quality in GOOD_QUALITIES:
-        clocks.setdefault(header.boot_no, header.sealed_ms - header.sealed_mono_ms)
-    clock_ms = clocks.get(header.boot_no)
-    found = []
-    for event in body.events:
-        report = read_report(event) if event.kind == EventKind.SEAL else None
-        if report is None or not report.known or report.cause == SILENT:
-            continue
-        is_own = report.at_ms != event.t_ms  # the seal's own time, of its backlog
-        at_ms = report.at_ms if is_own or clock_ms is None else clock_ms + event.mono_ms
-        found.append((at_ms, report))
-    return found
-
-
-def _merged(said: list[tuple[int, Report]]) -> _Heard:
-    """Some locks say a level only when it changes: each bit is as it was said last."""
-    said.sort(key=lambda one: -one[0])
-    heard = _Heard(at_ms=said[0][0])
-    for _, report in said:
-        fresh = report.known & ~heard.known
-        heard.true |= report.true & fresh
-        heard.known |= fresh
-        if heard.battery_percent is None:
-            heard.battery_percent = report.battery_percent
-        if heard.known & ALL_BITS == ALL_BITS:
-            break
-    return heard
-
-
 def _seals(
-    declared: Sequence[str], judged: dict[str, Seal], heard: dict[str, _Heard], now_ms: int
+    declared: Sequence[str], judged: dict[str, Seal], heard: Mapping[str, Heard], now_ms: int
 ) -> list[SealSeen]:
     """Those that the journey declares, and others that speak: a stranger after two reports, as the detectors hold it."""
     strangers = {
@@ -309,6 +230,13 @@ async def _forked(connection: AsyncConnection, unit_no: int) -> int | None:
     )
     newest: int | None = found.scalar()
     return newest
+
+
+async def _revoked(connection: AsyncConnection, unit_no: int) -> bool:
+    """Whether no key of the unit is in force: what it said before is no longer believed."""
+    key = schema.unit_key.c
+    keys = list(await connection.execute(select(key.revoked_ms).where(key.unit_no == unit_no)))
+    return bool(keys) and all(row.revoked_ms is not None for row in keys)
 
 
 async def _stopped(connection: AsyncConnection, unit_no: int) -> int | None:

@@ -76,6 +76,11 @@ def test_a_seal_keeps_its_dashes(value: str, found: Ok | Bad) -> None:
         ("uz-000123", "UZ000123"),
         ("msku 907032 3", "MSKU9070323"),
         ("26UZ000001726001J6", "26UZ000001726001J6"),
+        ("01 123 abc", "01123ABC"),
+        ("０１Ａ１２３ＢＣ", "01A123BC"),  # full width
+        ("01 А 123 ВС\u200b", "01A123BC"),  # pasted out of a messenger
+        ("№ uz\u2212000123,", "UZ000123"),
+        ("01Ё123ІЅ", "01E123IS"),
     ],
 )
 def test_whoever_types_sees_what_was_looked_for(typed: str, shown: str) -> None:
@@ -90,7 +95,10 @@ def test_a_wrong_check_digit_is_said_and_not_refused() -> None:
     assert wanted("MSKU9070324") == Wanted(
         shown="MSKU9070324", key=key_of("MSKU9070324"), is_misspelt=True
     )
-    right = wanted("MSKU9070323")
+    confused = wanted("MSKU 9O7O32-4")
+    assert isinstance(confused, Wanted)
+    assert confused.is_misspelt
+    right = wanted("MSKU9O70323")
     assert isinstance(right, Wanted)
     assert not right.is_misspelt
 

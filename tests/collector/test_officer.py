@@ -46,7 +46,7 @@ class Road:
     def phone(self) -> httpx.AsyncClient:
         """A phone that nobody is logged in with."""
         client = client_of(self.api)
-        client.headers["Accept-Language"] = "en"
+        client.headers.update({"Accept-Language": "en", "Accept": "text/html,*/*;q=0.8"})
         self.phones.append(client)
         return client
 

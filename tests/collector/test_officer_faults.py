@@ -122,10 +122,9 @@ async def test_a_session_that_is_over_and_a_role_that_may_not_are_said_on_a_page
 
 async def test_who_asks_too_fast_is_told_when_to_come_again(road: Road) -> None:
     phone = road.phone()
-    for _ in range(400):
-        page = await phone.get("/o/login")
-        if page.status_code == 429:
-            break
+    for _ in range(60):
+        assert (await phone.get("/o/login")).status_code == 200
+    page = await phone.get("/o/login")
     assert page.status_code == 429
     assert int(page.headers["retry-after"]) > 0
     assert text("officer.fault.wait", "en") in page.text

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from collector.customs.ids import key_of
 from collector.customs.verdict import Code, Colour, Facts, Limits, SealLife, verdict
@@ -213,6 +213,39 @@ async def test_a_seal_that_is_cut_is_red(post: Post) -> None:
     [seal] = (await post.facts()).seals
     assert seal.life is SealLife.OPEN_BAD
     assert seal.opened_ms is not None
+
+
+@pytest.mark.parametrize("what", ["envelope", "signature", "head"])
+async def test_a_row_that_was_changed_in_the_store_is_red_and_its_word_counts_for_nothing(
+    post: Post, what: str
+) -> None:
+    await post.begin(seals=(SEAL,))
+    await post.says(CLOSED)
+    batch = schema.batch
+    async with post.store.write() as connection:
+        newest = select(func.max(batch.c.batch_no)).scalar_subquery()
+        [row] = await connection.execute(select(batch).where(batch.c.batch_no == newest))
+        envelope = row.envelope
+        changed = {
+            "envelope": {"envelope": b"\0" * 40},
+            "signature": {"envelope": envelope[:-1] + bytes((envelope[-1] ^ 1,))},
+            "head": {"head": bytes(32)},
+        }[what]
+        await connection.execute(
+            update(batch).where(batch.c.batch_no == row.batch_no).values(**changed)
+        )
+    colour, codes = await post.colour()
+    assert (colour, codes[0]) == ("red", "broken")
+    assert (await post.facts()).broken_ms == row.rx_ms
+
+
+async def test_a_unit_whose_keys_are_all_out_of_force_is_believed_no_more(post: Post) -> None:
+    await post.begin(seals=(SEAL,))
+    await post.says(CLOSED)
+    assert (await post.colour())[0] == "green"
+    async with post.store.write() as connection:
+        await connection.execute(update(schema.unit_key).values(revoked_ms=post.centre.now_ms))
+    assert await post.colour() == ("red", ["key_revoked"])
 
 
 async def test_an_alarm_that_came_ahead_of_the_backlog_is_red_at_once(post: Post) -> None:

@@ -64,6 +64,8 @@ ROWS: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"differs_ms": NOW - MIN}, "red", ["differs_reported"]),
     ({"code": Code.DIFFERS, "code_ms": NOW}, "red", ["head_mismatch"]),
     ({"code": Code.REVOKED, "code_ms": NOW}, "red", ["key_revoked"]),
+    ({"key_revoked": True}, "red", ["key_revoked"]),
+    ({"broken_ms": NOW - MIN}, "red", ["broken"]),
     # check
     ({"alerts": [alert("P2")]}, "amber", ["alert"]),
     ({"alerts": [alert("P3")]}, "amber", ["alert"]),
@@ -82,7 +84,15 @@ ROWS: list[tuple[dict[str, Any], str, list[str]]] = [
         "amber",
         ["not_locked"],
     ),
+    ({"seals": [seal(Bit.LOCKED)]}, "amber", ["not_locked"]),  # and no rope in it
+    ({"seals": [seal(0, known=int(Bit.DOOR_CLOSED))]}, "amber", ["not_locked"]),
     # unknown
+    ({"seals": [seal(0, known=0)]}, "green", []),  # closed, as the detectors have heard before
+    *(
+        ({"seals": [seal(0, known=0, life=life)]}, "grey", ["lock_unknown"])
+        for life in (SealLife.UNKNOWN, SealLife.OPEN_BY_ORDER, SealLife.RECLOSED)
+    ),
+    ({"seals": [seal(CLOSED, known=int(Bit.ROPE_IN), life=SealLife.UNKNOWN)]}, "green", []),
     ({"found": False}, "grey", ["not_found"]),
     ({"fix_ms": None}, "grey", ["no_fix"]),
     ({"fix_ms": NOW - 15 * MIN}, "grey", ["old_fix"]),
