@@ -6,6 +6,7 @@ Law: the same input gives the same bytes.
 import gzip
 import json
 import tomllib
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,8 +65,9 @@ def replay(
     Exit 1 if nothing is usable, 2 for wrong usage, 3 if there is no such file.
     """
     from collector.detect.engine import every_row, marked_rows
+    from plomba.facts import read_facts
     from plomba.replay import Plan, replay as run_replay, rulebook
-    from plomba.tracks import BadCellError, Reading, read_facts, read_track
+    from plomba.tracks import Reading, read_track
 
     if deliver not in ("time", "received") and not deliver.removeprefix("shuffle:").isdecimal():
         _usage("--deliver is time, received or shuffle:SEED")
@@ -83,15 +85,19 @@ def replay(
     reading = Reading(lambda text: typer.echo(text, err=True))
     for path in tracks:
         read_track(reading, path)
-    if facts is not None:
-        read_facts(reading, facts)
+    said = () if facts is None else read_facts(reading, facts)
     if reading.left_out:
         typer.echo(f"{reading.left_out} rows left out", err=True)
-    if not reading.rows and not reading.facts:
+    if not reading.rows and not said:
         typer.echo("nothing usable in these files", err=True)
         raise typer.Exit(exits.FAILED)
     states, next_seq, known = _read_state(state)
-    units = dict.fromkeys([*(row.unit for row in reading.rows), *(f.unit for f in reading.facts)])
+    if state is not None and (state.is_dir() or not state.parent.is_dir()):
+        typer.echo(f"{state}: no file can be written there", err=True)
+        raise typer.Exit(exits.NOT_FOUND)
+    units = dict.fromkeys(
+        [*(row.unit for row in reading.rows), *(fact.unit for fact in said if fact.unit)]
+    )
     plan = Plan(
         batch_rows=batch,
         tick_batches=tick,
@@ -100,12 +106,8 @@ def replay(
         goes_on=state is not None,
         screen=every_row if step_all else marked_rows,
     )
-    try:
-        book = rulebook(shapes, thresholds, reading.facts, units, route_id)
-        came_of_it = run_replay(book, reading.rows, reading.facts, plan, states, next_seq, known)
-    except BadCellError as fault:
-        typer.echo(f"{facts or tracks[0]}: {fault}", err=True)
-        raise typer.Exit(exits.FAILED) from fault
+    book = rulebook(shapes, thresholds, said, units, route_id)
+    came_of_it = run_replay(book, reading.rows, said, plan, states, next_seq, known)
     _write_state(state, came_of_it.states, came_of_it.next_seq, came_of_it.known)
     _print(came_of_it.findings, as_json=as_json)
 
@@ -183,7 +185,10 @@ def _read_shapes(path: Path, known: frozenset[str]) -> "Shapes | tuple[ImportFau
     def fault(code: str, why: str) -> "tuple[ImportFault, ...]":
         return (ImportFault(feature=None, id=None, code=code, where="", message=why),)
 
-    data = _bytes(path)
+    try:
+        data = _bytes(path)
+    except (OSError, EOFError, zlib.error) as error:
+        return fault("not_geojson", f"no gzip: {error}")
     if len(data) > FILE_BYTES_MAX:
         return fault("too_large", f"{len(data)} bytes, at most {FILE_BYTES_MAX}")
     try:
@@ -199,8 +204,8 @@ def _zone_ids(files: "Sequence[Path]") -> frozenset[str]:
     for path in files:
         try:
             source = json.loads(_bytes(path))
-        except (ValueError, RecursionError):
-            continue
+        except (OSError, EOFError, zlib.error, ValueError, RecursionError):
+            continue  # `_read_shapes` says why
         features = source.get("features") if isinstance(source, dict) else None
         for feature in features if isinstance(features, list) else []:
             if not isinstance(feature, dict) or not isinstance(feature.get("geometry"), dict):
@@ -214,7 +219,7 @@ def _zone_ids(files: "Sequence[Path]") -> frozenset[str]:
 
 def _bytes(path: Path) -> bytes:
     data = path.read_bytes()
-    return gzip.decompress(data) if path.name.endswith(".gz") else data
+    return gzip.decompress(data) if path.name.lower().endswith(".gz") else data
 
 
 def _thresholds(path: Path | None) -> "Thresholds | None":
@@ -226,7 +231,8 @@ def _thresholds(path: Path | None) -> "Thresholds | None":
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         flat: dict[str, object] = {}
         for key, value in table.items():
-            flat.update(value if isinstance(value, dict) else {key: value})
+            grouped = isinstance(value, dict) and key != "profile"  # a table of headings, or ours
+            flat.update(value if grouped else {key: value})
         return thresholds_from(flat)
     except (ValueError, RulesError) as error:
         typer.echo(f"{path}: {error}", err=True)
@@ -235,15 +241,28 @@ def _thresholds(path: Path | None) -> "Thresholds | None":
 
 def _read_state(path: Path | None) -> "tuple[dict[str, UnitState], dict[str, int], Known]":
     """A line a unit, and one for each thing that several units have told together."""
-    from collector.detect.cross.known import NOTHING, read
-    from collector.detect.engine.blob import unpack
+    from collector.detect.cross.known import NOTHING
+    from wire import MisuseError
 
     if path is None or not path.is_file():
         return {}, {}, NOTHING
+    try:
+        return _state_in(path.read_text(encoding="utf-8"))
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, MisuseError) as fault:
+        typer.echo(f"{path}: no state that a replay has written", err=True)
+        raise typer.Exit(exits.FAILED) from fault
+
+
+def _state_in(text: str) -> "tuple[dict[str, UnitState], dict[str, int], Known]":
+    from collector.detect.cross.known import read
+    from collector.detect.engine.blob import unpack
+
     states: dict[str, UnitState] = {}
     next_seq: dict[str, int] = {}
     rows: dict[str, bytes] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in text.split("\n"):
+        if not line:
+            continue
         kept = json.loads(line)
         if "known" in kept:
             rows[kept["known"]] = bytes.fromhex(kept["state"])

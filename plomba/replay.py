@@ -27,20 +27,15 @@ from collector.detect.engine import (
 from collector.detect.engine.across import judge as judge_together
 from collector.detect.engine.run import run
 from collector.detect.geo import Shapes
-from collector.detect.rules import Journey, Order, Rulebook, Thresholds, build, epochs
-from collector.detect.tags import epc_of
+from collector.detect.rules import Journey, Rulebook, Thresholds, build, epochs
 from collector.detect.track import ALT_UNKNOWN_DM, Batch
-from plomba.tracks import BadCellError, FactLine, Row, time_ms
+from plomba.facts import CENTRE_KINDS, FactLine, event_of, journey_of, orders_of
+from plomba.tracks import Row
 from wire.columns import Event
-from wire.records import EventKind, SealBit
+from wire.records import EventKind
 
 CHAIN = bytes(16)
 WORDS_MS = 60_000  # judged together; of that much nothing outgrows its bounds
-CENTRE_KINDS = ("journey", "order", "order_withdrawn")
-DATA_TYPES = {"live": 0, "alarm": 1, "backlog": 2, "recent": 3}
-CAUSES = {"change": 1, "heartbeat": 2, "silent": 3, "heard": 4, "heard_again": 4}
-SOURCES = {"external": 1, "battery": 2, "battery_low": 3}
-LINKS = {"seal": 1, "rfid": 2, "network": 3}
 
 __all__ = ["Hit", "Plan", "Replay", "key_of", "line_of", "replay"]
 
@@ -97,7 +92,7 @@ def rulebook(
     for fact in facts:
         if fact.kind == "journey":
             route = own.get(fact.unit, fallback)
-            journeys.setdefault(fact.unit, []).append(_journey(fact, route))
+            journeys.setdefault(fact.unit, []).append(journey_of(fact, route))
     for unit in units:
         if unit not in journeys:
             journeys[unit] = [
@@ -109,7 +104,7 @@ def rulebook(
             unit: tuple(sorted(some, key=lambda journey: journey.since_ms))
             for unit, some in journeys.items()
         },
-        orders=_orders(facts),
+        orders=orders_of(facts),
     )
 
 
@@ -122,7 +117,7 @@ def replay(
     next_seq: Mapping[str, int] | None = None,
     known: Known = NOTHING,
 ) -> Replay:
-    """All findings, sorted as they are printed. Raises BadCellError for facts that no record can hold."""
+    """All findings, sorted as they are printed."""
     out = Replay(states=dict(states or {}), next_seq=dict(next_seq or {}), known=known)
     words: list[Word] = []
     batches: list[Batch] = []
@@ -275,21 +270,39 @@ def _chains(
         own = [row for row, _ in some if row is not None]
         if own and all(row.seq is not None for row in own):
             some.sort(key=lambda pair: _seq_of(pair[0] or pair[1]))
-            seqs = [_seq_of(row or fact) for row, fact in some]
+            once = [
+                pair for at, pair in enumerate(some) if at == 0 or not _repeats(pair, some[at - 1])
+            ]
+            seqs = [_seq_of(row or fact) for row, fact in once]
         else:
-            some.sort(key=lambda pair: (_time_of(pair[0] or pair[1]), pair[0] is None))
+            once = sorted(some, key=lambda pair: (_time_of(pair[0] or pair[1]), pair[0] is None))
             begin = next_seq.get(unit, 0)
-            seqs = list(range(begin, begin + len(some)))
+            seqs = list(range(begin, begin + len(once)))
         chains[unit] = [
-            _record(seq, row, fact) for seq, (row, fact) in zip(seqs, some, strict=True)
+            _record(seq, row, fact) for seq, (row, fact) in zip(seqs, once, strict=True)
         ]
     return chains
 
 
 def _seq_of(source: Row | FactLine | None) -> int:
-    if source is None or source.seq is None:
-        raise BadCellError("no_seq")
+    assert source is not None
+    assert source.seq is not None, "read_facts leaves out what has no place in a numbered chain"
     return source.seq
+
+
+def _repeats(
+    pair: tuple[Row | None, FactLine | None], before: tuple[Row | None, FactLine | None]
+) -> bool:
+    """A fact that says the same record once more: the chain holds it once."""
+    fact, last = pair[1], before[1]
+    if fact is None or last is None:
+        return False
+    return (fact.seq, fact.kind, fact.t_ms, fact.said) == (
+        last.seq,
+        last.kind,
+        last.t_ms,
+        last.said,
+    )
 
 
 def _time_of(source: Row | FactLine | None) -> int:
@@ -304,186 +317,16 @@ def _record(seq: int, row: Row | None, fact: FactLine | None) -> _Record:
             event = Event(seq=seq, kind=EventKind.GNSS, t_ms=row.t_ms, mono_ms=0, data=_NO_FIX)
         return _Record(seq=seq, received_ms=row.received_ms, row=row, event=event)
     assert fact is not None
-    return _Record(seq=seq, received_ms=fact.received_ms, row=None, event=_event(seq, fact))
+    return _Record(seq=seq, received_ms=fact.received_ms, row=None, event=event_of(seq, fact))
 
 
 _NO_FIX = (2, *([None] * 12))
 
 
-def _event(seq: int, fact: FactLine) -> Event:
-    said = fact.said
-    match fact.kind:
-        case "seal":
-            kind, data = EventKind.SEAL, _seal_data(said)
-        case "access":
-            kind, data = EventKind.ACCESS, _access_data(said)
-        case "door" | "light":
-            kind, data = EventKind.INPUT, (fact.kind, _number(said, "level") or 0)
-        case "panic":
-            kind, data = EventKind.PANIC, (_word(said, "source") or "",)
-        case "power":
-            data = (_coded(said, "source", SOURCES), _number(said, "millivolt"))
-            kind = EventKind.POWER
-        case "odo":
-            kind = EventKind.ODOMETER
-            data = (_number(said, "metres") or 0, _word(said, "source") or "")
-        case "link":
-            up = said.get("up")
-            data = (_coded(said, "what", LINKS), None if up is None else int(bool(up)), 0)
-            kind = EventKind.LINK
-        case "tags":
-            epcs = said.get("epcs")
-            epcs = epcs if isinstance(epcs, list) else []
-            reader_ok = int(said.get("reader_ok") is not False)
-            tags = tuple(epc_of(str(epc)) for epc in epcs)
-            kind, data = EventKind.TAGS, ("", reader_ok, 1, tags, (), 0)
-        case "gnss":
-            kind, data = EventKind.GNSS, _gnss_data(said)
-        case _:
-            raise BadCellError(f"unknown kind {fact.kind!r}")
-    return Event(seq=seq, kind=kind, t_ms=fact.t_ms, mono_ms=0, data=data)  # type: ignore[arg-type]  # plain values by construction
-
-
-def _seal_data(said: Mapping[str, object]) -> tuple[object, ...]:
-    known = true = 0
-    for bit in SealBit:
-        value = said.get(str(bit.name).lower())
-        if isinstance(value, bool):
-            known |= bit
-            true |= bit if value else 0
-    given = said.get("seal_time", said.get("time_ms"))
-    return (
-        _word(said, "seal_id") or _word(said, "seal") or "",
-        _word(said, "protocol") or "",
-        known,
-        true,
-        _coded(said, "data_type", DATA_TYPES),
-        None if given is None else time_ms(str(given)),
-        _number(said, "battery_percent"),
-        _number(said, "serial"),
-        _coded(said, "cause", CAUSES),
-        b"",
-    )
-
-
-def _access_data(said: Mapping[str, object]) -> tuple[object, ...]:
-    def flag(key: str) -> int | None:
-        value = said.get(key)
-        return None if value is None else int(bool(value))
-
-    return (
-        _word(said, "seal_id") or _word(said, "seal") or "",
-        _word(said, "protocol") or "",
-        _word(said, "source"),
-        flag("authorised"),
-        flag("opened"),
-        _word(said, "card"),
-        _number(said, "wrong_passwords"),
-        None,
-        _number(said, "serial"),
-        b"",
-    )
-
-
-_GNSS_FIELDS = (
-    "in_view",
-    "tracked",
-    "used",
-    "cn0_top4_cdb",
-    "cn0_std_cdb",
-    "strong_25",
-    "antenna",
-    "jam_state",
-    "jam_level",
-    "spoof_state",
-    "agc_permille",
-)
-
-
-def _gnss_data(said: Mapping[str, object]) -> tuple[object, ...]:
-    rest = tuple(
-        _word(said, name) if name == "antenna" else _number(said, name) for name in _GNSS_FIELDS
-    )
-    return (_number(said, "state"), None, *rest)
-
-
-def _word(said: Mapping[str, object], key: str) -> str | None:
-    value = said.get(key)
-    return None if value is None else str(value)
-
-
-def _number(said: Mapping[str, object], key: str) -> int | None:
-    value = said.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, int | float):
-        raise BadCellError("bad_number")
-    return int(value)
-
-
-def _coded(said: Mapping[str, object], key: str, codes: Mapping[str, int]) -> int | None:
-    value = said.get(key)
-    if isinstance(value, str):
-        if value not in codes:
-            raise BadCellError(f"unknown {key} {value!r}")
-        return codes[value]
-    return _number(said, key)
-
-
-def _journey(fact: FactLine, route: str | None) -> Journey:
-    said = fact.said
-    state = _word(said, "state") or "in_transit"
-    limit = said.get("limit")
-    return Journey(
-        id=_word(said, "id") or "",
-        unit=fact.unit,
-        since_ms=fact.t_ms,
-        state=state,
-        sealed=state.lower() in ("in_transit", "transit", "sealed", "on_the_road"),
-        seals=_words(said, "seals"),
-        tags=_words(said, "tags"),
-        route=_word(said, "route") or route,
-        limit_ms=None if limit is None else time_ms(str(limit)),
-    )
-
-
-def _orders(facts: Sequence[FactLine]) -> dict[str, tuple[Order, ...]]:
-    withdrawn = {
-        _word(fact.said, "id"): fact.t_ms for fact in facts if fact.kind == "order_withdrawn"
-    }
-    orders: dict[str, list[Order]] = {}
-    for fact in facts:
-        if fact.kind != "order":
-            continue
-        said = fact.said
-        name = _word(said, "id") or ""
-        seal = _word(said, "seal") or ""
-        orders.setdefault(seal, []).append(
-            Order(
-                id=name,
-                seal=seal,
-                journey=_word(said, "journey") or "",
-                zone=_word(said, "zone") or "",
-                not_before_ms=time_ms(str(said.get("not_before", fact.t_ms))),
-                not_after_ms=time_ms(str(said.get("not_after", fact.t_ms))),
-                known_ms=fact.t_ms if fact.received_ms is None else fact.received_ms,
-                cards=_words(said, "cards"),
-                withdrawn_ms=withdrawn.get(name),
-            )
-        )
-    return {seal: tuple(some) for seal, some in orders.items()}
-
-
-def _words(said: Mapping[str, object], key: str) -> tuple[str, ...]:
-    value = said.get(key)
-    return tuple(str(word) for word in value) if isinstance(value, list) else ()
-
-
 def _batches(unit: str, records: Sequence[_Record], batch_rows: int) -> list[Batch]:
     """Records as they would have been sealed; a hole in `seq` is no hole in the chain here."""
     batches: list[Batch] = []
-    for number, begin in enumerate(range(0, len(records), batch_rows)):
-        some = records[begin : begin + batch_rows]
+    for number, some in enumerate(_together(records, batch_rows)):
         received = [one.received_ms for one in some if one.received_ms is not None]
         batches.append(
             Batch(
@@ -498,6 +341,21 @@ def _batches(unit: str, records: Sequence[_Record], batch_rows: int) -> list[Bat
             )
         )
     return batches
+
+
+def _together(records: Sequence[_Record], batch_rows: int) -> Iterator[list[_Record]]:
+    """What may stand in one batch: it comes as a whole, so what was received at different times came in different ones."""
+    some: list[_Record] = []
+    came_ms: int | None = None
+    for record in records:
+        parted = came_ms is not None and record.received_ms not in (None, came_ms)
+        if some and (parted or len(some) == batch_rows):
+            yield some
+            some, came_ms = [], None
+        some.append(record)
+        came_ms = record.received_ms if came_ms is None else came_ms
+    if some:
+        yield some
 
 
 def _fixes(some: Sequence[_Record]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

@@ -15,6 +15,7 @@ from collector.detect.geo import IntArray, RouteLine, Shapes, Zone
 from collector.detect.geo.index import ZoneIndex, build_index
 from collector.detect.geo.line import project_all
 from collector.detect.geo.lines import RouteTable, build_table
+from wire import LIM
 
 # states of a journey in which what the unit does is watched
 IN_TRANSIT = frozenset({"in_transit", "transit", "on_the_road", "sealed"})
@@ -192,7 +193,7 @@ def match_order(opening: Opening, orders: Sequence[Order]) -> Legal | NotLegal:
         order
         for order in orders
         if order.seal == opening.seal
-        and (opening.journey is None or order.journey == opening.journey)
+        and (opening.journey is None or order.journey in ("", opening.journey))
         and (opening.came_ms is None or order.known_ms < opening.came_ms)
     ]
     if not known:
@@ -475,8 +476,8 @@ def _threshold(key: str, value: object, default: object) -> object:
         if isinstance(value, list) and all(isinstance(word, str) for word in value):
             return tuple(value)
         raise RulesError(key=key, hint="a list of words")
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise RulesError(key=key, hint=f"a number from 0 on, is {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LIM:
+        raise RulesError(key=key, hint=f"a number from 0 to 2^42, is {value!r:.40}")
     if isinstance(default, int):
         if value != int(value):
             raise RulesError(key=key, hint=f"a whole number, is {value}")

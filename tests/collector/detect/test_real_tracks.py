@@ -19,8 +19,9 @@ from collector.detect.engine.blob import pack, unpack
 from collector.detect.geo import Shapes
 from collector.detect.geo.geojson import read_zones
 from collector.detect.rules import Rulebook
+from plomba.facts import FactLine
 from plomba.replay import Plan, Replay, key_of, line_of, replay, rulebook
-from plomba.tracks import FactLine, Row, time_ms
+from plomba.tracks import Row, time_ms
 from tests.shared_data import shared
 
 SECONDS_MAX = 900  # of a track: its bends and fences come soon enough
