@@ -66,6 +66,9 @@ class Oddity(Enum):
     CHAIN_BREAK = "ChainBreak"
     ROLLED_BACK = "RolledBack"
     LATE_TAIL = "LateTail"
+    STORE_LOST = (
+        "StoreLost"  # ours: a settled batch was gone from the store, and the unit sent it again
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

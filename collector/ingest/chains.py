@@ -1,7 +1,7 @@
 """One unit's chains: where a batch stands, what settles with it, what is still owed (WIRE section 9).
 
 Law: when all batches of an honest unit have come, in any order and any number of times, the outcome is the same.
-Reads no store: whoever asks brings the heads that `wants` names.
+Reads no store: whoever asks brings the stored heads of the numbers in question (`collector.tick.ticker`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -66,24 +66,12 @@ class UnitChains:
         self._steps: list[Step] = []
 
     def begin_tick(self, heads: Mapping[Place, bytes]) -> None:
-        """`heads`: of the stored batches among those that `wants` named."""
+        """`heads`: of the stored batches among those that this tick's verdicts look at."""
         self.heads = dict(heads)
         self.changed.clear()
         self.holes_changed = False
         self.confessions_changed = False
         self._budget = SETTLE_MAX
-
-    def wants(self, arrival: Arrival) -> list[Place]:
-        """Numbers whose stored heads `take` will look at."""
-        places = []
-        chain = self.chains.get(arrival.chain_id)
-        if chain is not None and arrival.batch_no <= chain.through:
-            places.append((arrival.chain_id, arrival.batch_no))
-        genesis = arrival.genesis
-        if genesis is not None and genesis.prev_chain is not None:
-            assert genesis.prev_batch_no is not None
-            places.append((genesis.prev_chain, genesis.prev_batch_no))
-        return places
 
     def is_known(self, chain_id: bytes, batch_no: int, head: bytes) -> bool:
         """True if this very batch is stored or parked: its body need not be read again."""
@@ -190,7 +178,8 @@ class UnitChains:
             ),
             None,
         )
-        assert hole is not None, "a settled number is neither stored nor in a hole"
+        if hole is None:
+            return self._put_back(arrival, self.chains[arrival.chain_id])
         if not _fits(arrival, hole):
             return self._fork(arrival, arrival.batch_no)
         self.holes.remove(hole)
@@ -198,6 +187,16 @@ class UnitChains:
         self.holes_changed = True
         self._fill(self.chains[arrival.chain_id], arrival)
         self._settled(arrival, Slot.HOLE, arrival.reason, was_parked=False)
+        return _accepted(arrival.reason)
+
+    def _put_back(self, arrival: Arrival, chain: Chain) -> tuple[Verdict, Reason | None]:
+        """Settled, and neither stored nor in a hole: the centre's own store has lost it. What the unit still has takes its place."""
+        before = self.heads.get((arrival.chain_id, arrival.batch_no - 1))
+        is_newest = arrival.batch_no == chain.through
+        if before not in (None, arrival.prev) or (is_newest and chain.head != arrival.head):
+            return self._fork(arrival, arrival.batch_no)
+        oddity = Oddity.STORE_LOST
+        self._settled(arrival, Slot.HOLE, arrival.reason, was_parked=False, oddity=oddity)
         return _accepted(arrival.reason)
 
     def _follow(

@@ -20,7 +20,7 @@ from collector.store.alert_acts import run_out_all
 from collector.store.dialect import insert, upsert
 from collector.store.feed import next_feed
 from collector.store.folds import refold
-from collector.store.loads import IN_MAX
+from collector.store.loads import IN_MAX, Place
 from collector.store.order_words import settle
 from collector.store.spell import write as spell
 from wire.canon import Encodable, encode
@@ -248,9 +248,15 @@ async def _write_parked(connection: AsyncConnection, units: Sequence[UnitWrite])
     parked: Rows = [_parked_row(unit.unit_no, *entry) for unit in units for entry in unit.parked]
     if parked:
         await connection.execute(insert(connection.dialect.name, schema.parked), parked)
-    gone = [(unit.unit_no, *place) for unit in units for place in unit.unparked]
+    await delete_parked(
+        connection, [(unit.unit_no, *place) for unit in units for place in unit.unparked]
+    )
+
+
+async def delete_parked(connection: AsyncConnection, places: Sequence[Place]) -> None:
+    """These batches wait no more."""
     columns = schema.parked.c
-    for some in _parts(gone, IN_MAX // 3):
+    for some in _parts(places, IN_MAX // 3):
         await connection.execute(
             delete(schema.parked).where(
                 tuple_(columns.unit_no, columns.chain_id, columns.batch_no).in_(some)

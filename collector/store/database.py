@@ -26,7 +26,7 @@ from collector.store import (
     names,
     schema,
 )
-from collector.store.commit import Committed, write_tick
+from collector.store.commit import Committed, delete_parked, write_tick
 from collector.store.dialect import is_memory, migrate, open_engine, version_of
 from collector.store.feed import next_feed, touch_unit
 from collector.store.fences import Changed
@@ -187,6 +187,11 @@ class Store:
             return {}
         async with self.read() as connection:
             return await loads.read_parked(connection, places)
+
+    async def unpark(self, places: Sequence[loads.Place]) -> None:
+        """Let go of parked batches that cannot be read: none of them has a receipt, so their unit has them still."""
+        async with self.write() as connection:
+            await delete_parked(connection, places)
 
     async def newest_n(self, finding_id: bytes) -> int:
         """The highest `n` of a finding that is stored, -1 if none is."""

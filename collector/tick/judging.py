@@ -3,7 +3,7 @@
 Law: changes only what the tick gathers; the store is not touched here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from collector.desk import NonceWord
@@ -24,7 +24,7 @@ from collector.ingest.pace import RECEIPT_AGAIN_MS, alert_is_due, watch_gap
 from collector.store import BatchRow, ForkRow, GapCloseRow
 from collector.tick import oddities
 from collector.tick.held import Held
-from collector.tick.reading import arrival_of, bounds_of, read_sheet, sheet_of, words_of
+from collector.tick.reading import arrival_of, bounds_of, parked_sheet, read_sheet, words_of
 from collector.tick.work import Body, Piece, Work
 from wire import Refused
 from wire.hello import SoundHello
@@ -112,16 +112,26 @@ def wanted(work: Work) -> list[tuple[int, bytes, int]]:
     ]
 
 
-def finish(work: Work, envelopes: dict[tuple[int, bytes, int], bytes]) -> None:
-    """Give every piece its sheet, and write the rows of batches and proofs."""
+def finish(
+    work: Work, envelopes: Mapping[tuple[int, bytes, int], bytes]
+) -> list[tuple[int, bytes, int]]:
+    """Give every piece its sheet, and write the rows of batches and proofs.
+
+    The places of parked batches that the store does not give back as they were judged: with any, the tick is no tick.
+    """
+    spoiled: list[tuple[int, bytes, int]] = []
     for piece in work.pieces:
         step, held = piece.step, piece.held
         if isinstance(step, Closed):
             continue
         arrival = step.arrival
         if not piece.envelope:
-            piece.envelope = envelopes[(held.unit_no, arrival.chain_id, arrival.batch_no)]
-            piece.sheet = sheet_of(piece.envelope)
+            place = (held.unit_no, arrival.chain_id, arrival.batch_no)
+            piece.sheet = parked_sheet(envelopes.get(place), arrival.head)
+            if piece.sheet is None:
+                spoiled.append(place)
+                continue
+            piece.envelope = envelopes[place]
         assert piece.sheet is not None
         match step:
             case Settled():
@@ -145,6 +155,7 @@ def finish(work: Work, envelopes: dict[tuple[int, bytes, int], bytes]) -> None:
                 if arrival.reason is None:
                     held.draft.words += words_of(piece.sheet, is_early=True)
                     held.see(piece.sheet)
+    return spoiled
 
 
 def close_gaps(work: Work, closes: Iterable[GapCloseRow]) -> None:

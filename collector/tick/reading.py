@@ -11,7 +11,7 @@ from collector.desk import ConfigWord, OrderWord
 from collector.detect.track import LAT_E7, LON_E7, T_MS, Batch, IntArray, read_body
 from collector.ingest import Arrival, Confession, Why
 from wire import Reason, Refused
-from wire.batch import Genesis, Header, Linked, inflate, read_genesis, read_payload
+from wire.batch import Genesis, Header, Linked, head_of, inflate, read_genesis, read_payload
 from wire.columns import COLUMNS, Event
 from wire.envelope import Aad, open_envelope
 from wire.records import EventKind
@@ -61,6 +61,15 @@ def sheet_of(envelope: bytes) -> Sheet:
     sheet = read_sheet(header)
     assert not isinstance(sheet, Refused), "what is stored had been judged"
     return sheet
+
+
+def parked_sheet(envelope: bytes | None, head: bytes) -> Sheet | None:
+    """The sheet of a batch that waited in the store; None if it is not there any more as it was judged."""
+    opened = None if envelope is None else open_envelope(envelope, Aad.BATCH)
+    if opened is None or isinstance(opened, Refused) or head_of(opened.payload) != head:
+        return None
+    assert envelope is not None
+    return sheet_of(envelope)
 
 
 def arrival_of(linked: Linked, sheet: Sheet, *, is_early: bool) -> Arrival:

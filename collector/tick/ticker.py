@@ -21,7 +21,7 @@ from collector.ingest.pace import (
     resend_due_ms,
 )
 from collector.notify import Target
-from collector.store import CrossWrite, QuarantineRow, TickWrite, UnitWrite
+from collector.store import CrossWrite, QuarantineRow, StoreError, TickWrite, UnitWrite
 from collector.store.commit import Committed
 from collector.store.database import Store
 from collector.tick import Message, Outgoing, TickResult, listening, oddities
@@ -56,6 +56,8 @@ ONLINE_MS = 600_000  # who was silent for so long is not asked to send again: it
 UNITS_HELD_MAX = 20_000  # ~10 KiB each with their states: 200 MiB
 BUCKETS_MAX = 100_000  # 120 bytes each; a bucket that is forgotten is full again
 MESSAGE_KEPT_BYTES_MAX = 33_000  # of a refused one: longer than that none is ours
+
+_SPOILED = "{} parked batches are not what they were: taken out, their units are asked again"
 
 Keys = Mapping[bytes, Key]  # by kid
 Read = Linked | SoundHello | Refused
@@ -147,7 +149,10 @@ class Ticker:
         known = await self._bring_known(work)
         await self._bring_heads(work, said)
         self._judge(work, said)
-        finish(work, await self._store.parked(wanted(work)))
+        spoiled = finish(work, await self._store.parked(wanted(work)))
+        if spoiled:
+            await self._store.unpark(spoiled)
+            raise StoreError(_SPOILED.format(len(spoiled)))
         watch_gaps(work)
         await self._watch_floods(work)
         detected = detect(
@@ -534,6 +539,9 @@ def _places(entry: _Said, held: Held) -> list[tuple[bytes, int]]:
     assert isinstance(entry.read, Linked)
     header = entry.read.header
     places = [(header.chain_id, header.batch_no)]
+    chain = held.chains.chains.get(header.chain_id)
+    if chain is not None and header.batch_no <= chain.through:
+        places.append((header.chain_id, header.batch_no - 1))
     if header.batch_no == 0 and header.chain_id not in held.chains.chains:
         sheet = read_sheet(header)
         if not isinstance(sheet, Refused):

@@ -86,7 +86,8 @@ async def test_a_gap_is_asked_for_also_by_who_starts_behind_it(store: Store) -> 
     await centre.hear(unit, first.envelope)
     await centre.hear(unit, third.envelope)
     centre.now_ms -= DAY_MS
-    for centre.ticker in (centre.ticker, new_ticker(store)):
+    for ticker in (centre.ticker, new_ticker(store)):
+        centre.ticker = ticker
         await centre.hear(unit, unit.hello(), what=Up.HELLO)
         centre.now_ms += 2_000
         result = await centre.ticker.run([], centre.now_ms)

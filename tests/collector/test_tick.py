@@ -20,7 +20,7 @@ from collector.detect.engine.run import run
 from collector.detect.rules import Rulebook
 from collector.detect.track import Batch
 from collector.ingest.pace import BURST_MAX
-from collector.store import schema, spell
+from collector.store import StoreError, schema, spell
 from collector.store.database import Store
 from collector.tick import Message, TickResult
 from collector.tick.detecting import IN_BATCH, IN_EARLY, IN_HEARD, IN_TIME
@@ -306,6 +306,58 @@ async def test_a_fork_keeps_both_envelopes_and_raises_one_alert(store: Store) ->
     assert [(row.code, row.priority, row.state) for row in alerts] == [
         ("LOG_INTEGRITY", "P1", "UNACKED")
     ]
+
+
+@pytest.mark.parametrize("spoil", ["gone", "garbage", "another"])
+async def test_a_parked_batch_that_is_spoiled_in_the_store_is_asked_for_again(
+    store: Store, spoil: str
+) -> None:
+    centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
+    await centre.enrol(unit)
+    sealed = [unit.begin(), *(unit.seal() for _ in range(3))]
+    await centre.hear(unit, *(sealed[number].envelope for number in (0, 2, 3)))
+    parked = schema.parked
+    where = parked.c.batch_no == 2
+    async with store.write() as connection:
+        if spoil == "gone":
+            await connection.execute(parked.delete().where(where))
+        else:
+            other = b"no envelope" if spoil == "garbage" else sealed[3].envelope
+            await connection.execute(parked.update().where(where).values(envelope=other))
+    with pytest.raises(StoreError, match="asked again"):
+        await centre.hear(unit, sealed[1].envelope)
+    await centre.hear(unit, sealed[1].envelope)  # it was not acknowledged: it comes again
+    centre.now_ms += 3_000
+    result = await centre.ticker.run([], centre.now_ms)
+    assert [one.topic.rsplit("/", 1)[1] for one in result.outgoing] == ["order"]
+    result = await centre.hear(unit, sealed[2].envelope)
+    assert [one.through_batch_no for one in receipts_in(result)] == [3]
+    assert len(await rows(store, schema.batch)) == 4
+
+
+async def test_a_batch_that_is_gone_from_the_store_is_taken_again_and_told(store: Store) -> None:
+    centre, unit = Centre(store), FleetUnit(unit_id="uz-01")
+    await centre.enrol(unit)
+    sealed = [unit.begin(), *(unit.seal() for _ in range(4))]
+    await centre.hear(unit, *(one.envelope for one in sealed))
+    for number in (4, 2):  # the newest, and one between others
+        async with store.write() as connection:
+            await connection.execute(schema.batch.delete().where(schema.batch.c.batch_no == number))
+        unit.skip(sealed[number - 1])
+        forged = unit.seal([fix(unit.clock_ms + 1)])
+        unit.skip(sealed[number])
+        if number == 4:  # its head is known: nothing else takes its place
+            result = await centre.hear(unit, forged.envelope)
+            assert result.verdicts == {"Fork": 1}
+        result = await centre.hear(unit, sealed[number].envelope)
+        assert result.verdicts == {"Accepted": 1}
+        assert [(found.code, found.value) for found in result.findings] == [
+            ("LOG_INTEGRITY", "StoreLost")
+        ]
+        assert [one.through_batch_no for one in receipts_in(result)] == [4]
+    assert len(await rows(store, schema.batch)) == 5
+    again = await centre.hear(unit, sealed[2].envelope)
+    assert again.verdicts == {"Duplicate": 1}
 
 
 @pytest.mark.parametrize(
