@@ -35,7 +35,7 @@ from collector.app.rulebook import Watched, keep_thresholds
 from collector.app.serving import server_config
 from collector.app.trying import apart
 from collector.config import Config, ConfigError, read
-from collector.io import WayIn, clock, folder, jetstream, mqtt
+from collector.io import BrokerSickError, WayIn, clock, folder, jetstream, mqtt
 from collector.io.broker import Broker, BrokerError
 from collector.io.gateway_store import GatewayStoreError
 from collector.io.jetstream import StreamSettings
@@ -234,8 +234,12 @@ async def _open_way(config: Config, broker: Broker | None) -> AsyncIterator[WayI
         age_s_max=config.broker.stream_age_s_max,
         bounds=config.ingest,
     )
-    async with jetstream.connect(await broker.url(), settings) as stream:
-        yield stream
+    try:
+        async with jetstream.connect(await broker.url(), settings) as stream:
+            yield stream
+    except BrokerSickError as error:
+        await broker.renew(str(error))
+        raise
 
 
 def _signals() -> asyncio.Event:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["Arrived", "BrokerLostError", "TickBounds", "WayIn"]
+__all__ = ["Arrived", "BrokerLostError", "BrokerSickError", "TickBounds", "WayIn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,10 @@ class TickBounds:
 
 class BrokerLostError(Exception):
     """The connection is of no use any more; open another one."""
+
+
+class BrokerSickError(BrokerLostError):
+    """Another connection does not help: the broker answers, and takes nothing any more."""
 
 
 class WayIn(Protocol):

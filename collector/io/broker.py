@@ -31,6 +31,7 @@ SOUND_MS = 30_000  # who lived so long did not die of its start
 BIRTHS_MAX = 5  # killed so often before it was ever ready: that is no accident
 PAYLOAD_BYTES_MAX = 65_536  # above every message of WIRE section 2; the broker cuts who sends more
 LOG_BYTES_MAX = 8 << 20
+ROOM_BYTES = 16 << 20  # free at least, before a broker is started anew that could not write
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class Broker:
         self._password = token_hex(16)
         self._url: str | None = None
         self._changed = asyncio.Condition()
+        self._process: asyncio.subprocess.Process | None = None
         self.starts = 0
 
     @property
@@ -125,6 +127,14 @@ class Broker:
             assert self._url is not None
             return self._url
 
+    async def renew(self, why: str) -> None:
+        """End a server that is of no use any more; `run` starts it again. Not while the disk is full: it would help nothing."""
+        process = self._process
+        if process is None or shutil.disk_usage(self._folder).free < ROOM_BYTES:
+            return
+        log.error("broker is started anew: %s", why)
+        await _end(process)
+
     async def run(self) -> None:
         """Keep the broker running; the log hears of the first death of a series and of its end."""
         binary = self._prepare()
@@ -135,7 +145,7 @@ class Broker:
         was_ready = False
         while True:
             began_ms = clock.mono_ms()
-            process = await self._start(binary)
+            process = self._process = await self._start(binary)
             try:
                 ready = await self._ready(process)
                 was_ready = was_ready or ready

@@ -6,6 +6,7 @@ Law: the lock is the kernel's, so a killed collector leaves none behind.
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 LOCK = "collector.lock"
 ADDRESS = "collector.address"
 ADDRESS_BYTES_MAX = 256
+ROOM_BYTES = (
+    16 << 20
+)  # free at least, to start: broker, lock, log of the store. Whoever starts with less fails in the middle
 
 
 class FolderError(Exception):
@@ -32,7 +36,7 @@ class Running:
 
 
 def make(folder: Path) -> None:
-    """Make the directory for its owner alone; FolderError if that cannot be."""
+    """Make the directory for its owner alone; FolderError if that cannot be, or if its disk is full."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = folder / ".writable"
@@ -43,6 +47,12 @@ def make(folder: Path) -> None:
             f"{folder}: {error.strerror}",
             hint="name a directory that you may write with --data or data_dir",
         ) from error
+    free = shutil.disk_usage(folder).free
+    if free < ROOM_BYTES:
+        raise FolderError(
+            f"{folder}: its disk is full, {free >> 10} KiB are free",
+            hint=f"make room, {ROOM_BYTES >> 20} MiB at least; units keep what is not receipted",
+        )
 
 
 @contextlib.contextmanager

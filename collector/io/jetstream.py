@@ -24,7 +24,7 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
-from collector.io import Arrived, BrokerLostError, TickBounds
+from collector.io import Arrived, BrokerLostError, BrokerSickError, TickBounds
 from collector.io.lanes import Lanes
 from wire.topics import Up
 
@@ -35,8 +35,11 @@ ACK_WAIT_S = (
 ACKS_PENDING_MAX = 4_096  # more than two consumers' credit, so that the server never holds back
 CREDIT_MAX = 1_024  # of each consumer: two ticks wait here while one is committed
 CONNECT_S_MAX = 5
-CHECK_S = 5  # an expired or deleted consumer is noticed after so long at the latest
+CHECK_S = 5  # an expired or deleted consumer is noticed after so long at the latest, and a stream that takes nothing
 PINGS_MAX = 2
+PROBES = 2  # one may meet a busy moment; two in a row do not
+
+PROBE = "~"  # no unit_id: who speaks when nobody does, to see whether the stream still stores
 
 LANES = (Up.EARLY, Up.HELLO, Up.BATCH)  # `state` is a hint and in no stream
 
@@ -151,6 +154,16 @@ class JetStreamIn:
         with _as_lost():
             for pull in self._pulls:
                 await self._jetstream.consumer_info(STREAM, pull.consumer, timeout=CONNECT_S_MAX)
+        # Once a write has failed (a full disk), nats-server refuses all further ones, also when there is room again, and
+        # answers everything else as if nothing were wrong. A stream that is full for us is not idle: it is not asked.
+        for left in reversed(range(PROBES)):
+            try:
+                await self._jetstream.publish(f"plomba.1.up.{PROBE}.hello", timeout=CONNECT_S_MAX)
+            except (NatsError, OSError, TimeoutError) as error:
+                if not left:
+                    raise BrokerSickError(f"stream {STREAM} takes nothing: {error}") from error
+            else:
+                break
 
 
 class _Pull:
@@ -188,6 +201,9 @@ class _Pull:
             return
         self._credit -= 1
         topic = topic_of(message.subject)
+        if topic.split("/")[3] == PROBE:
+            await message.ack()
+            return
         self._lanes.put(self._lane, Arrived(topic=topic, payload=message.data, handle=message))
 
 
