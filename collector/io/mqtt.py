@@ -35,6 +35,9 @@ SESSION_S = (
 )
 RECEIVE_MAX = 512  # one tick; Mosquitto's own default is 20, see `max_inflight_messages`
 PACKET_BYTES_MAX = 65_536
+WAITING_MAX = (
+    8 * RECEIVE_MAX
+)  # messages that are in no tick yet: no window holds QoS 0 back, nor a broker that keeps none
 UNSUPPORTED_VERSION = (0x84, 1)  # as MQTT 5 says it, as 3.1.1 says it
 
 UP_FILTERS = tuple(f"plomba/1/up/+/{lane}" for lane in ("early", "hello", "batch"))
@@ -78,6 +81,8 @@ class MqttIn:
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._granted: asyncio.Future[None] = self._loop.create_future()
         self._hear: Callable[[str, bytes], None] | None = None
+        self._came = self._gone = 0  # messages, counted in paho's thread and in ours
+        self.dropped = 0
         self.version = version
         self._client = self._make_client()
 
@@ -99,7 +104,9 @@ class MqttIn:
 
     async def fetch(self) -> list[Arrived]:
         await self._lanes.wait(None)
-        return await self._lanes.tick()
+        tick = await self._lanes.tick()
+        self._gone += len(tick)
+        return tick
 
     async def ack(self, arrived: Sequence[Arrived]) -> None:
         for one in arrived:
@@ -195,6 +202,13 @@ class MqttIn:
         self._loop.call_soon_threadsafe(self._subscribe_answered, reasons)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        if self._came - self._gone >= WAITING_MAX:
+            # Not acknowledged and without a receipt: who sent it sends it again
+            self.dropped += 1
+            if self.dropped == 1:
+                log.warning("more than %d messages wait: what comes is dropped", WAITING_MAX)
+            return
+        self._came += 1
         self._loop.call_soon_threadsafe(self._take, message)
 
     def _on_disconnect(
@@ -235,6 +249,7 @@ class MqttIn:
     def _take(self, message: MQTTMessage) -> None:
         word = message.topic.rsplit("/", 1)[-1]
         if word == "state":
+            self._gone += 1
             if self._hear is not None:
                 self._hear(message.topic, bytes(message.payload))
             return

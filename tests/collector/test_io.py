@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
+from paho.mqtt.client import MQTTMessage
 
 from collector.io import Arrived, BrokerLostError, TickBounds, clock
 from collector.io.broker import BrokerError, BrokerSettings, config_text, find_binary
 from collector.io.jetstream import StreamSettings, consumer_configs, stream_config, topic_of
 from collector.io.key import KeyFileError, load, load_or_make
 from collector.io.lanes import Lanes, take_tick
-from collector.io.mqtt import endpoint
+from collector.io.mqtt import WAITING_MAX, MqttIn, MqttSettings, endpoint
 from wire import Refused
 from wire.envelope import Aad, kid_of, open_envelope, seal, verify
 
@@ -119,6 +120,29 @@ def test_the_stream_takes_every_lane_but_states_and_each_has_one_consumer() -> N
         ["part.2.*.early", "part.2.*.hello"],
     )
     assert (batches.durable_name, batches.filter_subjects) == ("b2", ["part.2.*.batch"])
+
+
+async def test_a_broker_that_floods_fills_no_memory() -> None:
+    way = MqttIn(MqttSettings(server="mqtt://127.0.0.1"), TickBounds(), version=4)
+
+    def say(lane: str, times: int) -> None:
+        for _ in range(times):
+            message = MQTTMessage(topic=b"plomba/1/up/uz-01/" + lane.encode())
+            message.payload = b"x"
+            way._on_message(way._client, None, message)
+
+    heard: list[str] = []
+    way._hear = lambda topic, _payload: heard.append(topic)
+    say("state", WAITING_MAX + 1)
+    await asyncio.sleep(0)
+    assert (len(heard), way.dropped) == (WAITING_MAX, 1)
+    say("batch", WAITING_MAX + 5)
+    await asyncio.sleep(0)
+    assert (sum(map(len, way._lanes.waiting)), way.dropped) == (WAITING_MAX, 6)
+    assert len(await way.fetch()) == TickBounds().unit_messages_max
+    say("early", 100)  # there is room for as many as were taken
+    await asyncio.sleep(0)
+    assert (sum(map(len, way._lanes.waiting)), way.dropped) == (WAITING_MAX, 42)
 
 
 @pytest.mark.parametrize(
