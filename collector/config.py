@@ -113,6 +113,10 @@ class Config:
     def store_url(self) -> str:
         return self.store.url or f"sqlite:///{self.data_dir.absolute() / 'collector.db'}"
 
+    @property
+    def store_file(self) -> Path:
+        return Path(self.store_url.removeprefix("sqlite:///"))
+
 
 def read(
     file: Path | None = None,

@@ -43,7 +43,17 @@ def run(
         fail(exits.FAILED, str(error))
 
 
-def keys(as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
+def keys(
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+    anew: Annotated[
+        bool,
+        typer.Option(
+            "--anew",
+            help="Make a key that is lost for ever, though units are enrolled: each must be enrolled anew then.",
+        ),
+    ] = False,
+) -> None:
     """Show the public halves of the receipt key and the order key, which units pin; makes the keys if there are none."""
     from collector.app.keys import keys_of
     from collector.io.folder import FolderError, make
@@ -51,7 +61,7 @@ def keys(as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
 
     try:
         make(data_dir)
-        found = keys_of(data_dir)
+        found = keys_of(data_dir, anew=anew)
     except (FolderError, KeyFileError) as error:
         fail(exits.NOT_ALLOWED, str(error))
     pairs = {"receipt_key": found.receipt, "order_key": found.order}

@@ -82,9 +82,10 @@ def start(config: Config) -> None:
 
 async def _run(config: Config) -> None:
     folder.make(config.data_dir)
+    folder.need_room(config.data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.hold(config.data_dir))
-        keys = keys_of(config.data_dir)
+        keys = keys_of(config.data_dir, config.store_file)
         listener = stack.enter_context(_listen(config.api.host, config.api.port))
         door = None
         if config.enrol.host:

@@ -36,7 +36,7 @@ class Running:
 
 
 def make(folder: Path) -> None:
-    """Make the directory for its owner alone; FolderError if that cannot be, or if its disk is full."""
+    """Make the directory for its owner alone; FolderError if that cannot be."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = folder / ".writable"
@@ -47,6 +47,10 @@ def make(folder: Path) -> None:
             f"{folder}: {error.strerror}",
             hint="name a directory that you may write with --data or data_dir",
         ) from error
+
+
+def need_room(folder: Path) -> None:
+    """FolderError if the disk is too full for a start."""
     free = shutil.disk_usage(folder).free
     if free < ROOM_BYTES:
         raise FolderError(

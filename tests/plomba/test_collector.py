@@ -1,5 +1,6 @@
 """`plomba collector`: what does not start says why; the keys to pin are always at hand."""
 
+import asyncio
 import json
 import socket
 from pathlib import Path
@@ -9,7 +10,10 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from collector.io.folder import hold
+from collector.store.database import Added, Store
 from plomba.collector import gateway, keys, run
+from tests.live.collector_world import free_port
+from tests.wire.keys import public_key
 
 APP = Typer()
 APP.command("run")(run)
@@ -37,6 +41,47 @@ def test_keys_that_others_can_read_are_not_shown(tmp_path: Path) -> None:
     result = RUNNER.invoke(APP, ["keys", "--data", str(tmp_path)])
     assert result.exit_code == 4
     assert "others can read it" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["receipt.key", "order.key"])
+def test_a_lost_key_is_not_made_again_in_silence_once_units_believe_it(
+    tmp_path: Path, name: str
+) -> None:
+    data = ["--data", str(tmp_path)]
+    before = json.loads(RUNNER.invoke(APP, ["keys", "--json", *data]).stdout)
+    unit_key = public_key("unit uz-01")
+
+    async def enrol() -> None:
+        async with await Store.open(f"sqlite:///{tmp_path / 'collector.db'}") as store:
+            assert isinstance(await store.add_unit("uz-01", unit_key, now_ms=1), Added)
+
+    asyncio.run(enrol())
+    kept = (tmp_path / name).read_bytes()
+    (tmp_path / name).unlink()
+    for command, code in ((["keys", "--json"], 4), (["run", "--api-port", str(free_port())], 1)):
+        result = RUNNER.invoke(APP, [*command, *data])
+        assert result.exit_code == code
+        assert f"{name}: is not there" in result.stderr
+        assert "restore it from the backup" in result.stderr
+        assert not (tmp_path / name).exists()
+    (tmp_path / name).write_bytes(kept)
+    (tmp_path / name).chmod(0o600)
+    assert json.loads(RUNNER.invoke(APP, ["keys", "--json", *data]).stdout) == before
+    (tmp_path / name).unlink()
+    anew = RUNNER.invoke(APP, ["keys", "--json", "--anew", *data])
+    shown = json.loads(anew.stdout)
+    word = name.replace(".", "_")
+    assert shown[word] != before[word]
+    assert {**shown, word: ""} == {**before, word: ""}
+
+
+def test_a_disk_without_room_is_named_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.io.folder.ROOM_BYTES", 1 << 62)
+    result = RUNNER.invoke(APP, ["run", "--data", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "make room" in result.stderr
 
 
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
