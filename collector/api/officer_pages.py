@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from collector.api.officer_answers import Answer
 from collector.api.places import Places
+from collector.api.static import name_of
 from collector.customs.ids import Wanted
 from collector.customs.verdict import Colour, Facts, Reason, SealSeen
 from collector.store.names import Hit
@@ -273,6 +274,7 @@ class Pages:
             nonce=frame.nonce,
             csrf=frame.csrf,
             who=frame.who,
+            bare=name == "login.html",  # no box yet, and nothing to scan for
             asked=frame.asked,
             here=frame.here,
             **more,
@@ -342,6 +344,11 @@ class Script:
 @cache
 def script_of(name: str) -> Script:
     data = files("collector").joinpath("web", "officer", name).read_bytes()
+    decoder = name_of(
+        "qr-"
+    )  # loaded when somebody scans; without a build the browser's own detector is all there is
+    if decoder:
+        data = data.replace(b"/assets/qr.js", f"/assets/{decoder}".encode())
     packed = gzip.compress(data, 9, mtime=0)
     return Script(data=data, packed=packed, version=sha256(data).hexdigest()[:8])
 

@@ -56,6 +56,13 @@ def built() -> Mapping[str, Asset]:
     return {asset.name: asset for asset in _assets(dist)} if dist.is_dir() else {}
 
 
+def name_of(begins: str) -> str | None:
+    """The file of the build whose name begins so; None without one."""
+    assets = files("collector").joinpath("web", "dist", "assets")
+    names = (file.name for file in assets.iterdir()) if assets.is_dir() else ()
+    return next((name for name in names if name.startswith(begins)), None)
+
+
 def add_console(api: FastAPI, assets: Mapping[str, Asset]) -> None:
     """The routes of the console."""
 

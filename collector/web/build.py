@@ -25,7 +25,10 @@ DIST = WEB / "dist"
 STAMP = DIST / ".stamp"
 LOCK = HOUSE / "requirements" / "web.txt"
 SOURCES = ("console", "locales", "basemap")
-FILES = ("package.json", "package-lock.json", "vite.config.ts", "tsconfig.json", "index.html")
+FILES = (
+    *("package.json", "package-lock.json", "vite.config.ts", "tsconfig.json", "index.html"),
+    "officer/qr.js",
+)
 STEP_S_MAX = 300.0  # of one step without --try: npm on a slow line
 
 

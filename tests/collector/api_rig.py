@@ -1,6 +1,6 @@
 """The API in one process, and people who are logged in to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from collector.api.places import Places
 from collector.api.porter import Porter
 from collector.api.reads import Live, StoreReads
 from collector.api.service import Reads
+from collector.api.static import Asset
 from collector.people import Role, totp
 from collector.people.passwords import Hasher
 from collector.people.sessions import Kind, opened
@@ -41,6 +42,7 @@ def served(
     hub: Hub | None = None,
     rehearse: Rehearse | None = None,
     hasher: Hasher = HASHER,
+    console: Mapping[str, Asset] | None = None,
 ) -> FastAPI:
     """The whole application. Nobody runs its hub: a test that listens steps it."""
     porter = Porter(store, now_ms, hasher=hasher)
@@ -55,6 +57,7 @@ def served(
             build="7",
             front=front or Front(),
             rehearse=rehearse,
+            console=console or {},
         )
     )
 

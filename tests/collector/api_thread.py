@@ -12,6 +12,7 @@ import uvicorn
 
 from collector.api.guard import Front
 from collector.api.reads import Live, StoreReads
+from collector.api.static import built
 from collector.app.serving import server_config
 from collector.io import clock, folder
 from collector.people import Role
@@ -76,7 +77,7 @@ async def _serve(
             await account(store, user_id, role, now_ms=clock.now_ms())
         live = Live(build="7", broker_kind="embedded", started_ms=clock.now_ms())
         reads = StoreReads(store.readers, live, clock.now_ms)
-        api = served(store, reads, clock.now_ms, hasher=hasher, front=front)
+        api = served(store, reads, clock.now_ms, hasher=hasher, front=front, console=built())
         server = _Server(server_config(api), is_up)
         servers.append(server)
         await server.serve(sockets=[listener])

@@ -107,40 +107,106 @@ form?.addEventListener("submit", (event) => {
 addEventListener("online", () => void flush());
 void flush().catch(() => {}); // without IndexedDB there is nothing that could wait
 
-// Scanning
-const scan = /** @type {HTMLButtonElement | null} */ ($("#scan"));
-/** @typedef {{detect(source: HTMLVideoElement): Promise<{rawValue: string}[]>}} Detector */
-const Detector = /** @type {{new(options: {formats: string[]}): Detector} | undefined} */ (
-  /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (globalThis))["BarcodeDetector"]
-);
-if (scan && Detector && "mediaDevices" in navigator) {
-  scan.hidden = false;
-  scan.addEventListener("click", () => void look(new Detector({ formats: ["qr_code"] })).catch(() => (scan.hidden = true)));
+// Scanning: by the camera as long as it looks, or by a photo where a browser lends it to nobody.
+const DECODER = "/assets/qr.js"; // the server writes the built file's name here
+const SIDES_MAX = [900, 1800]; // pixels of a picture that is looked through: small first, it is quick
+/** @typedef {ImageBitmap | HTMLVideoElement} Picture */
+/** @typedef {(picture: Picture) => Promise<string | null>} Look */
+/** @typedef {{detect(source: Picture): Promise<{rawValue: string}[]>}} Detector */
+/** @typedef {{new(options: {formats: string[]}): Detector, getSupportedFormats(): Promise<string[]>}} Detectors */
+
+/** The browser's own detector; else ours, which is fetched when somebody scans and kept for good. @returns {Promise<Look>} */
+async function looker() {
+  const Own = /** @type {Detectors | undefined} */ (/** @type {Record<string, unknown>} */ (/** @type {unknown} */ (globalThis))["BarcodeDetector"]);
+  const formats = await Own?.getSupportedFormats().catch(() => /** @type {string[]} */ ([]));
+  if (Own && formats?.includes("qr_code")) {
+    const own = new Own({ formats: ["qr_code"] });
+    return async (picture) => (await own.detect(picture))[0]?.rawValue ?? null;
+  }
+  const { read } = /** @type {{read(image: ImageData): string | null}} */ (await import(DECODER));
+  const canvas = document.createElement("canvas");
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  return async (picture) => {
+    const [width, height] = "videoWidth" in picture ? [picture.videoWidth, picture.videoHeight] : [picture.width, picture.height];
+    for (const side of "videoWidth" in picture ? SIDES_MAX.slice(0, 1) : SIDES_MAX) {
+      const scale = Math.min(1, side / Math.max(width, height));
+      [canvas.width, canvas.height] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+      pen?.drawImage(picture, 0, 0, canvas.width, canvas.height);
+      const found = pen && read(pen.getImageData(0, 0, canvas.width, canvas.height));
+      if (found) return found;
+    }
+    return null;
+  };
 }
 
-/** @param {Detector} detector */
-async function look(detector) {
+const scan = /** @type {HTMLButtonElement | null} */ ($("#scan"));
+if (scan) {
+  scan.hidden = false;
+  scan.addEventListener("click", () => {
+    scan.disabled = true;
+    void scanned(scan.textContent ?? "").finally(() => (scan.disabled = false));
+  });
+}
+
+/** One try: whatever sees a code first leads on; who sees none is told to type. @param {string} name */
+async function scanned(name) {
+  const panel = document.createElement("div");
+  const photo = Object.assign(document.createElement("input"), { type: "file", accept: "image/*" });
+  for (const [key, value] of [["capture", "environment"], ["aria-label", name]]) photo.setAttribute(key ?? "", value ?? "");
+  const word = Object.assign(document.createElement("p"), { className: "e", hidden: true, textContent: wait?.dataset["none"] ?? "" });
+  word.setAttribute("role", "alert");
+  panel.append(word, photo);
+  $("#scanned")?.remove();
+  panel.id = "scanned";
+  $("main")?.prepend(panel);
+  const look = looker();
+  photo.addEventListener("change", async () => {
+    const [file] = photo.files ?? [];
+    word.hidden = true;
+    const found = file && (await seen(await look, file).catch(() => null));
+    if (found) go(found);
+    else word.hidden = false;
+  });
+  try {
+    const found = await filmed(look, panel);
+    if (found) return go(found);
+  } catch {
+    photo.focus(); // no camera, or none for us: a photo is left
+  }
+  await look.catch(() => photo.remove()); // nothing here can read a code
+  word.hidden = false;
+}
+
+/** @param {Look} look @param {File} file */
+async function seen(look, file) {
+  return look(await createImageBitmap(file));
+}
+
+/** What the camera sees within a minute. @param {Promise<Look>} look @param {HTMLElement} panel */
+async function filmed(look, panel) {
   const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   const video = document.createElement("video");
   video.playsInline = true;
   video.srcObject = stream;
-  document.querySelector("main")?.prepend(video);
-  await video.play();
+  panel.prepend(video);
   const end = Date.now() + 60_000; // a camera that sees nothing for a minute is put away
   try {
-    while (Date.now() < end) {
-      const [found] = await detector.detect(video);
-      if (found) return go(found.rawValue);
+    await video.play();
+    while (Date.now() < end && panel.isConnected) {
+      const found = await (await look)(video);
+      if (found) return found;
       await new Promise((on) => setTimeout(on, 150));
     }
+    return null;
   } finally {
     for (const track of stream.getTracks()) track.stop();
     video.remove();
   }
 }
 
-/** A unit's code leads to its page, anything else is looked for as it is. @param {string} text */
+/** A unit's code leads to its page, anything else is looked for as it is; in the language of this page. @param {string} text */
 function go(text) {
   const code = /\/o\/h\/([a-z2-7]{148})$/i.exec(text);
-  location.assign(code ? `/o/h/${code[1]}` : `/o/s?q=${encodeURIComponent(text.slice(0, 64))}`);
+  const lang = encodeURIComponent(root.lang);
+  location.assign(code ? `/o/h/${code[1]}?lang=${lang}` : `/o/s?q=${encodeURIComponent(text.slice(0, 64))}&lang=${lang}`);
 }
