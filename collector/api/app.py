@@ -31,6 +31,7 @@ from collector.api.models import Problem
 from collector.api.officer import add_officer
 from collector.api.officer_answers import Answers
 from collector.api.officer_faults import Readable
+from collector.api.officer_packing import Packed, Packing
 from collector.api.officer_pages import Pages
 from collector.api.officer_settings import OfficerSettings
 from collector.api.places import Places
@@ -93,9 +94,11 @@ def create_app(parts: Parts) -> FastAPI:
     pages = Pages(
         zone=ZoneInfo(parts.officer.time_zone), phone=parts.officer.phone, places=Places.load()
     )
+    packing = Packing(pages)
     add_officer(
         api,
         pages=pages,
+        packing=packing,
         answers=Answers(parts.store, parts.officer.limits, parts.now_ms, parts.targets),
         porter=parts.porter,
     )
@@ -118,4 +121,5 @@ def create_app(parts: Parts) -> FastAPI:
         now_ms=parts.now_ms,
     )
     api.add_middleware(Readable, pages=pages)  # outside the guard: what it refuses is read too
+    api.add_middleware(Packed, packing=packing)
     return api

@@ -3,7 +3,6 @@
 Law: complete HTML in one response, without a script; an answer is never kept by a browser, so that Back asks anew.
 """
 
-import gzip
 import re
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -23,6 +22,7 @@ from collector.api.auth import (
 )
 from collector.api.guard import csp_officer
 from collector.api.officer_answers import Answer, Answers, Many
+from collector.api.officer_packing import Packing
 from collector.api.officer_pages import Frame, Pages, language_of, script_of
 from collector.api.porter import Porter, RefusedError
 from collector.api.problems import ProblemError, not_found
@@ -37,7 +37,6 @@ FIELDS_MAX = 20
 WHATS = ("matches", "differs")
 WAITED = re.compile(r"[0-9]{1,12}", re.ASCII)
 SCRIPTS = ("officer.js", "sw.js")
-OURS = ("same-origin", "none")  # `none`: a person typed it, or has it among his favourites
 
 PAGE: dict[str, Any] = {"description": "the page again, and why", "content": {"text/html": {}}}
 
@@ -45,12 +44,19 @@ Text = Annotated[str, Query(max_length=200)]
 Language = Annotated[str, Query(max_length=8)]
 
 
-def add_officer(api: FastAPI, *, pages: Pages, answers: Answers, porter: Porter) -> None:
+def add_officer(
+    api: FastAPI, *, pages: Pages, answers: Answers, porter: Porter, packing: Packing
+) -> None:
     """The routes under /o/."""
     _add_answers(api, pages, answers)
     _add_report(api, answers)
     _add_session(api, pages, porter)
     _add_scripts(api)
+
+    @api.get("/o/dictionary", include_in_schema=False)
+    async def dictionary(v: Language = "") -> Response:
+        data, headers = packing.file(v)
+        return Response(data, media_type="text/plain; charset=utf-8", headers=headers)
 
 
 def _add_answers(api: FastAPI, pages: Pages, answers: Answers) -> None:
@@ -280,17 +286,7 @@ def html_of(request: Request, page: str, *, status: int = 200) -> Response:
         "Content-Security-Policy": csp_officer(request.state.nonce),
         "Permissions-Policy": "camera=(self)",
     }
-    return HTMLResponse(_packed(request, page, headers), status_code=status, headers=headers)
-
-
-def _packed(request: Request, page: str, headers: dict[str, str]) -> bytes:
-    """A slow line carries a third of it; but not at the wish of another site's page, which might weigh what is secret in it."""
-    headers["Vary"] = "Accept-Encoding, Sec-Fetch-Site"
-    accepts = "gzip" in request.headers.get("accept-encoding", "")
-    if not accepts or request.headers.get("sec-fetch-site", "") not in OURS:
-        return page.encode()
-    headers["Content-Encoding"] = "gzip"
-    return gzip.compress(page.encode(), 9, mtime=0)
+    return HTMLResponse(page, status_code=status, headers=headers)
 
 
 def _see(address: str) -> Response:

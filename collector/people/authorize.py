@@ -228,6 +228,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ),
     ("GET", "/o/officer.js"): _open(),
     ("GET", "/o/sw.js"): _open(),
+    ("GET", "/o/dictionary"): _open(),
     # who did what
     ("GET", "/api/v1/audit"): _reads(*_ALL),
     ("GET", "/api/v1/audit.csv"): Right(
