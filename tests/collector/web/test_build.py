@@ -25,11 +25,11 @@ def build_in(folder: Path) -> ModuleType:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("console", "locales", "basemap", "dist"):
+    for name in ("console", "locales", "basemap", "officer", "dist"):
         (tmp_path / name).mkdir()
     for name in ("package.json", "package-lock.json", "vite.config.ts", "tsconfig.json"):
         (tmp_path / name).write_text(name)
-    for name in ("index.html", "tokens.css", "console/a.ts", "locales/en.json"):
+    for name in ("index.html", "tokens.css", "console/a.ts", "locales/en.json", "officer/qr.js"):
         (tmp_path / name).write_text(name)
     return tmp_path
 
