@@ -13,6 +13,9 @@ from devices.nmea.sentences import PLACES, Said
 __all__ = ["Epoch", "Instant"]
 
 _SAID_BY_ORDER = ("RMC", "GGA", "GNS", "GLL")
+_HEARD_MAX = 24  # six talkers with four sentences each: more is noise that met its checksum
+# What was not measured, the worst last: one sentence's word for it outweighs the others'.
+_UNMEASURED = (FixKind.DEAD_RECKONING, FixKind.MANUAL, FixKind.SIMULATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,7 @@ class Epoch:
     heard_ms: int  # when it was last added to
     day: date | None = None
     clock_only: bool = True  # nothing but ZDA has spoken: not a word about the place
+    _heard: set[bytes] = field(default_factory=set)  # addresses of the sentences with a time field
     _claims: dict[str, Place] = field(default_factory=dict)  # in the order in which they were said
     _vetoes: set[NoFixReason] = field(default_factory=set)
     _weak_gga: bool = False
@@ -48,15 +52,27 @@ class Epoch:
     _err_cm: int | None = None
     _quality_kind: FixKind | None = None
     _mode_kind: FixKind | None = None
+    _unmeasured: set[FixKind] = field(default_factory=set)
 
     @property
     def sats(self) -> int | None:
         """Satellites used, as GGA counts them."""
         return self._sats
 
-    def join(self, said: Said, now_ms: int) -> None:
+    def is_of(self, address: bytes, tod_ms: int | None) -> bool:
+        """Whether a sentence of this address and time belongs here.
+
+        One without a time does, unless the same one was heard already: a receiver that lost its clock with its fix begins anew.
+        """
+        if tod_ms is None:
+            return address not in self._heard
+        return tod_ms == self.tod_ms
+
+    def join(self, said: Said, address: bytes, now_ms: int) -> None:
         """Take in one more sentence: the last word on each value counts."""
         self.heard_ms = now_ms
+        if len(self._heard) < _HEARD_MAX:
+            self._heard.add(address)
         self.clock_only = self.clock_only and said.kind not in PLACES
         if said.veto is not None:
             self._vetoes.add(said.veto)
@@ -75,6 +91,8 @@ class Epoch:
         self._err_cm = said.err_cm if said.err_cm is not None else self._err_cm
         self._quality_kind = said.quality_kind or self._quality_kind
         self._mode_kind = said.mode_kind or self._mode_kind
+        said_kinds = (said.quality_kind, said.mode_kind)
+        self._unmeasured.update(kind for kind in _UNMEASURED if kind in said_kinds)
 
     def join_gsa(self, mode: int | None, hdop: Measure | None, now_ms: int) -> None:
         """Take in how many dimensions the receiver solves for, and the dilution."""
@@ -109,11 +127,16 @@ class Epoch:
             hdop_centi=hdop.scaled if hdop else None,
             sats=self._sats,
             err_cm=self._err_cm,
-            kind=self._quality_kind or self._mode_kind or FixKind.GNSS,
+            kind=self._kind(),
             mode=2 if altitude is None or self._gsa_modes == {2} else 3,
             said_by=tuple(kind for kind in _SAID_BY_ORDER if kind in claims),
             digits=self._digits(place, hdop) if keep_digits else None,
         )
+
+    def _kind(self) -> FixKind:
+        if self._unmeasured:
+            return max(self._unmeasured, key=_UNMEASURED.index)
+        return self._quality_kind or self._mode_kind or FixKind.GNSS
 
     def _reason(self, *, claimed: bool) -> NoFixReason:
         if claimed:

@@ -113,18 +113,20 @@ class FrameCutter:
 def _judge(held: bytes, start: int, end: int) -> Piece | None:
     """What lies from `start` (a `$` or `!`) to the byte at `end` that ends it; None for the first `$` of `$$`."""
     ender = held[end] if end < len(held) else None
-    if ender is not None and ender not in _LINE_ENDS:
+    star = held.rfind(b"*", start, end)
+    body = held[start + 1 : star]
+    is_good = 0 <= star <= end - 3 and _HEX.get(held[star + 1 : star + 3]) == xor_of(body)
+    if ender is not None and ender not in _LINE_ENDS and not (is_good and star == end - 3):
+        # Not so where the right checksum stands last: only the line end is lost, and the sentence is whole.
         if ender < 0x20 or ender > 0x7E:
             return Refusal("binary", held[start:end])
         if end == start + 1 and ender == held[start] == _DOLLAR:
             return None
         return Refusal("cut", held[start:end])
-    star = held.rfind(b"*", start, end)
     if star < 0:
         return Refusal("no_checksum", held[start:end])
-    body = held[start + 1 : star]
     # Text behind the two digits is ignored: some receivers add a space or a second star.
-    if star + 3 > end or _HEX.get(held[star + 1 : star + 3]) != xor_of(body):
+    if not is_good:
         return Refusal("bad_checksum", held[start:end])
     return Sentence(body, held[start] != _DOLLAR)
 

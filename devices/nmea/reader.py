@@ -159,7 +159,7 @@ class NmeaReader:
         if self._is_other(talker, now_ms) and kind != "TXT":
             self.counters["other_talker"] += 1
             return []
-        return self._on_said(sentences.read(kind, body), body, now_ms)
+        return self._on_said(sentences.read(kind, body), address, body, now_ms)
 
     def _is_other(self, talker: bytes, now_ms: int) -> bool:
         """Whether another instrument on the bus repeats a place, while the receiver itself is heard."""
@@ -196,34 +196,34 @@ class NmeaReader:
         self.counters["bad_field"] += bad_fields - 1
         return self._refuse("bad_field", b"$" + body, now_ms)
 
-    def _on_said(self, said: Said | None, body: bytes, now_ms: int) -> list[Fact]:
+    def _on_said(self, said: Said | None, address: bytes, body: bytes, now_ms: int) -> list[Fact]:
         if said is None:
             return self._count_bad_fields(1, body, now_ms)
         facts = self._count_bad_fields(said.bad_fields, body, now_ms)
         self.counters["bad_date"] += said.bad_day
         if said.kind in sentences.TIMED:
-            return facts + self._on_timed(said, now_ms)
+            return facts + self._on_timed(said, address, now_ms)
         if said.kind == "TXT" and (state := sky.antenna_in_text(said.text)) is not None:
             facts += self._sky.antenna(state, now_ms)
         epoch = self._epoch
         timeless = said.kind in ("VTG", "TXT")
         # GST and GBS join only the epoch whose time they bear.
         if epoch is not None and (timeless or said.tod_ms == epoch.tod_ms):
-            epoch.join(said, now_ms)
+            epoch.join(said, address, now_ms)
         return facts
 
-    def _on_timed(self, said: Said, now_ms: int) -> list[Fact]:
+    def _on_timed(self, said: Said, address: bytes, now_ms: int) -> list[Fact]:
         """RMC, GGA, GNS, GLL and ZDA: their time of day tells the epochs apart."""
         tod_ms, facts = said.tod_ms, []
-        if self._epoch is not None and tod_ms in (None, self._epoch.tod_ms):
-            self._epoch.join(said, now_ms)
+        if self._epoch is not None and self._epoch.is_of(address, tod_ms):
+            self._epoch.join(said, address, now_ms)
             return []
         if self._epoch is None and tod_ms is not None and tod_ms == self._ended_tod_ms:
             return self._on_straggler(now_ms)
         facts = self._end_epoch(now_ms)
         self._ended_tod_ms = None
         self._epoch = Epoch(tod_ms, opened_ms=now_ms, heard_ms=now_ms)
-        self._epoch.join(said, now_ms)
+        self._epoch.join(said, address, now_ms)
         return facts
 
     def _on_straggler(self, now_ms: int) -> list[Fact]:

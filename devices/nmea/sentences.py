@@ -47,6 +47,7 @@ _SATS_FOR_A_PLACE = 3
 _SPEED_KN_MAX = 2_000
 _SPEED_KM_H_MAX = 3_704  # the same
 _DEVIATION_M_MAX = 100_000  # a receiver that knows no better than this knows nothing
+_DEVIATION_SAID_M_MAX = 50_000_000  # round the Earth and more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +122,19 @@ class _Fields:
     def tod_ms(self) -> int | None:
         return fields.read_time(self.raw("timestamp"))
 
-    def place(self) -> Place | None:
+    def place(self, *, denied: bool) -> Place | None:
+        """The place; a wrong one spoils a sentence that claims it, and never one that says there is none.
+
+        Receivers without a fix print 8960.0000 or 36000.0000 there (MediaTek, Globalsat): their "no" is meant.
+        """
         raw = self.raw
-        return fields.read_place(raw("lat"), raw("lat_dir"), raw("lon"), raw("lon_dir"))
+        try:
+            return fields.read_place(raw("lat"), raw("lat_dir"), raw("lon"), raw("lon_dir"))
+        except WrongFieldError:
+            if not denied:
+                raise
+            self.bad += 1
+            return None
 
     def mode(self, name: str) -> str:
         return self.one_of(name, "ADPRFEMSN")
@@ -156,9 +167,11 @@ def read(kind: str, body: bytes) -> Said | None:
 
 
 def _rmc(said: _Fields) -> Said:
-    status, place, mode = said.status(), said.place(), said.mode("mode_indicator")
+    status, mode = said.status(), said.mode("mode_indicator")
     # The navigational status behind the mode is V in most receivers and means "not provided".
-    alive = status == "A" and mode != _MODE_NONE
+    denied = status == "V" or mode == _MODE_NONE
+    place = said.place(denied=denied)
+    alive = status == "A" and not denied
     moves = alive and mode != "E"
     day = fields.read_date(said.raw("datestamp")) if status == "A" else None
     bad_day = status == "A" and day is None and said.raw("datestamp") != ""
@@ -166,7 +179,7 @@ def _rmc(said: _Fields) -> Said:
         kind="RMC",
         tod_ms=said.tod_ms(),
         claims=alive and place is not None,
-        veto=NoFixReason.VOID if status == "V" or mode == _MODE_NONE else None,
+        veto=NoFixReason.VOID if denied else None,
         place=place,
         day=day,
         bad_day=bad_day,
@@ -179,10 +192,11 @@ def _rmc(said: _Fields) -> Said:
 
 
 def _gga(said: _Fields) -> Said:
-    raw_quality, place = said.raw("gps_qual"), said.place()
+    raw_quality = said.raw("gps_qual")
     quality = int(raw_quality) if raw_quality.isdecimal() else 0
     if raw_quality and not (raw_quality.isdecimal() and quality <= 8):
         raise WrongFieldError(raw_quality)
+    place = said.place(denied=not quality)
     sats = said.number("num_sats", low=0, high=99)
     in_metres = said.raw("altitude_units") == "M"
     return Said(
@@ -201,8 +215,9 @@ def _gga(said: _Fields) -> Said:
 
 
 def _gns(said: _Fields) -> Said:
-    place, modes = said.place(), said.raw("mode_indicator")
+    modes = said.raw("mode_indicator")
     letters = [letter for letter in modes if letter != _MODE_NONE]
+    place = said.place(denied=not letters)
     known = [_MODE_KINDS[letter] for letter in letters if letter in _MODE_KINDS]
     said.bad += len(known) != len(letters)
     return Said(
@@ -219,12 +234,14 @@ def _gns(said: _Fields) -> Said:
 
 
 def _gll(said: _Fields) -> Said:
-    status, place, mode = said.status(), said.place(), said.mode("faa_mode")
+    status, mode = said.status(), said.mode("faa_mode")
+    denied = status == "V" or mode == _MODE_NONE
+    place = said.place(denied=denied)
     return Said(
         kind="GLL",
         tod_ms=said.tod_ms(),
-        claims=status == "A" and mode != _MODE_NONE and place is not None,
-        veto=NoFixReason.VOID if status == "V" or mode == _MODE_NONE else None,
+        claims=status == "A" and not denied and place is not None,
+        veto=NoFixReason.VOID if denied else None,
         place=place,
         mode_kind=_MODE_KINDS.get(mode),
         bad_fields=said.bad,
@@ -264,12 +281,13 @@ def _zda(said: _Fields) -> Said:
 
 
 def _gst(said: _Fields) -> Said:
-    # In tenths of a millimetre, so that the root loses nothing.
+    # In tenths of a millimetre, so that the root loses nothing. u-blox says thousands of km before its first fix: no fault.
     deviations = [
-        said.number(name, low=0, high=_DEVIATION_M_MAX, multiply=10_000)
+        said.number(name, low=0, high=_DEVIATION_SAID_M_MAX, multiply=10_000)
         for name in ("std_dev_latitude", "std_dev_longitude")
     ]
-    squares = [each.scaled**2 for each in deviations if each is not None]
+    limit = _DEVIATION_M_MAX * 10_000
+    squares = [each.scaled**2 for each in deviations if each is not None and each.scaled <= limit]
     both = len(squares) == len(deviations)
     return Said(
         kind="GST",

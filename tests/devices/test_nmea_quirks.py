@@ -2,6 +2,8 @@
 
 from datetime import date
 
+import pytest
+
 from devices import FixKind, NoFixReason, TimeQuality
 from devices.nmea import NmeaReader
 from tests.devices.nmea_lines import (
@@ -10,6 +12,7 @@ from tests.devices.nmea_lines import (
     fixes,
     gga,
     gll,
+    gns,
     line,
     lines,
     no_fixes,
@@ -98,3 +101,69 @@ def test_a_simulator_says_void_and_quality_8() -> None:
 def test_two_sentences_run_together_are_refused() -> None:
     """Some Garmins do it with a valid checksum, once in about a thousand."""
     assert counted(rmc() + gga()) == {"too_long": 1}
+
+
+@pytest.mark.parametrize("place", ["8960.0000,N,00000.0000,E", "36000.0000,N,72000.0000,E"])
+@pytest.mark.parametrize("claims", [[gga()], [gga(), gll()]])
+def test_a_void_receiver_is_believed_however_wild_the_place_it_prints(
+    place: str, claims: list[str]
+) -> None:
+    """MediaTek 3301 and Globalsat TN-200, cold: their "no" is meant, whatever stands beside it."""
+    void = rmc(status="V", place=place)
+    facts = read(lines(void, *claims))
+    assert [fact.reason for fact in no_fixes(facts)] == [NoFixReason.CONTRADICTION]
+    assert fixes(facts) == []
+    alone = read(lines(void, gga(quality="0", place=place), gll(status="V", place=place)))
+    assert [fact.reason for fact in no_fixes(alone)] == [NoFixReason.VOID]
+    assert counted(gns(modes="NN", place=place)) == {"bad_field": 1, "no_fixes": 1}
+
+
+@pytest.mark.parametrize("body", [
+    rmc(place="8960.0000,N,00000.0000,E"), gga(place="8960.0000,N,00000.0000,E"),
+    gll(place="8960.0000,N,00000.0000,E"), gns(place="8960.0000,N,00000.0000,E"),
+])  # fmt: skip
+def test_a_wild_place_that_is_claimed_spoils_its_sentence(body: str) -> None:
+    assert counted(body) == {"bad_field": 1}
+
+
+def test_a_receiver_that_loses_its_clock_with_its_fix_takes_the_last_fix_back_no_more() -> None:
+    """Seen in a capture at 1 Hz: in a file, or where bytes arrive late, nothing but the names tell the seconds apart."""
+    blank = ["GPVTG,,T,,M,,N,,K,N", "GPRMC,,V,,,,,,,,,,N", "GPGGA,,,,,,0,,,,,,,,"]
+    good = [rmc(time="050010"), gga(time="050010")]
+    facts = read(lines(*good, *blank, *blank, *blank))
+    assert [fix.said_by for fix in fixes(facts)] == [("RMC", "GGA")]
+    assert [(fact.time_ms, fact.reason) for fact in no_fixes(facts)] == [
+        (None, NoFixReason.VOID)
+    ] * 3
+
+
+def test_blank_sentences_of_several_talkers_are_one_instant() -> None:
+    """SiRFstar V says GPGGA and GLGGA: only the same name again begins a new one."""
+    blank = ["GPGGA,,,,,,0,,,,,,,,", "GLGGA,,,,,,0,,,,,,,,", "GNGLL,,,,,,V,N"]
+    assert len(no_fixes(read(lines(*blank, *blank)))) == 2
+
+
+@pytest.mark.parametrize(("bodies", "kind"), [
+    ([gga(quality="1"), rmc()[:-1] + "E"], FixKind.DEAD_RECKONING),
+    ([rmc()[:-1] + "E", gga(quality="2")], FixKind.DEAD_RECKONING),
+    ([gga(quality="6"), rmc()], FixKind.DEAD_RECKONING),
+    ([gga(quality="1"), gll(mode="M")], FixKind.MANUAL),
+    ([gga(quality="1"), gll(mode="S"), rmc()[:-1] + "E"], FixKind.SIMULATED),
+    ([gga(quality="7"), rmc()[:-1] + "D"], FixKind.MANUAL),
+    ([gga(quality="1"), rmc()[:-1] + "D"], FixKind.GNSS),
+    ([gga(quality="4"), rmc()], FixKind.RTK_FIXED),
+])  # fmt: skip
+def test_one_word_that_a_place_was_not_measured_outweighs_the_others(
+    bodies: list[str], kind: FixKind
+) -> None:
+    [fix] = fixes(read(lines(*bodies)))
+    assert fix.kind is kind
+
+
+def test_a_deviation_of_thousands_of_km_is_none_and_no_wrong_field() -> None:
+    """u-blox LEA-5Q before its first fix."""
+    bodies = [rmc(time="001909.00"), "GPGST,001909.00,0.0000,,,,305944,305939,62296"]
+    [fix] = fixes(read(lines(*bodies)))
+    assert fix.err_cm is None
+    assert counted(*bodies) == {"fixes": 1}
+    assert counted(rmc(time="001909.00"), "GPGST,001909.00,0.0,,,,-1,1,1")["bad_field"] == 1
