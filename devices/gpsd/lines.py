@@ -1,6 +1,7 @@
 """What one line of gpsd means.
 
-Source: gpsd_json(5) of gpsd 3.22, and the lines in gpsd's own regression tests. Numbers are read as digits, never as floats.
+Source: gpsd_json(5) of gpsd 3.17 to 3.27, and the lines in gpsd's own regression tests. Numbers are read as digits, never as floats.
+Spaces and the order of the members mean nothing: programs that stand in for gpsd write JSON in their own way.
 """
 
 import re
@@ -21,10 +22,13 @@ SATELLITE_BYTES_MAX = 512
 SATELLITES_MAX = 128  # twice what can be above the horizon
 _COMMAS_MAX = 128
 
-_CLASS = re.compile(rb'\{"class":"([A-Z]{1,16})"')
+_BEGINS = re.compile(rb"\s*\{")
+_CLASS = re.compile(rb'"class"\s*:\s*"([A-Z][A-Z0-9]{0,15})"')
 _NUMBER = re.compile(r"(-?)(\d{1,9})(?:\.(\d{1,15}))?")
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z")
-_SATELLITES = b',"satellites":['
+_SATELLITES = re.compile(rb'"satellites"\s*:\s*\[\s*')
+_NEXT = re.compile(rb"\s*,\s*(?=\{)")
+_LIST_ENDS = re.compile(rb"\s*\]\s*")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KINDS = {
     "2": FixKind.DGNSS,
@@ -32,11 +36,23 @@ _KINDS = {
     "4": FixKind.RTK_FLOAT,
     "5": FixKind.DEAD_RECKONING,
     "6": FixKind.DEAD_RECKONING,
+    # "Time": a place that was typed in or surveyed once and is held. gpsd makes it of GGA's quality 7 and of mode M.
+    "7": FixKind.MANUAL,
     "8": FixKind.SIMULATED,
+    "9": FixKind.PPS,
 }
 SYSTEMS = ("GPS", "SBAS", "GALILEO", "BEIDOU", "OTHER", "QZSS", "GLONASS", "NAVIC")  # by gnssid
 _OTHER_SYSTEM = SYSTEMS.index("OTHER")
+_PRN_SYSTEMS = (  # how gpsd before 3.18 numbered them, without a gnssid
+    (range(1, 64), "GPS"),
+    (range(64, 97), "GLONASS"),
+    (range(100, 165), "SBAS"),
+    (range(193, 203), "QZSS"),
+    (range(301, 337), "GALILEO"),
+    (range(401, 438), "BEIDOU"),
+)
 _ANTENNAS = {"1": "OK", "2": "SHORT", "3": "OPEN"}
+_JAM_UNSET = -1
 
 
 class Reason(Enum):
@@ -56,6 +72,7 @@ class Other(Enum):
 class Tpv:
     """Time, place and velocity."""
 
+    device: str | None
     mode: int  # 0 nothing, 1 no fix, 2 or 3
     time_ms: int | None
     lat_e7: int | None
@@ -71,6 +88,7 @@ class Tpv:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkyLine:
+    device: str | None
     hdop_centi: int | None
     used: int | None
     satellites: "array[int] | None"  # `pack`ed, each once; None: this one lists none
@@ -95,7 +113,7 @@ def read_line(line: bytes) -> Tpv | SkyLine | Other | Reason | None:
         return Reason.TOO_LONG
     if line in {b"", b"\r"}:
         return None
-    match = _CLASS.match(line)
+    match = _CLASS.search(line) if _BEGINS.match(line) else None
     if match is None or not line.isascii():
         return Reason.MALFORMED
     if match[1] == b"TPV":
@@ -115,8 +133,10 @@ def unpack(packed: int) -> tuple[str, int, bool]:
 
 def _read_tpv(line: bytes) -> Tpv | Reason:
     said = _object(line, OBJECT_BYTES_MAX)
-    mode = None if said is None else said.get("mode")
-    if said is None or mode not in {"0", "1", "2", "3"} or not isinstance(mode, _Digits):
+    if said is None or said.get("class") != "TPV":
+        return Reason.MALFORMED
+    mode = said.get("mode")
+    if not isinstance(mode, _Digits) or mode not in {"0", "1", "2", "3"}:
         return Reason.MALFORMED
     fields = _Fields(said)
     time_ms = fields.read("time", _time_ms)
@@ -124,6 +144,7 @@ def _read_tpv(line: bytes) -> Tpv | Reason:
     lon_e7 = fields.number("lon", decimals=7, low=-180, high=180)
     course_cdeg = fields.number("track", decimals=2, low=0, high=360)
     return Tpv(
+        device=_device(said),
         mode=int(mode),
         time_ms=time_ms,
         lat_e7=None if lon_e7 is None else lat_e7,
@@ -133,36 +154,39 @@ def _read_tpv(line: bytes) -> Tpv | Reason:
         course_cdeg=0 if course_cdeg == 36_000 else course_cdeg,
         kind=_KINDS.get(str(said.get("status")), FixKind.GNSS),
         antenna=_ANTENNAS.get(str(said.get("ant"))),
-        jam_level=fields.number("jam", decimals=0, low=0, high=255),
+        jam_level=_jam_level(fields),
         bad_fields=fields.bad,
     )
 
 
 def _read_sky(line: bytes) -> SkyLine | Reason:
-    """The head first, then one satellite after the other: all at once they would take too much memory."""
-    at = line.find(_SATELLITES)
-    head = _object(line if at < 0 else line[:at] + b"}", OBJECT_BYTES_MAX)
-    if head is None:
-        return Reason.MALFORMED
-    satellites = None
-    if at >= 0:
-        satellites = _satellites(line, at + len(_SATELLITES))
-        if satellites is None:
+    """What stands around the satellites first, then one after the other: all at once they would take too much memory."""
+    match = _SATELLITES.search(line)
+    around, satellites = line, None
+    if match is not None:
+        listed = _satellites(line, match.end())
+        if listed is None:
             return Reason.MALFORMED
-    fields = _Fields(head)
+        satellites, end = listed
+        around = line[: match.start()] + b'"satellites":0' + line[end:]
+    said = _object(around, OBJECT_BYTES_MAX)
+    if said is None or said.get("class") != "SKY":
+        return Reason.MALFORMED
+    fields = _Fields(said)
     hdop_centi = fields.number("hdop", decimals=2, low=0, high=9_999)
     return SkyLine(
+        device=_device(said),
         hdop_centi=hdop_centi if hdop_centi and hdop_centi < 9_900 else None,
         used=fields.number("uSat", decimals=0, low=0, high=999),
         satellites=satellites,
     )
 
 
-def _satellites(line: bytes, at: int) -> "array[int] | None":
-    """Each with its strongest signal; None if the list is not as gpsd writes it, or too long."""
+def _satellites(line: bytes, at: int) -> "tuple[array[int], int] | None":
+    """Each with its strongest signal, and where the list ends; None if it is not as gpsd writes it, or too long."""
     found: dict[int, int] = {}
-    if line.startswith(b"]}", at):
-        return array("Q")
+    if (ends := _LIST_ENDS.match(line, at)) is not None:
+        return array("Q"), ends.end()
     while len(found) <= SATELLITES_MAX:
         end = line.find(b"}", at, at + SATELLITE_BYTES_MAX)
         said = None if end < 0 else _object(line[at : end + 1], SATELLITE_BYTES_MAX)
@@ -171,8 +195,7 @@ def _satellites(line: bytes, at: int) -> "array[int] | None":
         number = _fixed(said.get("svid", said.get("PRN")), 0, 0, 9_999)
         if number is None:
             return None
-        system = _fixed(said.get("gnssid"), 0, 0, len(SYSTEMS) - 1)
-        system = _OTHER_SYSTEM if system is None else system
+        system = _system(said, number)
         cn0_cdb = _fixed(said.get("ss"), 2, 0, 99) or 0
         used = said.get("used") is True
         key = system << 16 | number
@@ -183,12 +206,30 @@ def _satellites(line: bytes, at: int) -> "array[int] | None":
             max(cn0_cdb, (before & 0xFFFF) >> 1),
             used=used or bool(before & 1),
         )
-        if line.startswith(b"]", end + 1):
-            return array("Q", found.values())
-        if not line.startswith(b",{", end + 1):
+        if (ends := _LIST_ENDS.match(line, end + 1)) is not None:
+            return array("Q", found.values()), ends.end()
+        if (following := _NEXT.match(line, end + 1)) is None:
             return None
-        at = end + 2
+        at = following.end()
     return None
+
+
+def _system(said: dict[str, Any], number: int) -> int:
+    system = _fixed(said.get("gnssid"), 0, 0, len(SYSTEMS) - 1)
+    if system is None and "gnssid" not in said and "svid" not in said:
+        name = next((name for numbers, name in _PRN_SYSTEMS if number in numbers), "OTHER")
+        system = SYSTEMS.index(name)
+    return _OTHER_SYSTEM if system is None else system
+
+
+def _device(said: dict[str, Any]) -> str | None:
+    device = said.get("device")
+    return device if isinstance(device, str) and not isinstance(device, _Digits) else None
+
+
+def _jam_level(fields: "_Fields") -> int | None:
+    level = fields.number("jam", decimals=0, low=-1, high=255)
+    return None if level == _JAM_UNSET else level
 
 
 def _object(data: bytes, bytes_max: int) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """gpsd's line: bytes in, facts out, one a epoch.
 
-Law: the last TPV of a time is what counts. A time that does not move is no new fix.
+Law: the last TPV of a time is what counts. A time that does not move is no new fix. gpsd may hold several receivers: the one that
+had a fix is listened to until it has had none for ten seconds, so that two places never alternate.
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from devices.gpsd.sky import Sky
 WATCH = b'?WATCH={"enable":true,"json":true};\n'  # what the shell says first
 QUIET_MS = 250
 FROZEN_MS = 900  # DEVICES section 3.4: a straggler comes sooner
+OTHER_DEVICE_MS = 10_000  # as long as the other talkers of a bus are ignored (DEVICES section 3.5)
 SLICE_BYTES = 4_096  # a large feed is worked off in slices: our memory does not grow with it
 SAID_BY = ("TPV",)
 _DAY_MS = 86_400_000
@@ -42,6 +44,8 @@ class GpsdReader:
         self._closed: Tpv | None = None  # the epoch before
         self._spoke_ms = 0  # when it was told
         self._is_frozen = False
+        self._device: str | None = None  # of the last fix
+        self._device_ms = 0  # when that was
 
     def feed(self, data: bytes, now_ms: int) -> list[Fact]:
         """Facts that `data` completes. Never raises; any cutting of the bytes gives the same facts."""
@@ -103,6 +107,9 @@ class GpsdReader:
         if isinstance(said, Reason):
             return list(self._remarks.refuse(said.value, line, now_ms))
         self.counters["sentences"] += 1
+        if not isinstance(said, Other) and self._is_other(said.device, now_ms):
+            self.counters["other_device"] += 1
+            return []
         match said:
             case Other():
                 self.counters["other"] += 1
@@ -111,6 +118,12 @@ class GpsdReader:
                 return list(self._sky.hear(said, now_ms))
             case Tpv():
                 return self._hear_tpv(said, now_ms)
+
+    def _is_other(self, device: str | None, now_ms: int) -> bool:
+        """Whether a second receiver speaks while the first has its fix."""
+        if None in {device, self._device} or device == self._device:
+            return False
+        return now_ms - self._device_ms < OTHER_DEVICE_MS
 
     def _hear_tpv(self, tpv: Tpv, now_ms: int) -> list[Fact]:
         self.counters["bad_field"] += tpv.bad_fields
@@ -123,6 +136,8 @@ class GpsdReader:
             return facts + self._straggler(tpv, now_ms)
         else:
             self._open, self._open_ms = tpv, now_ms
+        if tpv.mode >= 2:
+            self._device, self._device_ms = tpv.device, now_ms
         self._close_ms = now_ms + self._quiet_ms
         return facts
 

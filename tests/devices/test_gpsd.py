@@ -85,7 +85,8 @@ def test_a_tpv_is_a_fix_with_what_the_receiver_said_and_nothing_that_gpsd_comput
 @pytest.mark.parametrize(("status", "kind"), [
     (None, FixKind.GNSS), (0, FixKind.GNSS), (1, FixKind.GNSS), (2, FixKind.DGNSS),
     (3, FixKind.RTK_FIXED), (4, FixKind.RTK_FLOAT), (5, FixKind.DEAD_RECKONING),
-    (6, FixKind.DEAD_RECKONING), (7, FixKind.GNSS), (8, FixKind.SIMULATED), (9, FixKind.GNSS),
+    (6, FixKind.DEAD_RECKONING), (7, FixKind.MANUAL), (8, FixKind.SIMULATED), (9, FixKind.PPS),
+    (10, FixKind.GNSS),
 ])  # fmt: skip
 def test_each_status_has_its_kind(status: int | None, kind: FixKind) -> None:
     [fix] = fixes(read(tpv(status=status)))
@@ -239,7 +240,11 @@ def test_an_antenna_is_told_when_it_changes_and_jamming_with_it(ant: int, antenn
 @pytest.mark.parametrize(("line", "reason"), [
     (b"\xff\xfe", "malformed"),
     (b"$GPRMC,081236.00", "malformed"),
-    (b'{"mode":3,"class":"TPV"}', "malformed"),
+    (b'{"mode":3,"class":"TPV"', "malformed"),
+    (b'["class":"TPV","mode":3]', "malformed"),
+    (b'{"x":{"class":"TPV","mode":3}}', "malformed"),
+    (b'{"class":"SKY","satellites":[],"class":"TPV"}', "malformed"),
+    (b'{"class":"SKY","satellites":[] "hdop":1}', "malformed"),
     (b'{"class":"TPV"}', "malformed"),
     (b'{"class":"TPV","mode":"3"}', "malformed"),
     (b'{"class":"TPV","mode":4}', "malformed"),
@@ -264,6 +269,70 @@ def test_a_line_that_means_nothing_has_its_reason_and_the_next_is_read(
     assert (odd.reason, odd.sample) == (reason, line[:64])
     assert isinstance(fix, Fix)
     assert reader.counters[reason] == 1
+
+
+def spaced(line: bytes) -> bytes:
+    """As `json.dumps` writes, not gpsd."""
+    return line.replace(b":", b": ").replace(b",", b", ").replace(b"T05: 00: 10", b"T05:00:10")
+
+
+def turned(line: bytes) -> bytes:
+    """The same members, the last first."""
+    flat, begins, satellites = line.strip(b"{}\n").partition(b',"satellites":')
+    members = flat.split(b",")[::-1]
+    return b"{%b}\n" % b",".join([begins[1:] + satellites, *members] if begins else members)
+
+
+@pytest.mark.parametrize("line", [FIX, SKY])
+def test_spaces_and_the_order_of_the_members_mean_nothing(line: bytes) -> None:
+    plain = read(line)
+    assert plain != []
+    assert read(spaced(line)) == plain
+    assert turned(line).endswith(b'"class":"%b"}\n' % line[10:13])
+    assert read(turned(line)) == plain
+    assert read(b" " + spaced(turned(line))) == plain
+
+
+def test_rtcm_that_gpsd_passes_on_is_another_class_and_no_damage() -> None:
+    reader = GpsdReader()
+    line = b'{"class":"RTCM3","type":1029,"length":38,"station_id":0,"text":"x"}\n'
+    assert read(line, b'{"class":"RTCM2","type":9}\n', reader=reader) == []
+    assert (reader.counters["other"], reader.counters["malformed"]) == (2, 0)
+
+
+def test_a_jam_level_that_is_not_set_is_none_and_no_wrong_field() -> None:
+    reader = GpsdReader()
+    [_, status] = read(SKY, tpv(jam=-1, ant=3), reader=reader)[:2]
+    assert isinstance(status, GnssStatus)
+    assert (status.jam_level, reader.counters["bad_field"]) == (None, 0)
+
+
+def test_satellites_of_an_old_gpsd_are_told_apart_by_their_numbers() -> None:
+    """gpsd 3.17 knows no gnssid; GLONASS begins at 65, SBAS stands at 120 and above."""
+    numbers = (3, 66, 120, 195, 301, 401, 250)
+    listed = ",".join(f'{{"PRN":{n},"el":6,"az":84,"ss":30,"used":true}}' for n in numbers)
+    [status] = read(f'{{"class":"SKY","satellites":[{listed}]}}\n'.encode())
+    assert isinstance(status, GnssStatus)
+    assert [name for name, *_ in status.systems] == [
+        "BEIDOU", "GALILEO", "GLONASS", "GPS", "OTHER", "QZSS", "SBAS",
+    ]  # fmt: skip
+
+
+def test_two_receivers_behind_one_gpsd_never_alternate() -> None:
+    """The one that had a fix is listened to until it has had none for ten seconds."""
+    reader = GpsdReader()
+    first, second = {"device": "/dev/ttyS0"}, {"device": "/dev/ttyS1", "lat": 50.0}
+    facts = read(tpv(**first), tpv(**second), reader=reader)
+    assert [fix.lat_e7 for fix in fixes(facts)] == [415_000_000]
+    assert reader.counters["other_device"] == 1
+    lost = tpv(**first, mode=1, time="2027-03-01T05:00:11.000Z")
+    assert fixes(reader.feed(lost + tpv(**second), NOW_MS + 9_999)) == []
+    [fix] = fixes(read_at(reader, tpv(**second, time="2027-03-01T05:00:21.000Z"), NOW_MS + 10_000))
+    assert fix.lat_e7 == 500_000_000
+
+
+def read_at(reader: GpsdReader, line: bytes, now_ms: int) -> list[Fact]:
+    return reader.feed(line, now_ms) + reader.close(now_ms)
 
 
 def test_lines_of_other_classes_are_counted_and_not_parsed() -> None:
