@@ -70,7 +70,17 @@ def targets() -> dict[str, Target]:
         "jt808": Target(
             make=Jt808Reader,
             captures=_frames("seals", "jt808"),
-            marks=(b"~", b"}", b"~~", b"}\1", b"}\2", b"(740190311185,", b"~\2\0", b"~U\1\x8c"),
+            marks=(
+                b"~",
+                b"}",
+                b"~~",
+                b"}\1",
+                b"}\2",
+                b"(740190311185,",
+                b"~\2\0",
+                b"~U\1\x8c",
+                b"~\7\4",
+            ),
         ),
         "m100": Target(
             make=partial(M100Reader, name="gate", region="europe"),
@@ -82,7 +92,16 @@ def targets() -> dict[str, Target]:
             captures=lines,
             marks=(
                 *(b"\n", b'{"class":"TPV",', b'{"class":"SKY","satellites":[', b"{", b"[", b"[],"),
-                *(b'{"PRN":1},', b'"lat":', b"9", b",", b'"'),
+                *(
+                    b'{"PRN":1},',
+                    b'"lat":',
+                    b"9",
+                    b",",
+                    b'"',
+                    b" ",
+                    b'"class": "TPV"',
+                    b'{"mode":3,',
+                ),
             ),
         ),
         "llrp": Target(

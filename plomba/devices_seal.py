@@ -268,7 +268,9 @@ def jt808_line(frame: "Jt808Frame") -> Line:
     if frame.kind is Kind.REPLY:
         line["answer"] = {"command": frame.message, "values": None}  # one of them may be a password
     if (report := frame.report) is not None:
-        line |= _jt808_report(report)
+        line |= _jt808_report(report) | {"record_count": len(frame.reports)}
+    if frame.more:
+        line["records"] = [_jt808_record(report) for report in frame.reports]
     return line
 
 
@@ -292,7 +294,6 @@ def _jt808_report(report: "Jt808Report") -> Line:
         "cell": None if report.cid is None else {"cid": report.cid, "lac": report.lac},
         "wake_raw": extras.wake_raw,
         "data_type": report.data_type.name.lower(),
-        "record_count": 1,
         "event": _jt808_event(extras.events[0]) if extras.events else None,
         "slaves": [facts.slave_of(slave) for slave in extras.slaves] or None,
         "tilt": None if extras.tilt is None else list(extras.tilt),
@@ -301,6 +302,12 @@ def _jt808_report(report: "Jt808Report") -> Line:
         "alarm_raw": report.alarm_raw.hex().upper(),
         **facts.flags_of(report),
     }
+
+
+def _jt808_record(report: "Jt808Report") -> Line:
+    keys = "time lat lon fix_valid speed_kmh course_deg".split()  # noqa: SIM905  # as above
+    line = _jt808_report(report)
+    return {key: line[key] for key in keys}
 
 
 def _jt808_event(event: "Jt808Event") -> Line:

@@ -21,6 +21,8 @@ _MORE = Struct(
 )  # fence, wake source, MNC high, reserved, IMEI, cell high, MCC, MNC low
 _SHORT_LENGTH = HEAD_BYTES + _TAIL.size + 1
 _LENGTH_WITH_MORE = _SHORT_LENGTH + _MORE.size
+# Captured of versions 01 and 17: four bytes more before the serial. No manual names them, so they stay in the frame.
+_LENGTH_WITH_FOUR = _SHORT_LENGTH + 4
 _VERSIONS_WITH_MORE = frozenset({0x17, 0x19})
 _RECORD_BYTES = 27  # of a tracker; its length field leaves the index out
 _RECORDS_START = 9
@@ -115,7 +117,7 @@ def _long_size(prefix: bytes) -> int | Reason:
     if prefix[7] >> 4 != 1 or prefix[7] & 0x0F not in _DATA_TYPES:
         return Reason.MALFORMED
     has_more = length == _LENGTH_WITH_MORE and version in _VERSIONS_WITH_MORE
-    if not has_more and length != _SHORT_LENGTH:
+    if not has_more and length not in {_SHORT_LENGTH, _LENGTH_WITH_FOUR}:
         return Reason.MALFORMED
     return _LONG_START + length
 

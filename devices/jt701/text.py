@@ -48,6 +48,8 @@ def decode(frame: bytes) -> Frame | Reason:
     serial = None
     if len(rest) > 2 and rest[0].isdigit() and rest[1].isdigit():  # (id,1,serial,WLNET,...)
         serial, rest = _small(rest[1].decode("ascii")), rest[2:]
+    elif len(rest) > 1 and rest[0].isdigit():  # (id,2,U09,...): a tracker's number, and no serial
+        rest = rest[1:]
     if not _WORD.fullmatch(rest[0]):
         return Reason.MALFORMED
     if rest[0] == b"WLNET":

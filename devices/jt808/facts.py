@@ -17,14 +17,17 @@ def facts_of(frame: Frame, at_ms: int) -> list[Fact]:
     """What `frame` means."""
     if frame.kind is Kind.REPLY:
         return [SealAnswer(at_ms=at_ms, seal_id=frame.seal_id, command=frame.message, ok=None)]
-    report = frame.report
-    if report is None:
+    if frame.report is None:
         return [SealAlive(at_ms=at_ms, seal_id=frame.seal_id)]
-    told = [event for event in report.extras.events if event.number not in _WAKES]
-    return [
-        *(_seal_event(frame, report, event, at_ms) for event in told),
-        _seal_report(frame, report, at_ms),
-    ]
+    facts: list[Fact] = []
+    last = frame.reports[-1]
+    for report in frame.reports:
+        told = [event for event in report.extras.events if event.number not in _WAKES]
+        facts += [_seal_event(frame, report, event, at_ms) for event in told]
+        # One acknowledgement erases all of a 0704 in the lock: it hangs on the last record.
+        ack = frame.ack if report is last else None
+        facts.append(_seal_report(frame, report, ack, at_ms))
+    return facts
 
 
 def flags_of(report: Report) -> dict[str, bool | None]:
@@ -54,7 +57,7 @@ def slave_of(slave: Slave) -> dict[str, object]:
     return {key: value for key, value in values.items() if value is not None or key == "locked"}
 
 
-def _seal_report(frame: Frame, report: Report, at_ms: int) -> SealReport:
+def _seal_report(frame: Frame, report: Report, ack: bytes | None, at_ms: int) -> SealReport:
     extras = report.extras
     return SealReport(
         at_ms=at_ms,
@@ -82,7 +85,7 @@ def _seal_report(frame: Frame, report: Report, at_ms: int) -> SealReport:
         serial=frame.serial,
         status_raw=report.status_raw,
         frame=frame.raw,
-        ack=frame.ack,
+        ack=ack,
         **flags_of(report),
     )
 

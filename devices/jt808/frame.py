@@ -108,8 +108,13 @@ class Frame:
     seal_id: str
     message: str  # the id in hex; of a text line its word
     serial: int | None = None
-    report: Report | None = None
+    report: Report | None = None  # the first, where there are several
+    more: tuple[Report, ...] = ()  # the others of a 0704, in the lock's order
     ack: bytes | None = None
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        return () if self.report is None else (self.report, *self.more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
 """What one frame means: header, body, acknowledgement (DEVICES section 4.4).
 
-Source: captured frames of three kinds of locks; JT/T 808-2013 and -2019 for header, escaping and 0200.
+Source: captured frames of three kinds of locks; JT/T 808-2013 and -2019 for header, escaping, 0200 and 0704.
 """
 
 import re
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from struct import Struct
@@ -28,6 +29,10 @@ _M_PER_KNOT_HOUR = 1_852
 _EPOCH = date(1970, 1, 1)
 _CLOCK_NEVER_SET = "00"  # of the year 2000
 _STARS = b"*" * 6
+_BATCH = 0x0704  # several bodies of 0200 at once: what a lock kept while it had no network
+_BATCH_HEAD_BYTES = 3  # count u16, type
+_BATCH_TYPES = {0: DataType.LIVE, 1: DataType.BACKLOG}
+_ACKNOWLEDGED = frozenset({0x0200, _BATCH})
 
 
 def unescape(data: bytes) -> bytes | None:
@@ -70,33 +75,58 @@ def decode(content: bytes, utc_offset_min: int, raw: bytes) -> Frame | Reason:
     seal_id = content[4 + version_bytes : serial_at].hex()
     if body_bytes != attributes & _LENGTH or not seal_id.isdecimal():
         return Reason.MALFORMED
-    report = None
+    reports: list[Report] = []
     if not attributes & _IN_PARTS:  # a part of a longer message says nothing by itself
-        read = _read_report(message, content[:-1], start, utc_offset_min)
+        read = _read_reports(message, content[:-1], start, utc_offset_min)
         if isinstance(read, Reason):
             return read
-        report = read
+        reports = read
     return Frame(
         raw=_without_password(raw, content, start + _PLACE_55XX.size, message),
-        kind=_kind(message, report),
+        kind=_kind(message, reports),
         seal_id=seal_id,
         message=f"{message:04X}",
         serial=int.from_bytes(content[serial_at:start], "big"),
-        report=report,
-        ack=None if report is None else _ack(content, serial_at, start, message, attributes),
+        report=reports[0] if reports else None,
+        more=tuple(reports[1:]),
+        ack=_ack(content, serial_at, start, message, attributes) if reports else None,
     )
 
 
-def _read_report(
+def _read_reports(
     message: int, body: bytes, start: int, utc_offset_min: int
-) -> Report | Reason | None:
+) -> list[Report] | Reason:
+    """None at all for a message that is not of ours."""
+    if message == _BATCH:
+        return _read_0704(body, start, utc_offset_min)
     if message == 0x0200:
-        return _read_0200(body, start, utc_offset_min)
-    return _read_55xx(body, start, message) if message in _SHORT_SERIALS else None
+        report = _read_0200(body, start, utc_offset_min)
+    elif message in _SHORT_SERIALS:
+        report = _read_55xx(body, start, message)
+    else:
+        return []
+    return report if isinstance(report, Reason) else [report]
 
 
-def _kind(message: int, report: Report | None) -> Kind:
-    if report is not None:
+def _read_0704(body: bytes, start: int, utc_offset_min: int) -> list[Report] | Reason:
+    """Count, type, then length u16 and a body of 0200 each; all of it fits, or nothing is believed."""
+    head, at = body[start : start + _BATCH_HEAD_BYTES], start + _BATCH_HEAD_BYTES
+    if len(head) < _BATCH_HEAD_BYTES or head[2] not in _BATCH_TYPES:
+        return Reason.MALFORMED
+    reports: list[Report] = []
+    while at + 2 <= len(body):
+        end = at + 2 + int.from_bytes(body[at : at + 2], "big")
+        report = _read_0200(body[:end], at + 2, utc_offset_min)
+        if end > len(body) or isinstance(report, Reason):
+            return Reason.MALFORMED
+        reports.append(replace(report, data_type=_BATCH_TYPES[head[2]]))
+        at = end
+    is_whole = at == len(body) and len(reports) == int.from_bytes(head[:2], "big")
+    return reports if is_whole else Reason.MALFORMED
+
+
+def _kind(message: int, reports: list[Report]) -> Kind:
+    if reports:
         return Kind.REPORT
     return Kind.HEARTBEAT if message == 0x0002 else Kind.OTHER
 
@@ -105,9 +135,9 @@ def _ack(content: bytes, serial_at: int, start: int, message: int, attributes: i
     """8001 or 4401 in the lock's own kind of header, with our own serial."""
     to = content[4:serial_at]  # version, if there is one, and terminal
     header = attributes & _WITH_VERSION
-    if message == 0x0200:
+    if message in _ACKNOWLEDGED:
         said = b"\x80\x01" + (header | 5).to_bytes(2, "big") + to + b"\0\0"
-        said += content[serial_at:start] + b"\x02\x00\x00"
+        said += content[serial_at:start] + message.to_bytes(2, "big") + b"\x00"
     elif attributes & _WANTS_REPLY:
         said = b"\x44\x01" + (header | 3).to_bytes(2, "big") + to + b"\x01"
         said += message.to_bytes(2, "big") + b"\x00"

@@ -63,7 +63,7 @@ class Jt808Reader:
 
     def acknowledged(self, fact: Fact) -> None:
         """The transaction that holds `fact` is committed and its ack written."""
-        if isinstance(fact, SealReport):
+        if isinstance(fact, SealReport) and fact.ack is not None:
             self._remembered.acknowledged(fact.frame)
 
     def stored(self, frame: bytes) -> None:

@@ -56,6 +56,8 @@ def outcome(data: bytes) -> list[str]:
     (b"(8000620011,1,1,WLNET,5,2)", ["malformed"]),
     (b"(8000620011,1,1,WLNET,5,2,short)", ["malformed"]),
     (b"(8000620011,1,1,WLNET,9,2,x)", ["other"]),
+    (b"(8000620011,2,U09,129,2,A)", ["tracker"]),
+    (b"(8000620011,2)", ["malformed"]),
     (b"(8000620011,HELLO)", ["other"]),
     (b"(8000620011,P4", ["truncated"]),
     (b"(8000620011," + b"x" * 500 + ALIVE, ["too_long", "heartbeat"]),
