@@ -42,6 +42,11 @@ class Keys:
     def __contains__(self, key: str) -> bool:
         return key in self._table
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The keys that were asked for so far, each once."""
+        return tuple(dict.fromkeys(self._known))
+
     def fault(self, key: str, fix: str) -> None:
         self.faults.append(Fault(key=f"{self.path}.{key}" if key else self.path, fix=fix))
 

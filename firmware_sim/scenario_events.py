@@ -13,7 +13,7 @@ from firmware_sim.scenario_files import read_track
 from firmware_sim.scenario_tags import read_epc, read_tag
 from firmware_sim.seal_settings import CHANNELS
 
-__all__ = ["EVENTS", "event_of", "read_event"]
+__all__ = ["EVENTS", "event_of", "keys_of", "read_event"]
 
 
 def read_event(line: Mapping[str, object], folder: Path, at_ms: int) -> Event | list[Fault]:
@@ -165,3 +165,11 @@ def event_of(keys: Keys, folder: Path, at_ms: int) -> Event | None:
     args = read_args(keys, folder)
     keys.done()
     return Event(at_ms=at_ms, do=do, device=device, args=args)
+
+
+def keys_of(do: str) -> tuple[str, ...]:
+    """The keys that an event of this name takes beside its time: what its reader asks an empty table for."""
+    device, read_args = EVENTS[do]
+    keys = Keys({}, do, [])
+    read_args(keys, Path())
+    return keys.known if device else ("device", *keys.known)
