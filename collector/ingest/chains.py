@@ -31,6 +31,8 @@ Place = tuple[bytes, int]  # chain_id, batch_no
 
 SETTLE_MAX = 64  # of one unit and tick: no backlog delays another unit's alarm (SCALE section 6)
 GOOD_QUALITIES = (2, 3)  # NTP, GNSS: a unit's clock that may testify against it
+CHAINS_KEPT = 16  # of a unit in memory, as many as it remembers itself (EDGE section 4). Each unclean start begins another one: after a
+# year of them 10,000 units took two minutes to be read and 2.7 GB; the older ones are brought when somebody speaks of them
 OWED_MAX = 16  # chains that hellos speak of: a unit remembers so many (EDGE section 4)
 CONFESSIONS_MAX = 4_096  # a parked batch can hold some; more than batches parked is no honest unit
 
@@ -47,6 +49,7 @@ class UnitChains:
         holes: Iterable[Hole] = (),
     ) -> None:
         self.chains = {chain.chain_id: chain for chain in chains}
+        self._next_ordinal = 1 + max((chain.ordinal for chain in self.chains.values()), default=-1)
         self.waiting = {(entry.chain_id, entry.batch_no): entry for entry in waiting}
         self.confessions = list(confessions)
         self.holes = list(holes)
@@ -64,6 +67,30 @@ class UnitChains:
         self._parked_bytes = sum(entry.size_bytes for entry in self.waiting.values())
         self._beginnings = {place for place in self.waiting if place[1] == 0}
         self._steps: list[Step] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """True if all chains that the unit ever had are here."""
+        return len(self.chains) == self._next_ordinal
+
+    def bring(self, chains: Iterable[Chain]) -> None:
+        """Chains of long ago that somebody speaks of."""
+        for chain in chains:
+            self.chains.setdefault(chain.chain_id, chain)
+
+    def let_go(self) -> None:
+        """Hold no more chains than the newest, and those that something waits for."""
+        if len(self.chains) <= 2 * CHAINS_KEPT:
+            return
+        least = self._next_ordinal - CHAINS_KEPT
+        spoken_of = self.owed.keys() | chains_named(self.waiting.values(), self.confessions)
+        kept = {
+            chain_id
+            for chain_id, chain in self.chains.items()
+            if chain.ordinal >= least or chain_id in spoken_of
+        }
+        kept |= {self.chains[chain_id].successor or b"" for chain_id in kept}
+        self.chains = {name: chain for name, chain in self.chains.items() if name in kept}
 
     def begin_tick(self, heads: Mapping[Place, bytes]) -> None:
         """`heads`: of the stored batches among those that this tick's verdicts look at."""
@@ -267,7 +294,7 @@ class UnitChains:
         self._succeed(
             Chain(
                 chain_id=arrival.chain_id,
-                ordinal=len(self.chains),
+                ordinal=self._next_ordinal,
                 through=-1,
                 head=None,
                 next_seq=0,
@@ -288,6 +315,7 @@ class UnitChains:
             self._write(replace(self.current, successor=chain.chain_id))
         self._write(chain)
         self.current = chain
+        self._next_ordinal += 1
 
     def _advance(self, chain: Chain, arrival: Arrival) -> None:
         self._write(
@@ -471,7 +499,7 @@ class UnitChains:
                 self._succeed(
                     Chain(
                         chain_id=chain_id,
-                        ordinal=len(self.chains),
+                        ordinal=self._next_ordinal,
                         through=-1,
                         head=None,
                         next_seq=0,
@@ -554,6 +582,17 @@ class UnitChains:
             is_urged=chain_id in shown or chain_id in self.owed,
             is_promised=chain_id not in shown,
         )
+
+
+def chains_named(waiting: Iterable[Arrival], confessions: Iterable[Confession]) -> frozenset[bytes]:
+    """Ids of the chains that these stand in, follow or speak of."""
+    named = {confession.chain_id for confession in confessions}
+    for entry in waiting:
+        named.add(entry.chain_id)
+        named.update(confession.chain_id for confession in entry.confessions)
+        if entry.genesis is not None and entry.genesis.prev_chain is not None:
+            named.add(entry.genesis.prev_chain)
+    return frozenset(named)
 
 
 def _accepted(reason: Reason | None) -> tuple[Verdict, Reason | None]:

@@ -4,7 +4,7 @@ Law: a write is a whole transaction; readers never wait for it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from collector.enrol.judging import LOW_ORDER
+from collector.ingest import Chain
 from collector.store import (
     JourneyRow,
     RulesRow,
@@ -153,6 +154,11 @@ class Store:
         """What decides about these units' next messages; units that are not enrolled are left out."""
         async with self.read() as connection:
             return await loads.read_units(connection, unit_ids)
+
+    async def chains(self, wanted: Iterable[tuple[int, bytes]]) -> dict[int, list[Chain]]:
+        """Chains by (unit_no, chain_id) with those that followed them; by unit."""
+        async with self.read() as connection:
+            return await loads.read_chains(connection, wanted)
 
     async def cross_rows(self) -> dict[str, tuple[int, bytes]]:
         """What several units have told together: revision and bytes by key."""

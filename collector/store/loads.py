@@ -6,10 +6,11 @@ Law: reads on the writer's connection or beside it give the same; the fence at t
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Table, select, tuple_
+from sqlalchemy import Row, Table, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.ingest import Arrival, Chain, Confession, Hole, Why
+from collector.ingest.chains import CHAINS_KEPT, chains_named
 from collector.ingest.pace import GapWatch
 from collector.store import Fence, NowRow, UnitLoad, schema
 from wire import Reason
@@ -57,6 +58,30 @@ async def read_heads(
         for row in await connection.execute(statement):
             found[(row.unit_no, row.chain, row.batch_no)] = row.head
     return found
+
+
+async def read_chains(
+    connection: AsyncConnection, wanted: Iterable[tuple[int, bytes]]
+) -> dict[int, list[Chain]]:
+    """Chains by (unit_no, chain_id), and those that followed them; by unit."""
+    found: dict[int, list[Chain]] = {}
+    followers = await _read_chains(connection, wanted, found)
+    await _read_chains(connection, followers, found)
+    return found
+
+
+async def _read_chains(
+    connection: AsyncConnection, wanted: Iterable[tuple[int, bytes]], found: dict[int, list[Chain]]
+) -> list[tuple[int, bytes]]:
+    followers = []
+    columns = schema.chain.c
+    for some in _parts(sorted(wanted), IN_MAX // 2):
+        statement = select(schema.chain).where(tuple_(columns.unit_no, columns.chain_id).in_(some))
+        for row in await connection.execute(statement):
+            found.setdefault(row.unit_no, []).append(_chain(row))
+            if row.successor is not None:
+                followers.append((row.unit_no, row.successor))
+    return followers
 
 
 async def read_parked(connection: AsyncConnection, places: Sequence[Place]) -> dict[Place, bytes]:
@@ -110,9 +135,17 @@ async def _read_some(connection: AsyncConnection, unit_ids: Sequence[str]) -> di
     )
     heads = {row.number: row for row in rows}
     numbers = list(heads)
-    chains = await _by_unit(connection, schema.chain, numbers)
     waiting = await _waiting(connection, numbers)
     confessions = await _by_unit(connection, schema.confession, numbers)
+    chains = await _newest_chains(connection, numbers)
+    spoken_of = {
+        (number, chain_id)
+        for number in numbers
+        for chain_id in chains_named(
+            map(arrival_of, waiting.get(number, ())), map(_confession, confessions.get(number, ()))
+        )
+    }
+    older = await read_chains(connection, spoken_of) if spoken_of else {}
     holes = await _by_unit(connection, schema.hole, numbers)
     gaps = await _by_unit(connection, schema.gap, numbers)
     states = await _by_unit(connection, schema.detector_state, numbers)
@@ -122,7 +155,7 @@ async def _read_some(connection: AsyncConnection, unit_ids: Sequence[str]) -> di
             unit_no=number,
             unit_id=row.unit_id,
             fence=Fence(rev=row.rev, chain_id=row.chain_id, batch_no=row.batch_no, head=row.head),
-            chains=tuple(_chain(entry) for entry in chains.get(number, ())),
+            chains=(*map(_chain, chains.get(number, ())), *older.get(number, ())),
             waiting=tuple(
                 (arrival_of(entry), entry.rx_ms, entry.early_ms)
                 for entry in waiting.get(number, ())
@@ -142,6 +175,28 @@ async def _by_unit(
 ) -> dict[int, list[Row[Any]]]:
     by_unit: dict[int, list[Row[Any]]] = {}
     statement = select(table).where(table.c.unit_no.in_(numbers)).order_by(*table.primary_key)
+    for row in await connection.execute(statement):
+        by_unit.setdefault(row.unit_no, []).append(row)
+    return by_unit
+
+
+async def _newest_chains(
+    connection: AsyncConnection, numbers: Sequence[int]
+) -> dict[int, list[Row[Any]]]:
+    chain = schema.chain
+    newest = (
+        select(chain.c.unit_no, func.max(chain.c.ordinal).label("ordinal"))
+        .where(chain.c.unit_no.in_(numbers))
+        .group_by(chain.c.unit_no)
+        .subquery()
+    )
+    statement = (
+        select(chain)
+        .join(newest, newest.c.unit_no == chain.c.unit_no)
+        .where(chain.c.ordinal > newest.c.ordinal - CHAINS_KEPT)
+        .order_by(chain.c.unit_no, chain.c.ordinal)
+    )
+    by_unit: dict[int, list[Row[Any]]] = {}
     for row in await connection.execute(statement):
         by_unit.setdefault(row.unit_no, []).append(row)
     return by_unit

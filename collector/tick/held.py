@@ -46,6 +46,7 @@ class Held:
 
     def begin_tick(self) -> None:
         """An empty draft."""
+        self.chains.let_go()
         self.draft = self._new_draft()
         self._gap_before = self.gap
         self._is_touched = False

@@ -90,7 +90,7 @@ def arrival_of(linked: Linked, sheet: Sheet, *, is_early: bool) -> Arrival:
         is_early=is_early,
         reason=sheet.reason,
         genesis=sheet.genesis,
-        confessions=tuple(_confessions(header.chain_id, sheet.events)) if sheet.events else (),
+        confessions=tuple(confessions_of(header.chain_id, sheet.events)) if sheet.events else (),
     )
 
 
@@ -170,7 +170,8 @@ def _unused(header: Header, reason: Reason) -> Sheet:
     return Sheet(header=header, fixes=_NO_FIXES, events=(), reason=reason, genesis=None)
 
 
-def _confessions(chain_id: bytes, events: tuple[Event, ...]) -> list[Confession]:
+def confessions_of(chain_id: bytes, events: tuple[Event, ...]) -> list[Confession]:
+    """What a batch of this chain says is lost."""
     found = []
     for event in events:
         if event.kind != EventKind.DROPPED or len(event.data) < 9:

@@ -39,7 +39,7 @@ from collector.tick.judging import (
 )
 from collector.tick.listening import AWAY_MS_MAX, DRAIN_MS, TICK_MS, Listened
 from collector.tick.ordering import Desk
-from collector.tick.reading import Sheet, read_sheet
+from collector.tick.reading import Sheet, confessions_of, read_sheet
 from collector.tick.work import Body, Work
 from wire import Reason, Refused
 from wire.batch import Linked, judge_link
@@ -147,6 +147,7 @@ class Ticker:
         time_passed = self._is_time(now_ms)
         await self._hold(work, said, time_passed=time_passed)
         known = await self._bring_known(work)
+        await self._bring_chains(work, said)
         await self._bring_heads(work, said)
         self._judge(work, said)
         spoiled = finish(work, await self._store.parked(wanted(work)))
@@ -297,6 +298,27 @@ class Ticker:
             return list(self._held)
         self._knows_all = True
         return list(dict.fromkeys([*self._held, *await self._store.heard_units(UNITS_HELD_MAX)]))
+
+    async def _bring_chains(self, work: Work, said: Sequence[_Said]) -> None:
+        """Of a unit with many chains only the newest are held: bring the older ones that are spoken of."""
+        wanted: dict[int, set[bytes]] = {}
+        units = {held.unit_no: held for held in work.units.values() if not held.chains.is_whole}
+        for entry in said:
+            held = work.units[_unit_of(entry.read)]
+            if held.unit_no in units:
+                wanted.setdefault(held.unit_no, set()).update(_chains_named(entry, held))
+        for act in self._desk.closes:
+            held = work.units[act.unit_id]
+            if held.unit_no in units:
+                wanted.setdefault(held.unit_no, set()).add(act.chain_id)
+        places = [
+            (unit_no, chain_id)
+            for unit_no, names in wanted.items()
+            for chain_id in names - units[unit_no].chains.chains.keys()
+        ]
+        if places:
+            for unit_no, chains in (await self._store.chains(places)).items():
+                units[unit_no].chains.bring(chains)
 
     async def _bring_heads(self, work: Work, said: Sequence[_Said]) -> None:
         """One query for all stored heads that the tick's verdicts will look at."""
@@ -543,7 +565,7 @@ def _places(entry: _Said, held: Held) -> list[tuple[bytes, int]]:
     if chain is not None and header.batch_no <= chain.through:
         places.append((header.chain_id, header.batch_no - 1))
     if header.batch_no == 0 and header.chain_id not in held.chains.chains:
-        sheet = read_sheet(header)
+        sheet = entry.sheet or read_sheet(header)
         if not isinstance(sheet, Refused):
             entry.sheet = sheet
             genesis = sheet.genesis
@@ -551,6 +573,26 @@ def _places(entry: _Said, held: Held) -> list[tuple[bytes, int]]:
                 assert genesis.prev_batch_no is not None
                 places.append((genesis.prev_chain, genesis.prev_batch_no))
     return places
+
+
+def _chains_named(entry: _Said, held: Held) -> set[bytes]:
+    """The chains that a message stands in, follows or speaks of."""
+    if isinstance(entry.read, SoundHello):
+        return {entry.read.hello.chain_id}
+    assert isinstance(entry.read, Linked)
+    header = entry.read.header
+    chain = held.chains.chains.get(header.chain_id)
+    named = {header.chain_id}
+    if chain is not None and header.batch_no <= chain.through:
+        return named  # a repeat, most likely: its body need not be read
+    sheet = read_sheet(header)
+    if isinstance(sheet, Refused):
+        return named
+    entry.sheet = sheet
+    named.update(one.chain_id for one in confessions_of(header.chain_id, sheet.events))
+    if sheet.genesis is not None and sheet.genesis.prev_chain is not None:
+        named.add(sheet.genesis.prev_chain)
+    return named
 
 
 def _is_unknown(read: Read) -> bool:
