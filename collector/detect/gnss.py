@@ -14,6 +14,7 @@ from collector.detect.geo.measure import E7, HALF_TURN_E7, distance_m
 from collector.detect.rules import Thresholds
 
 ROLLOVER_MS = 619_315_200_000  # exactly 1,024 weeks
+FOLLOWS_MS = 86_400_000  # so shortly behind the last good fix, once its weeks are added
 NEAR_M = 5_000.0  # a misread place, read right, lies this near to the last good one
 TELEPORT = "teleport"
 WELL_FIXES = 3  # so many good ones in a row end a fault
@@ -98,9 +99,7 @@ def step(rules: Thresholds, state: State, fix: Fix, received_ms: int | None) -> 
     place = fix.place
     if place.lat_e7 == 0 and place.lon_e7 == 0:
         return Gated(state=state, label=Label.NO_FIX, released=())
-    if place.t_ms < rules.built_ms <= place.t_ms + ROLLOVER_MS and not _ahead(
-        rules, place.t_ms + ROLLOVER_MS, received_ms
-    ):
+    if _rolled_over(rules, fix, received_ms):
         place = replace(place, t_ms=place.t_ms + ROLLOVER_MS)
         fix = replace(fix, place=place, rollover=True)
     if place.t_ms < rules.built_ms or _ahead(rules, place.t_ms, received_ms):
@@ -241,9 +240,20 @@ def _jumps(rules: Thresholds, before: Place, after: Place) -> bool:
     return moved_m - rules.jump_speed_m_s * dt_s - after.u_m > rules.jump_m
 
 
+def _rolled_over(rules: Thresholds, fix: Fix, received_ms: int | None) -> bool:
+    """Whether 1,024 weeks more make a date of it that can be: one after the build, or one that follows the fix before it."""
+    t_ms, later_ms = fix.place.t_ms, fix.place.t_ms + ROLLOVER_MS
+    if _ahead(rules, later_ms, received_ms):
+        return False
+    follows = fix.prev is not None and 0 < later_ms - fix.prev.t_ms <= FOLLOWS_MS
+    return follows or t_ms < rules.built_ms <= later_ms
+
+
 def _misread(before: Place, after: Place) -> str | None:
-    """The mistake that would explain the place, if undoing it brings it near."""
+    """The mistake that would explain the place, if undoing it brings it near. What is near as it is needs no explanation."""
     lat, lon = after.lat_e7, after.lon_e7
+    if distance_m(before.lon_e7, before.lat_e7, lon, lat) <= NEAR_M:
+        return None
     tries = {
         "swapped": (lon, lat),
         "sign_lat": (-lat, lon),

@@ -207,7 +207,8 @@ def _stand(rules: Thresholds, state: State, fix: Fix) -> tuple[State, tuple[Hit,
     if _apart_m(anchor, fix.place) > rules.stand_m:
         begun = replace(state, mode=Mode.LEAVING, away=0, first=None)
         return _leave(rules, begun, fix)
-    if state.stopped or fix.place.t_ms - since.t_ms < rules.stop_s * 1_000:
+    too_early = fix.place.t_ms - since.t_ms < rules.stop_s * 1_000
+    if state.stopped or too_early or not fix.place.sharp:
         return state, ()
     began = Hit(
         code="STOP_BEGAN",

@@ -246,3 +246,26 @@ def test_each_row_is_late_or_not_by_its_own_receipt(tmp_path: Path) -> None:
     assert {line["late"] for line in found} == {False, True}
     for line in found:
         assert line["late"] == (line["confirmed_at"] > "2026-01-01T00:30:00.000Z"), line
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (json.dumps(ZONE).replace("69.01", "9" * 400, 1), "out_of_range"),
+        (json.dumps(ZONE).replace('"z"', f'"z", "dwell_s": {"9" * 400}'), "bad_property"),
+        (json.dumps(ZONE).replace('"z"', '"z", "dwell_s": NaN'), "bad_property"),
+        (json.dumps(ZONE).replace("69.01", "1e400", 1), "not_finite"),
+    ],
+)
+def test_a_number_that_no_shape_can_hold_is_a_fault(tmp_path: Path, text: str, code: str) -> None:
+    zones = tmp_path / "zones.geojson"
+    zones.write_text(text)
+    result = RUNNER.invoke(app, ["detect", "check", str(zones), "--json"])
+    assert (result.exit_code, json.loads(result.stdout)["code"]) == (6, code)
+
+
+def test_an_empty_id_among_the_properties_leaves_the_features_own(tmp_path: Path) -> None:
+    zones = tmp_path / "zones.geojson"
+    zones.write_text(json.dumps(ZONE | {"id": 7, "properties": {"id": None}}))
+    result = RUNNER.invoke(app, ["detect", "check", str(zones)])
+    assert (result.exit_code, "1 zones" in result.stdout) == (0, True)

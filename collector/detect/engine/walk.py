@@ -305,6 +305,9 @@ class Walk(Unit):
         self.stale = True
         gated = gnss.step(rules.thresholds, self.gate, fix, self.batch.received_ms)
         self.gate = gated.state
+        if gated.released and gated.released[-1].rollover:  # it happened when its weeks are added
+            place = gated.released[-1].place
+            rules = self.book.at(place.t_ms)
         self.tell(gated.hits, place.t_ms)
         for hit in gated.hits:
             if hit.code == "FIX_OUTLIER":

@@ -37,6 +37,7 @@ EDGE_M_MAX = 500_000.0
 AREA_M2_MIN = 100.0
 CORNERS = 128  # of a circle: 0.03 % of the radius off
 RADIUS_M = (10, 200_000)
+FAR_DEGREES = 1_000
 FAULTS_MAX = 1_000  # a file full of faults is told once
 
 ZONE_KINDS = frozenset(
@@ -188,7 +189,9 @@ def _read_feature(reading: _Reading, number: int, feature: object) -> None:
 
 
 def _id_of(feature: Mapping[object, object], properties: Mapping[object, object]) -> str:
-    given = properties.get("id", feature.get("id"))
+    given = properties.get("id")
+    if given is None:  # drawing programs write an empty property beside the feature's own
+        given = feature.get("id")
     if given is None:
         raise _FaultError("no_id", "id", "neither a property `id` nor an id of the feature")
     if isinstance(given, int) and not isinstance(given, bool):
@@ -225,8 +228,8 @@ class _Settings:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _FaultError("bad_property", key, "is no number")
-        if not (math.isfinite(value) and least <= value <= most):
-            raise _FaultError("bad_property", key, f"{value} is not within {least} and {most}")
+        if not least <= value <= most:  # neither is NaN, nor an integer that no float can hold
+            raise _FaultError("bad_property", key, f"{value!r:.40} is not within {least} and {most}")
         return value
 
     def seconds(self, key: str) -> int | None:
@@ -399,9 +402,15 @@ def _positions(drawing: _Drawing, given: object, where: str, least: int) -> IntA
 
 
 def _degrees(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # an integer may be beyond all floats; what is beyond 360 is out of range either way
+        number = (
+            float(max(-FAR_DEGREES, min(FAR_DEGREES, value))) if isinstance(value, int) else value
+        )
+    if not math.isfinite(number):
         raise _FaultError("not_finite", where, f"{value!r:.80} is no finite number")
-    return value
+    return number
 
 
 def _without_repeats(drawing: _Drawing, points: IntArray, where: str) -> IntArray:

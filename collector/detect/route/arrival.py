@@ -18,7 +18,7 @@ def arrive(work: Work, state: State, s_m: int, d_m: float) -> State:
     if state.at_end and not near_end:
         state = replace(state, at_end=False)
     arrived = line.ends is not None and line.ends != line.begins and line.ends in work.inside
-    if not arrived and (state.at_end or not near_end):
+    if not arrived and (state.at_end or not near_end or not place.sharp):
         return state
     work.tell("ROUTE_DONE", place, value=float(s_m))
     end_wrong_way(work, state)
@@ -30,6 +30,8 @@ def arrive(work: Work, state: State, s_m: int, d_m: float) -> State:
 def legal_on(work: Work, state: State, place: Place) -> State:
     legal = state.legal
     assert legal is not None
+    if not place.sharp:
+        return state
     if legal.on + 1 < LEGAL_ON_FIXES:
         return replace(state, legal=replace(legal, on=legal.on + 1))
     work.tell("LEGAL_ROUTE_DEVIATION", place, seq=legal.seq, phase=Phase.END, n=1)

@@ -165,13 +165,13 @@ def _back(work: Work, state: State, s_m: int) -> State:
     back, place, th = state.back, work.fix.place, work.th
     assert back is not None
     low_m = min(back.low_m, s_m)
-    if s_m - low_m >= th.forward_m:
+    if s_m - low_m >= th.forward_m and place.sharp:
         end_wrong_way(work, state)
         work.top_m = s_m
         s_kept = s_m if work.line.twin[segment_at(work.line, s_m)] else None
         return replace(state, mode=Mode.ON, back=None, s_m=s_kept)
     wrong = back.wrong
-    if not wrong and work.top_m - s_m >= th.wrong_way_m:
+    if not wrong and work.top_m - s_m >= th.wrong_way_m and place.sharp:
         wrong = True
         work.tell(
             "ROUTE_WRONG_WAY",

@@ -58,7 +58,8 @@ def before_joining(work: Work, state: State) -> State:
     if state.near is not None:
         state = replace(state, near=None)
     waited_s = (place.t_ms - state.first_ms) / 1_000
-    if not _far_from_begin(work) and waited_s < BEFORE_S_MAX:
+    far = place.sharp and _far_from_begin(work)
+    if not far and waited_s < BEFORE_S_MAX:
         return state
     work.tell("ROUTE_LEFT", place, value=round(all_of_it.d_m, 1))
     work.top_m = 0

@@ -145,6 +145,8 @@ def _leaving(
 
 def _within(work: Work, zone: Zone, visit: Visit) -> Visit:
     place = work.fix.place
+    if not place.sharp:
+        return visit
     if visit.pending and place.seq != visit.seq:  # the second fix inside
         visit = replace(alert_inside(work, visit, place, "found_inside"), pending=False)
     due = zone.dwell_s is not None and place.t_ms - visit.entered_ms >= zone.dwell_s * 1_000

@@ -195,7 +195,13 @@ def zone_hand(rings: Rings, fixes: Sequence[Fix], dwell_s: int | None = None) ->
             ):
                 said.append(("ZONE_EXITED", t_x, unseen))
                 state, unseen = "OUT", 0
-        elif state == "IN" and dwell_s and not dwelt and fix.t_ms - entered >= dwell_s * 1_000:
+        elif (
+            state == "IN"
+            and dwell_s
+            and not dwelt
+            and fix.u_m <= 100
+            and fix.t_ms - entered >= dwell_s * 1_000
+        ):
             said.append(("ZONE_DWELL", fix.t_ms, (fix.t_ms - entered) / 1_000))
             dwelt = True
         prev = fix
@@ -350,7 +356,7 @@ class Corridor:
             self._leaving(fix, d, s)
         elif d <= self.w:
             self._progress(fix, s, still=still)
-            if self.is_legal and d <= self.w / 2:
+            if self.is_legal and d <= self.w / 2 and fix.u_m <= 100:
                 self.on_again += 1
                 if self.on_again == 3:
                     self.say("LEGAL_ROUTE_DEVIATION end", fix.t_ms)
@@ -396,11 +402,11 @@ class Corridor:
         if self.back:
             _, low, wrong = self.back
             low = min(low, s)
-            if s - low >= 500:
+            if s - low >= 500 and fix.u_m <= 100:
                 self._end_wrong_way(fix)
                 self.mode, self.top, self.back = "ON", s, None
                 return
-            if not wrong and self.top - s >= 2_000:
+            if not wrong and self.top - s >= 2_000 and fix.u_m <= 100:
                 self.say("ROUTE_WRONG_WAY begin", fix.t_ms, self.top - s)
                 wrong = 1
             self.back = [s, low, wrong]
@@ -423,7 +429,7 @@ class Corridor:
     def _arrive(self, fix: Fix, d: float, s: int) -> None:
         near_end = s >= self.line.total - 300 and d <= self.w
         self.at_end = self.at_end and near_end
-        if near_end and not self.at_end and self.mode in ("ON", "BACK"):
+        if near_end and not self.at_end and fix.u_m <= 100 and self.mode in ("ON", "BACK"):
             self.say("ROUTE_DONE", fix.t_ms, s)
             self._end_wrong_way(fix)
             if self.is_legal:
