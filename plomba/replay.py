@@ -278,10 +278,24 @@ def _chains(
             once = sorted(some, key=lambda pair: (_time_of(pair[0] or pair[1]), pair[0] is None))
             begin = next_seq.get(unit, 0)
             seqs = list(range(begin, begin + len(once)))
-        chains[unit] = [
-            _record(seq, row, fact) for seq, (row, fact) in zip(seqs, once, strict=True)
-        ]
+        chains[unit] = _received_with_others(
+            [_record(seq, row, fact) for seq, (row, fact) in zip(seqs, once, strict=True)]
+        )
     return chains
+
+
+def _received_with_others(records: list[_Record]) -> list[_Record]:
+    """What does not say when it was received came with the next record of the chain that does; the last ones with the one before."""
+    came: list[_Record] = []
+    known_ms = next(
+        (one.received_ms for one in reversed(records) if one.received_ms is not None), None
+    )
+    for record in reversed(records):
+        known_ms = known_ms if record.received_ms is None else record.received_ms
+        came.append(
+            record if record.received_ms == known_ms else replace(record, received_ms=known_ms)
+        )
+    return came[::-1]
 
 
 def _seq_of(source: Row | FactLine | None) -> int:
@@ -327,7 +341,6 @@ def _batches(unit: str, records: Sequence[_Record], batch_rows: int) -> list[Bat
     """Records as they would have been sealed; a hole in `seq` is no hole in the chain here."""
     batches: list[Batch] = []
     for number, some in enumerate(_together(records, batch_rows)):
-        received = [one.received_ms for one in some if one.received_ms is not None]
         batches.append(
             Batch(
                 unit=unit,
@@ -337,7 +350,7 @@ def _batches(unit: str, records: Sequence[_Record], batch_rows: int) -> list[Bat
                 count=len(some),
                 fixes=_fixes(some),
                 events=tuple(one.event for one in some if one.event is not None),
-                received_ms=max(received) if received else None,
+                received_ms=some[0].received_ms,
             )
         )
     return batches
@@ -346,14 +359,11 @@ def _batches(unit: str, records: Sequence[_Record], batch_rows: int) -> list[Bat
 def _together(records: Sequence[_Record], batch_rows: int) -> Iterator[list[_Record]]:
     """What may stand in one batch: it comes as a whole, so what was received at different times came in different ones."""
     some: list[_Record] = []
-    came_ms: int | None = None
     for record in records:
-        parted = came_ms is not None and record.received_ms not in (None, came_ms)
-        if some and (parted or len(some) == batch_rows):
+        if some and (record.received_ms != some[0].received_ms or len(some) == batch_rows):
             yield some
-            some, came_ms = [], None
+            some = []
         some.append(record)
-        came_ms = record.received_ms if came_ms is None else came_ms
     if some:
         yield some
 

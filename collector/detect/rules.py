@@ -162,9 +162,7 @@ class Opening:
     seal: str
     journey: str | None
     at_ms: int
-    came_ms: (
-        int | None
-    )  # when its batch was first heard; None: not known, taken as after every order
+    came_ms: int | None  # when its batch was first heard; None: not known
     place_known: bool  # a good fix within 120 s
     inside: frozenset[str]  # zones that hold the place even when it is moved by its uncertainty
     card: str | None  # the card or channel that opened, if it was said
@@ -194,7 +192,7 @@ def match_order(opening: Opening, orders: Sequence[Order]) -> Legal | NotLegal:
         for order in orders
         if order.seal == opening.seal
         and (opening.journey is None or order.journey in ("", opening.journey))
-        and (opening.came_ms is None or order.known_ms < opening.came_ms)
+        and _known_before(order, opening)
     ]
     if not known:
         return NotLegal(reasons=("no_order",))
@@ -205,6 +203,13 @@ def match_order(opening: Opening, orders: Sequence[Order]) -> Legal | NotLegal:
     if fitting:
         return NotLegal(reasons=("no_order",))  # two orders at once are none: exactly one
     return NotLegal(reasons=min((faults[order.id] for order in known), key=len))
+
+
+def _known_before(order: Order, opening: Opening) -> bool:
+    """Before the batch came; where nobody knows when that was, when it happened: an order given afterwards legalises nothing."""
+    if opening.came_ms is None:
+        return order.known_ms <= opening.at_ms
+    return order.known_ms < opening.came_ms
 
 
 def _faults(order: Order, opening: Opening) -> tuple[str, ...]:

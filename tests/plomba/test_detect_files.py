@@ -269,3 +269,53 @@ def test_an_empty_id_among_the_properties_leaves_the_features_own(tmp_path: Path
     zones.write_text(json.dumps(ZONE | {"id": 7, "properties": {"id": None}}))
     result = RUNNER.invoke(app, ["detect", "check", str(zones)])
     assert (result.exit_code, "1 zones" in result.stdout) == (0, True)
+
+
+def seal_facts(tmp_path: Path, *orders: dict[str, object]) -> str:
+    """A seal that is closed at first and opened 100 s later."""
+    said = [
+        {"unit": "truck", "time": 1_767_225_601, "kind": "seal", "seal_id": "S", "locked": True},
+        {"unit": "truck", "time": 1_767_225_700, "kind": "seal", "seal_id": "S", "locked": False},
+        *({"kind": "order", "id": "O", "seal": "S", "zone": "z"} | order for order in orders),
+    ]
+    facts = tmp_path / "facts.jsonl"
+    facts.write_text("\n".join(json.dumps(fact) for fact in said))
+    return str(facts)
+
+
+PARKED = HEAD + "".join(f"{1_767_225_600 + 10 * n},41.005,69.005\n" for n in range(20))
+
+
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [
+        ({"time": 1_767_225_650}, "SEAL_OPENED"),  # of no journey and no time by name: it fits any
+        ({"time": 1_767_225_650, "journey": "J9"}, "SEAL_OPEN_UNAUTHORISED"),
+        ({"time": 1_767_225_701}, "SEAL_OPEN_UNAUTHORISED"),  # given afterwards
+        ({"time": 1_767_225_650, "received": 1_767_225_701}, "SEAL_OPEN_UNAUTHORISED"),
+    ],
+)
+def test_an_order_that_was_given_afterwards_legalises_nothing(
+    tmp_path: Path, order: dict[str, object], found: str
+) -> None:
+    result = replay(tmp_path, "truck.csv", PARKED, "--facts", seal_facts(tmp_path, order))
+    assert codes(result) == ["ZONE_FOUND_INSIDE", "SEAL_SEALED", found]
+
+
+def test_a_fact_without_a_receipt_came_with_the_next_row_however_batches_are_cut(
+    tmp_path: Path,
+) -> None:
+    text = "time,lat,lon,received\n" + "".join(
+        f"{1_767_225_600 + 10 * n},41.005,69.005,{1_767_225_602 + 10 * n}\n" for n in range(20)
+    )
+    facts = seal_facts(tmp_path)
+    found = replay(tmp_path, "truck.csv", text, "--facts", facts)
+    opened = json.loads(found.stdout.splitlines()[-1])
+    assert (opened["at"], opened["received"]) == (
+        "2026-01-01T00:01:40.000Z",
+        "2026-01-01T00:01:52.000Z",
+    )
+    for batch in ("1", "7", "1024"):
+        assert replay(tmp_path, "truck.csv", text, "--facts", facts, "--batch", batch).stdout == (
+            found.stdout
+        )

@@ -229,7 +229,9 @@ class _Settings:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _FaultError("bad_property", key, "is no number")
         if not least <= value <= most:  # neither is NaN, nor an integer that no float can hold
-            raise _FaultError("bad_property", key, f"{value!r:.40} is not within {least} and {most}")
+            raise _FaultError(
+                "bad_property", key, f"{value!r:.40} is not within {least} and {most}"
+            )
         return value
 
     def seconds(self, key: str) -> int | None:
