@@ -80,6 +80,7 @@ _collector = _group("collector", "The centre: broker, ingest, detection, API.")
 _collector.command("run")(collector.run)
 _collector.command("keys")(collector.keys)
 _collector.command("gateway")(collector.gateway)
+_collector.command("backup")(collector.backup)
 
 _unit = _group("unit", "The boxes in the trucks.")
 _unit.command("add")(unit.add)

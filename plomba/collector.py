@@ -109,3 +109,28 @@ def gateway(
     typer.echo(f"unit         {own.unit_id}")
     typer.echo(f"public key   {public_key}")
     typer.echo(f"enrol it     plomba unit add {own.unit_id} --public-key {public_key}")
+
+
+def backup(
+    to: Annotated[Path, typer.Argument(help="A new directory, best on another disk.")],
+    config_file: ConfigOption = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", envvar="PLOMBA_DATA", help="Data directory, instead of the file's data_dir."
+        ),
+    ] = None,
+) -> None:
+    """Copy stores, keys and certificates into a new directory, while the collector runs. To restore, put it in the place of the old one."""
+    from collector.config import ConfigError, read
+    from collector.io.backup import BackupError, copy
+
+    try:
+        config = read(config_file, data_dir=data_dir)
+    except ConfigError as error:
+        fail(exits.USAGE, str(error))
+    try:
+        names = copy(config.data_dir, config.store_file, to)
+    except BackupError as error:
+        fail(exits.FAILED, str(error))
+    typer.echo("\n".join(names))

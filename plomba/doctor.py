@@ -301,9 +301,23 @@ def _running(folder: Path) -> Iterator[Line]:
         if refused
         else "",
     )
+    counts = health["counts"]
+    assert isinstance(counts, dict)
+    yield clock_line(counts)
     gateway = health["gateway"]
     if isinstance(gateway, dict):
         yield gateway_line(gateway)
+
+
+def clock_line(counted: dict[str, int]) -> Line:
+    """Whether the centre's own clock can be believed: it dates what is received, and unlocking orders."""
+    times = counted.get("clock.set_back", 0)
+    return Line(
+        check="clock",
+        grade=Grade.WARN if times else Grade.OK,
+        found=f"set back {times} times by over a second" if times else "was never set back",
+        hint="let NTP hold it, and look at the board's battery" if times else "",
+    )
 
 
 def gateway_line(counted: dict[str, int]) -> Line:

@@ -1,7 +1,10 @@
 """Each room has its test and its place on the map; the laws bite; samples load."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -70,6 +73,43 @@ def test_every_room_begins_with_its_law(path: Path) -> None:
 def test_locks_name_no_registry() -> None:
     for lock in (HOUSE / "requirements").glob("*.txt"):
         assert "://" not in lock.read_text(encoding="utf-8"), lock.name
+
+
+def imported_by(package: str) -> set[str]:
+    """Top names of all modules that a package imports, wherever it does."""
+    found: set[str] = set()
+    for file in (HOUSE / package).rglob("*.py"):
+        if "node_modules" in file.parts or (package, "web") == file.relative_to(HOUSE).parts[:2]:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found.update(name.name.split(".")[0] for name in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("lock", "packages", "optional"),
+    [
+        ("agent", ("agent", "devices", "wire"), {"sllurp"}),  # under the GPL: see its extra
+        ("collector", ("collector", "devices", "wire", "plomba"), set()),
+    ],
+)
+def test_what_a_program_imports_is_installed_with_it(
+    lock: str, packages: tuple[str, ...], optional: set[str]
+) -> None:
+    text = (HOUSE / "requirements" / f"{lock}.txt").read_text(encoding="utf-8")
+    locked = set(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==", text, re.MULTILINE))
+    ours = {path.name for path in HOUSE.iterdir() if path.is_dir()}
+    named = set().union(*map(imported_by, packages)) - ours - sys.stdlib_module_names
+    distributions = packages_distributions()
+    missing = {
+        module
+        for module in named - optional
+        if not {name.lower().replace("_", "-") for name in distributions.get(module, [])} & locked
+    }
+    assert not missing, f"requirements/{lock}.txt installs none of {missing}: see pyproject.toml"
 
 
 def test_every_dependency_is_explained() -> None:

@@ -36,7 +36,7 @@ async def first_admin(store: Store, url: str, now_ms: int) -> None:
         )
         await people.set_up_anew(connection, FIRST, code, by="", now_ms=now_ms)
     log.warning(
-        "there is no admin yet. Once, within 24 h: %s/setup#%s (later: plomba user setup-link %s)",
+        "there is no admin yet. Once, within 24 h: %s/setup#%s (later, on this machine: plomba user setup-link %s --local)",
         url,
         code,
         FIRST,

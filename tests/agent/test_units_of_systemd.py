@@ -69,6 +69,15 @@ def test_systemd_waits_for_four_meals_of_the_keeper() -> None:
     assert int(AGENT["WatchdogSec"]) * 1000 == 4 * Limits().feed_ms
 
 
+@pytest.mark.parametrize("name", ["plomba-agent", "plomba-collector"])
+def test_the_user_of_a_service_is_made_and_may_ask_the_clock(name: str) -> None:
+    service = Unit(f"{name}.service")["Service"]
+    made = (SYSTEMD / "plomba.sysusers.conf").read_text(encoding="utf-8")
+    assert f"\nu {service['User']}  -  " in made
+    assert service["SystemCallFilter"] == "@system-service adjtimex clock_adjtime"
+    assert "ProtectClock" not in service
+
+
 # hooks
 
 

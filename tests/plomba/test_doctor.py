@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from collector.config import Config
 from collector.io.broker import BrokerSettings
 from collector.io.folder import hold, tell
-from plomba.doctor import Grade, Line, doctor, examine, gateway_line
+from plomba.doctor import Grade, Line, clock_line, doctor, examine, gateway_line
 
 APP = Typer()
 APP.command()(doctor)
@@ -93,6 +93,12 @@ def test_a_collector_that_holds_the_directory_and_is_mute_is_bad(tmp_path: Path)
         line = lines_of(config)["collector"]
     assert line.grade is Grade.BAD
     assert "does not answer" in line.found
+
+
+def test_a_clock_that_was_set_back_is_told() -> None:
+    assert clock_line({"positions": 7}).grade is Grade.OK
+    told = clock_line({"clock.set_back": 2})
+    assert (told.grade, told.found) == (Grade.WARN, "set back 2 times by over a second")
 
 
 def test_a_gateway_is_well_until_it_withholds_something_from_its_seals() -> None:
