@@ -11,6 +11,7 @@ from plomba.centre import (
     DataOption,
     JsonOption,
     Row,
+    one_of,
     place,
     say_json,
     say_table,
@@ -21,7 +22,12 @@ from plomba.language import LangOption, language_of
 COLUMNS = ("", "code", "name", "unit", "at", "state", "more", "owner", "late", "where", "value")
 
 ViewOption = Annotated[
-    str, typer.Option("--view", help="active, mine, shelved, events, or all with the closed ones.")
+    str,
+    typer.Option(
+        "--view",
+        help="active, mine, shelved, events, or all with the closed ones.",
+        autocompletion=one_of("active", "mine", "shelved", "events", "all"),
+    ),
 ]
 UnitOption = Annotated[str, typer.Option("--unit", help="Only of this unit.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="Rows at most.")]

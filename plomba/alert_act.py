@@ -18,6 +18,8 @@ from plomba.centre import (
     Row,
     actor,
     fail,
+    one_of,
+    read_store,
     say_json,
     say_table,
     span_ms,
@@ -48,12 +50,24 @@ SUPERVISORS = "plomba-supervisor"  # a group of the operating system, until ther
 USAGE_CODES = frozenset({"no_reason", "no_outcome", "no_name", "bad_until", "long_reason"})
 DENIED_CODES = frozenset({"not_allowed", "same_person", "never_shelved"})
 
+
+def _outcomes(incomplete: str) -> list[str]:
+    from collector.alerts import OUTCOMES
+
+    return one_of(*OUTCOMES)(incomplete)
+
+
 IdArgument = Annotated[
     str, typer.Argument(help="Its id, or its first 6 digits or more.", show_default=False)
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the alert.")]
 OutcomeOption = Annotated[
-    str, typer.Option("--outcome", help="What it turned out to be, e.g. TRUE_VIOLATION, FALSE.")
+    str,
+    typer.Option(
+        "--outcome",
+        help="What it turned out to be, e.g. TRUE_VIOLATION, FALSE.",
+        autocompletion=_outcomes,
+    ),
 ]
 ForOption = Annotated[str, typer.Option("--for", help="How long: 30min, 4h, 2d.")]
 SeenOption = Annotated[
@@ -215,7 +229,7 @@ def history(
             told = await alert_acts.told(connection, found[0])
             return told.alert.code, told.alert.unit, history_rows(told.acts)
 
-    found = write_store(data_dir, read)
+    found = read_store(data_dir, read)
     if isinstance(found, int):
         none_or_many(alert, found)
         return
@@ -279,7 +293,7 @@ def load(
             hours = await incidents.vehicle_hours(connection, now_ms - back_ms, now_ms)
         return load_of(moves, begin_ms=now_ms - back_ms, end_ms=now_ms, vehicle_hours=hours)
 
-    found = asdict(write_store(data_dir, read))
+    found = asdict(read_store(data_dir, read))
     if as_json:
         say_json([{"since": since, **found}])
         return

@@ -7,18 +7,24 @@ import os
 from pathlib import Path
 
 from plomba import exits
-from plomba.centre import Centre, Row, fail, is_running
+from plomba.centre import Centre, Row, fail, is_running, need_store
 
 SEARCH_MAX = 10_000  # alerts among which the first digits of an id are looked for
 
 
 def desk_of(data_dir: Path) -> Centre | None:
-    """The collector at which somebody is logged in by an account of his own; None: nobody is, or no collector is told of."""
+    """The collector at which somebody is logged in by an account of his own; None: the store of this machine is meant, and it is there.
+
+    Who names a collector by PLOMBA_API means that one: without a session there the command ends with 4.
+    """
     url = os.environ.get("PLOMBA_API", "")
     if not url and not is_running(data_dir):
+        need_store(data_dir)
         return None
     centre = Centre(data_dir, url)
     if not centre.is_logged_in():
+        if url:
+            fail(exits.NOT_ALLOWED, f"{url}: nobody is logged in there: plomba login --api {url}")
         return None
     # A local session is the operating system's user, who may write the store and cannot show a second factor.
     return None if str(centre.get("/me")["user"]).startswith("os:") else centre

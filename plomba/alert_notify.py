@@ -10,7 +10,7 @@ import typer
 
 from plomba import exits
 from plomba.alert_show import message_row, say_messages
-from plomba.centre import DATA, DataOption, JsonOption, Row, fail, say_json, write_store
+from plomba.centre import DATA, DataOption, JsonOption, Row, fail, one_of, read_store, say_json
 
 if TYPE_CHECKING:
     from collector.store.database import Store
@@ -52,7 +52,12 @@ def notify_test(
 
 
 def messages(
-    state: Annotated[str, typer.Option("--state", help=f"Only these: {', '.join(STATES)}.")] = "",
+    state: Annotated[
+        str,
+        typer.Option(
+            "--state", help=f"Only these: {', '.join(STATES)}.", autocompletion=one_of(*STATES)
+        ),
+    ] = "",
     as_json: JsonOption = False,
     data_dir: DataOption = DATA,
 ) -> None:
@@ -69,7 +74,7 @@ def messages(
                 message_row(row) for row in await notifications.letters(connection, state=state)
             ]
 
-    rows = write_store(data_dir, look)
+    rows = read_store(data_dir, look)
     if as_json:
         say_json(rows)
     else:

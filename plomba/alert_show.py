@@ -15,9 +15,9 @@ from plomba.centre import (
     JsonOption,
     Row,
     place,
+    read_store,
     say_json,
     say_table,
-    write_store,
 )
 from plomba.language import LangOption, language_of
 
@@ -62,7 +62,7 @@ def show(
                 "messages": [message_row(one) for one in sent],
             }
 
-    found = write_store(data_dir, read)
+    found = read_store(data_dir, read)
     if isinstance(found, int):
         none_or_many(alert, found)
     elif as_json:

@@ -25,6 +25,7 @@ from plomba.centre import (
     Row,
     actor,
     fail,
+    read_store,
     say_json,
     say_table,
     write_store,
@@ -67,7 +68,7 @@ def list_cases(
         async with store.read() as connection:
             return await incidents.listed(connection, open_only=not everything, limit=limit)
 
-    found = write_store(data_dir, read)
+    found = read_store(data_dir, read)
     if as_json:
         say_json(_row(case) for case in found)
         return
@@ -121,7 +122,7 @@ def show(
             for row in acts
         ]
 
-    found, acts = write_store(data_dir, read)
+    found, acts = read_store(data_dir, read)
     if found is None:
         _no_case(case)
     if as_json:

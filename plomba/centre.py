@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.parse import quote, urlencode
+from urllib.request import Request
 
 import typer
 
 from plomba import exits
-from plomba.tokens import TokenError, may_send, token_for
+from plomba.tokens import TokenError, may_send, opener, token_for
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,6 +47,11 @@ ApiOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
+def one_of(*words: str) -> Callable[[str], list[str]]:
+    """What the shell completes where only these words are taken."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
+
 class Centre:
     """A running collector, as far as its API shows it."""
 
@@ -66,7 +71,7 @@ class Centre:
         """The answer to GET `path`; ends the command with 3 for a 404, 4 if it may not be, 5 if nobody answers, 1 for the rest."""
         asked = {key: value for key, value in query.items() if value not in (None, "")}
         return self._ask(
-            f"{self.url}/api/v1{path}" + (f"?{urlencode(asked)}" if asked else ""), None
+            f"{self.url}/api/v1{quote(path)}" + (f"?{urlencode(asked)}" if asked else ""), None
         )
 
     def post(
@@ -77,7 +82,7 @@ class Centre:
         `rev`: the revision that the person saw; another one by now is 412.
         """
         return self._ask(
-            f"{self.url}/api/v1{path}",
+            f"{self.url}/api/v1{quote(path)}",
             json.dumps(body).encode(),
             rev=rev,
             as_stranger=as_stranger,
@@ -135,11 +140,15 @@ class Centre:
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         request = Request(url, data=body, headers=headers)  # noqa: S310  # the collector's own address
         try:
-            # No proxy of the environment stands between us and our own loopback.
-            with build_opener(ProxyHandler({})).open(request, timeout=ANSWER_S_MAX) as answer:
+            with opener().open(request, timeout=ANSWER_S_MAX) as answer:
                 found = json.loads(answer.read(ANSWER_BYTES_MAX) or b"{}")
         except HTTPError as error:
-            detail = _detail(error.read(ANSWER_BYTES_MAX)) or f"{url}: {error.code}"
+            with error:
+                detail = _detail(error.read(ANSWER_BYTES_MAX)) or f"{url}: {error.code}"
+            if 300 <= error.code < 400:
+                there = error.headers.get("Location", "elsewhere")
+                detail = f"{self.url} sends on to {there}: a token is not sent on; name the collector's own address with --api"
+                fail(exits.UNREACHABLE, detail)
             if error.code == 401 and not url.endswith("/login"):
                 detail = f"{detail}: plomba login, or on its own machine plomba login --local"
             fail(_EXITS.get(error.code, exits.FAILED), detail)
@@ -195,9 +204,14 @@ def write_store(data_dir: Path, write: "Callable[[Store, int], Awaitable[T]]") -
 
 def read_store(data_dir: Path, read: "Callable[[Store, int], Awaitable[T]]") -> T:
     """What `read(store, now_ms)` gives; ends the command with 3 where no collector has ever stored anything."""
+    need_store(data_dir)
+    return write_store(data_dir, read)
+
+
+def need_store(data_dir: Path) -> None:
+    """End the command with 3 where no collector has ever stored anything: nothing can be read or changed, and nothing is made."""
     if not (data_dir / "collector.db").is_file():
         fail(exits.NOT_FOUND, f"{data_dir}: no collector has stored anything here (see --data)")
-    return write_store(data_dir, read)
 
 
 def span_ms(text: str) -> int:
@@ -287,8 +301,9 @@ def watch_table(
 
 
 def fail(code: int, text: str) -> NoReturn:
-    """Say why on standard error and end the command."""
-    typer.echo(text, err=True)
+    """Say why on standard error and end the command. What a server has said moves no cursor and paints nothing."""
+    plain = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+    typer.echo(plain, err=True)
     raise typer.Exit(code)
 
 

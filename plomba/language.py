@@ -5,11 +5,16 @@ from typing import Annotated
 import typer
 
 from plomba import exits
-from plomba.centre import fail
+from plomba.centre import fail, one_of
 
 LangOption = Annotated[
     str,
-    typer.Option("--lang", help="uz, ru or en; else as LC_ALL or LANG say.", show_default=False),
+    typer.Option(
+        "--lang",
+        help="uz, ru or en; else as LC_ALL or LANG say.",
+        show_default=False,
+        autocompletion=one_of("uz", "ru", "en"),
+    ),
 ]
 
 

@@ -18,6 +18,7 @@ from plomba.centre import (
     Row,
     actor,
     fail,
+    one_of,
     say_json,
     write_store,
 )
@@ -38,7 +39,12 @@ def login(
         ),
     ] = False,
     role: Annotated[
-        str, typer.Option("--role", help=f"With --local: {', '.join(LOCAL_ROLES)}.")
+        str,
+        typer.Option(
+            "--role",
+            help=f"With --local: {', '.join(LOCAL_ROLES)}.",
+            autocompletion=one_of(*LOCAL_ROLES),
+        ),
     ] = "supervisor",
     link: Annotated[
         bool, typer.Option("--link", help="With --local: a link to the console, good for one use.")
@@ -67,7 +73,10 @@ def login(
             as_stranger=True,
         )
         token = str(answer["token"])
-    path = tokens.keep(centre.url, token)
+    try:
+        path = tokens.keep(centre.url, token)
+    except tokens.TokenError as error:
+        fail(exits.FAILED, str(error))
     me = Centre(data_dir, api).get("/me")
     row: Row = {name: me[name] for name in ("user", "role", "scope", "desk", "until")}
     if as_json:
@@ -83,10 +92,12 @@ def step_up(data_dir: DataOption = DATA, api: ApiOption = "") -> None:
 
 
 def logout(data_dir: DataOption = DATA, api: ApiOption = "") -> None:
-    """End the session and take its token away."""
+    """End the session and take its token away, also where the session is over or the token may not be used."""
     centre = Centre(data_dir, api)
-    centre.post("/logout", {})
-    tokens.forget(centre.url)
+    try:
+        centre.post("/logout", {})
+    finally:
+        tokens.forget(centre.url)
 
 
 def _local_token(data_dir: DataOption, role: str) -> str:

@@ -8,7 +8,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import Request
+
+from plomba.tokens import opener
 
 SILENT_S_MAX = 20.0  # `stat` comes every five seconds
 LINE_BYTES_MAX = 1 << 20  # 20,000 units of one answer
@@ -65,8 +67,9 @@ def listen(
                 yield told
             lost("the stream has ended")
         except HTTPError as error:
-            if error.code in (401, 403, 404):
+            if error.code in (401, 403, 404) or 300 <= error.code < 400:
                 raise NotLetInError(_detail(error)) from error
+            error.close()
             lost(f"HTTP {error.code}")
         except (URLError, OSError, ValueError) as error:
             lost(str(getattr(error, "reason", error)))
@@ -76,12 +79,13 @@ def listen(
 def _once(url: str, headers: dict[str, str], last: int | None) -> Iterator[Told]:
     more = {} if last is None else {"Last-Event-ID": str(last)}
     request = Request(url, headers={**headers, **more, "Accept": "text/event-stream"})  # noqa: S310  # the collector's own address
-    with build_opener(ProxyHandler({})).open(request, timeout=SILENT_S_MAX) as answer:
+    with opener().open(request, timeout=SILENT_S_MAX) as answer:
         yield from events_of(iter(lambda: answer.readline(LINE_BYTES_MAX), b""))
 
 
 def _detail(error: HTTPError) -> str:
     try:
-        return str(json.loads(error.read(65_536))["detail"])
+        with error:
+            return str(json.loads(error.read(65_536))["detail"])
     except (ValueError, KeyError, TypeError):
         return f"refused, {error.code}"

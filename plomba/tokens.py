@@ -6,7 +6,15 @@ Law: a token goes to the collector it was given by, over TLS or the loopback, an
 import os
 import stat
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPRedirectHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
 
 TOKEN_CHARS_MAX = 200
 WORD, FILE = "PLOMBA_TOKEN", "PLOMBA_TOKEN_FILE"
@@ -28,6 +36,20 @@ def token_for(url: str) -> str:
     return word.strip()[:TOKEN_CHARS_MAX]
 
 
+class _Nowhere(HTTPRedirectHandler):
+    """Follows nobody: whoever sends us on would have our token sent on, too."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: object, newurl: str
+    ) -> None:
+        del req, fp, code, msg, headers, newurl
+
+
+def opener() -> OpenerDirector:
+    """Asks the collector itself: no proxy of the environment, no other address."""
+    return build_opener(ProxyHandler({}), _Nowhere())
+
+
 def may_send(url: str) -> bool:
     """Whether a secret may go there."""
     parts = urlsplit(url)
@@ -35,15 +57,21 @@ def may_send(url: str) -> bool:
 
 
 def keep(url: str, token: str) -> Path:
-    """Write the token down for the next commands; where."""
+    """Write the token down for the next commands; where. Raises TokenError."""
     named = os.environ.get(FILE, "")
     path = Path(named) if named else _file_of(url)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w", encoding="ascii") as file:
-        file.write(f"{token}\n")
-    beside.replace(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        beside.unlink(missing_ok=True)  # of a process of this number that was killed here
+        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            file.write(f"{token}\n")
+        beside.replace(path)
+    except OSError as error:
+        raise TokenError(
+            f"{path}: {error.strerror}; name another file with --token-file"
+        ) from error
     return path
 
 

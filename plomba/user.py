@@ -18,6 +18,7 @@ from plomba.centre import (
     Row,
     actor,
     fail,
+    one_of,
     say_json,
     say_table,
     write_store,
@@ -32,7 +33,10 @@ ROLES = ("admin", "supervisor", "operator", "officer", "auditor")
 USERS_MAX = 10_000
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", show_default=False)]
-RoleOption = Annotated[str, typer.Option("--role", help=f"One of {', '.join(ROLES)}.")]
+RoleOption = Annotated[
+    str,
+    typer.Option("--role", help=f"One of {', '.join(ROLES)}.", autocompletion=one_of(*ROLES)),
+]
 ScopeOption = Annotated[
     str, typer.Option("--scope", help="Part of the whole, e.g. uz.south; empty: all.")
 ]

@@ -1,9 +1,12 @@
 """`plomba login` and `plomba user` against a real API: tokens lie in files of their own, secrets are told once."""
 
 import asyncio
+import contextlib
 import json
 import stat
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -190,3 +193,87 @@ def test_a_local_session_acts_on_the_store_as_before(room: Centre) -> None:
     done = run(room, "alert", "resolve", "0" * 6)
     assert (done.exit_code, "plomba login" in done.stderr) == (4, True)
     assert run(room, "alert", "ack", "0" * 6).exit_code == 3
+
+
+# where a token goes
+
+
+class _SendsOn(BaseHTTPRequestHandler):
+    """A collector, or what has taken its place: it sends whoever asks to another address."""
+
+    def _go(self) -> None:
+        self.send_response(307)
+        self.send_header("Location", self.server.there)  # type: ignore[attr-defined]  # set below
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST = _go  # noqa: N815  # the library's names
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def sending_on(there: str) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _SendsOn)
+    server.there = there  # type: ignore[attr-defined]  # for the handler
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_token_is_not_sent_on_to_another_address(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(tokens.WORD, "a secret word")
+    with sending_on(f"{centre.url}/healthz") as url:  # which would answer, and see the token
+        assert run(centre, "unit", "watch", "--api", url).exit_code == 4
+        done = run(centre, "unit", "show", "uz-01", "--api", url)
+    assert (done.exit_code, f"sends on to {centre.url}/healthz" in done.stderr) == (5, True)
+
+
+def test_a_session_that_cannot_be_used_is_logged_out_all_the_same(
+    centre: Centre, tmp_path: Path
+) -> None:
+    assert run(centre, "login", "--local").exit_code == 0
+    [file] = (tmp_path / "home" / "plomba" / "tokens").iterdir()
+    file.chmod(0o644)  # and the message says: plomba logout
+    assert run(centre, "logout").exit_code == 4
+    assert not file.exists()
+    tokens.keep(centre.url, "of a session that is over")
+    assert run(centre, "logout").exit_code == 4
+    assert not file.exists()
+
+
+def test_a_place_where_no_token_can_lie_is_said(
+    centre: Centre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").write_text("a file, not a folder")
+    done = run(centre, "login", "--local")
+    assert (done.exit_code, "--token-file" in done.stderr) == (1, True)
+
+
+def test_a_name_that_no_path_can_hold_is_not_found_and_asks_nothing_else(centre: Centre) -> None:
+    assert run(centre, "login", "--local").exit_code == 0
+    for name in ("no unit", "a?b=c", "a#b", "ўз-01"):
+        done = run(centre, "unit", "show", name)
+        assert (done.exit_code in (2, 3), "does not answer" in done.stderr) == (True, False), name
+
+
+def test_who_names_a_collector_acts_at_that_one_or_not_at_all(
+    centre: Centre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "laptop"
+    done = RUNNER.invoke(app, ["alert", "ack", "abcdef", "--data", str(elsewhere)])
+    assert (done.exit_code, "no collector has stored anything" in done.stderr) == (3, True)
+    monkeypatch.setenv("PLOMBA_API", centre.url)
+    done = RUNNER.invoke(app, ["alert", "ack", "abcdef", "--data", str(elsewhere)])
+    assert (done.exit_code, "plomba login" in done.stderr) == (4, True)
+    for words in (("alert", "history", "abcdef"), ("alert", "load"), ("case", "list")):
+        assert RUNNER.invoke(app, [*words, "--data", str(elsewhere)]).exit_code == 3
+    assert not elsewhere.exists()  # and nothing was made
