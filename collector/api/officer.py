@@ -3,6 +3,7 @@
 Law: complete HTML in one response, without a script; an answer is never kept by a browser, so that Back asks anew.
 """
 
+import gzip
 import re
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -49,6 +50,7 @@ def add_officer(
 ) -> None:
     """The routes under /o/."""
     _add_answers(api, pages, answers)
+    _add_alone(api, pages, answers)
     _add_report(api, answers)
     _add_session(api, pages, porter)
     _add_scripts(api)
@@ -94,6 +96,33 @@ def _add_answers(api: FastAPI, pages: Pages, answers: Answers) -> None:
 
     for path in ("/o/h/{code}", "/O/H/{code}"):  # a QR packs capitals tightest
         api.get(path, tags=["officer"], summary="A unit's code", response_class=HTMLResponse)(code)
+
+
+def _add_alone(api: FastAPI, pages: Pages, answers: Answers) -> None:
+    """For a phone that has no network beside a truck that has a code."""
+
+    @api.get(
+        "/o/h/", tags=["officer"], summary="A code without the centre", response_class=HTMLResponse
+    )
+    async def alone(request: Request, lang: Language = "") -> Response:
+        return html_of(request, pages.alone(frame_of(request, lang)))
+
+    @api.get(
+        "/o/keys",
+        tags=["officer"],
+        summary="The keys by which a phone without the network knows units",
+        response_class=Response,
+        responses={200: {"content": {"application/json": {}}}},
+    )
+    async def keys(request: Request) -> Response:
+        data = await answers.keys(actor_of(request).scope)
+        tag = f'"{sha256(data).hexdigest()[:16]}"'
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            data, headers["Content-Encoding"] = gzip.compress(data, 6, mtime=0), "gzip"
+        return Response(data, media_type="application/json", headers=headers)
 
 
 def _add_report(api: FastAPI, answers: Answers) -> None:
@@ -229,6 +258,7 @@ def _add_scripts(api: FastAPI) -> None:
 
         return give
 
+    api.get("/O/sw.js", include_in_schema=False)(script("sw.js"))  # for codes in capitals
     for name in SCRIPTS:
         api.get(f"/o/{name}", tags=["officer"], summary="A script", include_in_schema=False)(
             script(name)

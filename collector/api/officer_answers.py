@@ -3,6 +3,7 @@
 Law: one read transaction an answer, and the verdict is the pure one: nothing here makes a colour.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from collector.customs.verdict import Facts, Limits, Verdict, verdict
 from collector.notify import Target
 from collector.store import names, roadside, schema, witnessed
 from collector.store.database import Store
-from collector.store.handovers import Weighed, weigh
+from collector.store.handovers import Weighed, directory, weigh
 from collector.store.names import Hit
 from collector.store.roadside import Report, Reported
 from collector.store.standing import Standing, Subject, standing
@@ -103,6 +104,13 @@ class Answers:
             )
             answer = await self._answer(connection, replace(found, facts=facts), now_ms)
             return replace(answer, by_code=True, statement=statement, weighed=weighed)
+
+    async def keys(self, scope: str) -> bytes:
+        """Number, name and key of each unit that may hand over a code, as a phone keeps them."""
+        async with self._store.read() as connection:
+            rows = await directory(connection, scope)
+        said = [[row.number, row.unit_id, row.public_key.hex()] for row in rows]
+        return json.dumps({"keys": said}, separators=(",", ":")).encode()
 
     async def report(
         self,

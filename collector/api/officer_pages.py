@@ -82,6 +82,10 @@ class Pages:
     def form(self, frame: Frame, *, fault: str = "") -> str:
         return self._page("form.html", frame, fault=fault and text(fault, frame.language))
 
+    def alone(self, frame: Frame) -> str:
+        """What a phone without the network shows of a unit's code: its script looks whether the unit has signed it."""
+        return self._page("alone.html", frame, icons=ICONS, phone=self._phone)
+
     def login(self, frame: Frame, *, then: str, user: str = "", fault: str = "") -> str:
         said = fault and text(fault, frame.language)
         return self._page("login.html", frame, next=then, user=user, fault=said)

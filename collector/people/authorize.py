@@ -218,7 +218,9 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/o"): _OFFICER,
     ("GET", "/o/"): _OFFICER,
     ("GET", "/o/s"): _OFFICER,
+    ("GET", "/o/h/"): _OFFICER,
     ("GET", "/o/h/{code}"): _OFFICER,
+    ("GET", "/o/keys"): _OFFICER,
     ("GET", "/O/H/{code}"): _OFFICER,
     ("POST", "/o/report"): Right(roles=frozenset({OFFICER}), kept=Kept.OWN, form=True),
     ("GET", "/o/login"): _open(),
@@ -228,6 +230,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ),
     ("GET", "/o/officer.js"): _open(),
     ("GET", "/o/sw.js"): _open(),
+    ("GET", "/O/sw.js"): _open(),
     ("GET", "/o/dictionary"): _open(),
     # who did what
     ("GET", "/api/v1/audit"): _reads(*_ALL),

@@ -10,8 +10,10 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.customs.verdict import Code
-from collector.store import schema
+from collector.store import names, schema
 from wire.handover import HEAD_BYTES, Statement, verify
+
+KEYS_MAX = 20_000  # in one directory: 1.5 MB, half of it packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,19 @@ async def weigh(connection: AsyncConnection, statement: Statement) -> Weighed | 
         if code is Code.DIFFERS:
             our_no, our_head = statement.batch_no, of_number
     return Weighed(unit_no=unit_no, code=code, lacks=lacks, our_no=our_no, our_head=our_head)
+
+
+async def directory(connection: AsyncConnection, scope: str) -> list[Row[Any]]:
+    """The keys in force of all units of this scope: by them a phone without the network tells whose word a code is."""
+    unit, key = schema.unit.c, schema.unit_key.c
+    rows = await connection.execute(
+        select(unit.number, unit.unit_id, key.public_key)
+        .join(schema.unit_key, key.unit_no == unit.number)
+        .where(names.within(scope), key.revoked_ms.is_(None))
+        .order_by(unit.number, key.added_ms)
+        .limit(KEYS_MAX)
+    )
+    return list(rows)
 
 
 async def _compare(

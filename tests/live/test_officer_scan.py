@@ -1,6 +1,11 @@
-"""A code before a phone's camera or in a photo of it: read in a browser that has no detector of its own, and typing is left to who has neither."""
+"""A code before a phone's camera or in a photo of it: read in a browser that has no detector of its own, and typing is left to who has neither.
 
+And a code where there is no network: whose word it is, by the keys that the phone holds.
+"""
+
+import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,22 +14,38 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from collector.api.static import name_of
 from collector.people import Role
+from collector.store.database import Added, Store
 from collector.texts.catalogue import text
 from tests.collector.api_rig import PASSWORD
 from tests.collector.api_thread import Centre, running
 from tests.live.browser import missing, path_of_chromium, phone
-from tests.wire.keys import private_key
+from tests.wire.keys import private_key, public_key
 from wire import handover
 
 pytestmark = pytest.mark.live
 
-CODE = handover.url(
-    "centre.example.uz",
-    handover.make(
-        unit_number=7, batch_no=3, head=bytes(16), at_s=1_795_330_000, sign=private_key("x").sign
-    ),
-)
+
+def code_of(number: int, by: str) -> str:
+    """What a unit's own page shows, signed by a key of that name."""
+    said = handover.make(
+        unit_number=number,
+        batch_no=812,
+        head=bytes(range(16)),
+        at_s=1_795_330_000,
+        sign=private_key(by).sign,
+    )
+    return handover.url("centre.example.uz", said)
+
+
+CODE = code_of(7, "x")
 WIDE, HIGH = 640, 480
+PROVIDED = """async () => {
+  const is = async () =>
+    (await caches.match("/o/keys")) && (await caches.match("/o/h/?lang=en")) &&
+    (await caches.match("/o/?lang=en")) &&
+    (await navigator.serviceWorker.getRegistrations()).filter((one) => one.active).length === 2;
+  while (!(await is())) await new Promise((on) => setTimeout(on, 100));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +53,16 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
     if name_of("qr-") is None:
         missing("the built reader of codes", "make web")
     with running(tmp_path_factory.mktemp("centre"), users=(("olim", Role.OFFICER),)) as made:
+        with ThreadPoolExecutor(1) as aside:  # a browser may have a loop of its own in this thread
+            aside.submit(asyncio.run, enrolled(made.data_dir)).result()
         yield made
+
+
+async def enrolled(data_dir: Path) -> None:
+    async with await Store.open(f"sqlite:///{data_dir / 'collector.db'}") as store:
+        added = await store.add_unit("uz-0001", public_key("unit"), now_ms=1)
+        assert isinstance(added, Added)
+        assert added.number == 1
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +154,37 @@ def test_without_scripts_there_is_no_button_that_does_nothing(
         log_in(held.page, centre)
         expect(held.page.locator("#scan")).to_be_hidden()
         expect(held.page.locator("input[name=q]")).to_be_visible()
+
+
+def test_without_the_network_a_code_is_held_against_the_keys_of_the_phone(
+    centre: Centre, chromium: Browser
+) -> None:
+    with phone(chromium) as held:
+        page = held.page
+        log_in(page, centre, "en")
+        page.evaluate("navigator.serviceWorker.ready")
+        page.evaluate(PROVIDED)
+        held.context.set_offline(True)
+        words = {
+            code_of(
+                1, "unit"
+            ): "Signed by unit uz-0001: batch 812, 00010203, at 2026-11-22 06:46 UTC",
+            code_of(1, "a forger"): text("officer.code.bad", "en"),
+            code_of(99, "unit"): text("officer.alone.strange", "en"),
+        }
+        for code, word in words.items():
+            page.goto(f"{centre.url}/O/H/{code.rpartition('/')[2]}")
+            said = page.locator("main [role=status] p:visible")
+            expect(said).to_have_count(1)
+            expect(said).to_contain_text(word)
+            assert page.locator(".v").get_attribute("class") == "v grey"
+            assert text("officer.green", "en") not in page.inner_text("main")
+        page.goto(
+            f"{centre.url}/o/s?q=77X777XX&lang=en"
+        )  # never asked: the form, in the last language
+        expect(page.locator("input[name=q]")).to_be_visible()
+        held.context.set_offline(False)
+        page.goto(f"{centre.url}/o/?lang=en")
+        page.click("text=Log out")
+        page.wait_for_url("**/o/login**")
+        assert page.evaluate("caches.keys()") == []

@@ -24,7 +24,10 @@ if (green) {
   if (way?.type === "back_forward" && way.transferSize === 0 && !way.workerStart) root.dataset["v"] = "old";
 }
 
-if ("serviceWorker" in navigator) navigator.serviceWorker.register("/o/sw.js", { scope: "/o/" }).catch(() => {});
+// A code that the phone's own camera opens is all in capitals, and to a browser that is another place.
+for (const place of "serviceWorker" in navigator ? ["/o/", "/O/"] : []) {
+  navigator.serviceWorker.register(`${place}sw.js`, { scope: place }).catch(() => {});
+}
 
 // Reports wait on the phone, each with its key: the centre takes it once however often it comes.
 /** @typedef {{key: string, who: string, fields: [string, string][], made: number}} Waiting */
@@ -106,6 +109,76 @@ form?.addEventListener("submit", (event) => {
 
 addEventListener("online", () => void flush());
 void flush().catch(() => {}); // without IndexedDB there is nothing that could wait
+
+// A unit's code where there is no network: looked at with the keys that this phone holds. Whatever comes of it, the page stays grey.
+const KEYS = "/o/keys";
+const KEYS_MS_MAX = 24 * 3_600_000; // older ones are none
+const AGAIN_MS = 6 * 3_600_000;
+const AT = "X-Stored-At"; // by the worker
+const SAYS = new TextEncoder().encode("plomba/handover/1\0"); // before what is signed: WIRE section 15
+const BODY_BYTES = 28;
+/** @typedef {[number: number, unit: string, key: string]} Known */
+
+/** @param {Response | undefined} kept */
+const ageOf = (kept) => (kept ? Date.now() - Number(kept.headers.get(AT)) : Infinity);
+
+/** Gets them now and then, with the page that uses them and the form; not over a line on which that hurts. */
+async function provide() {
+  const line = /** @type {{effectiveType?: string, saveData?: boolean} | undefined} */ (/** @type {{connection?: object}} */ (navigator).connection);
+  if (!who() || line?.saveData || line?.effectiveType?.endsWith("2g")) return;
+  const age = ageOf(await caches.match(KEYS));
+  if (age >= 0 && age < AGAIN_MS) return;
+  await fetch(KEYS);
+  for (const page of ["/o/h/", "/o/"]) {
+    await fetch(`${page}?lang=${encodeURIComponent(root.lang)}`, { headers: { Accept: "text/html" } });
+  }
+}
+if ("serviceWorker" in navigator) {
+  void navigator.serviceWorker.ready.then(() => setTimeout(() => void provide().catch(() => {}), 3_000));
+}
+
+/** The 92 bytes of a code (RFC 4648, base32). @param {string} code */
+function bytesOf(code) {
+  const found = [];
+  let [held, bits] = [0, 0];
+  for (const letter of code.toUpperCase()) {
+    held = ((held << 5) | "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter)) & 0xfff;
+    bits += 5;
+    if (bits >= 8) found.push((held >> (bits -= 8)) & 0xff);
+  }
+  return new Uint8Array(found);
+}
+
+/** Which word of the page is true of this code, and what it says. @param {string} code @returns {Promise<[string, Record<string, string>]>} */
+async function weighed(code) {
+  const bytes = bytesOf(code);
+  const view = new DataView(bytes.buffer);
+  const kept = await caches.match(KEYS);
+  const age = ageOf(kept);
+  const { keys } = /** @type {{keys: Known[]}} */ (kept && age >= 0 && age < KEYS_MS_MAX ? await kept.json() : { keys: [] });
+  const own = keys.filter(([number]) => number === view.getUint32(0));
+  const body = new Uint8Array([...SAYS, ...bytes.slice(0, BODY_BYTES)]);
+  for (const [, unit, key] of own) {
+    const raw = Uint8Array.from(key.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+    const made = await crypto.subtle.importKey("raw", raw, "Ed25519", false, ["verify"]);
+    if (!(await crypto.subtle.verify("Ed25519", made, bytes.slice(BODY_BYTES), body))) continue;
+    const head = [...bytes.slice(8, 12)].map((one) => one.toString(16).padStart(2, "0")).join("");
+    const time = new Date(view.getUint32(24) * 1_000).toISOString().slice(0, 16).replace("T", " ") + " UTC";
+    return ["good", { unit, n: String(view.getUint32(4)), head, time }];
+  }
+  return [own.length ? "bad" : "strange", {}];
+}
+
+if ($("#strange")) {
+  const [, code] = /\/o\/h\/([a-z2-7]{148})$/i.exec(location.pathname) ?? [];
+  const told = code ? weighed(code).catch(() => /** @type {[string, Record<string, string>]} */ (["strange", {}])) : null;
+  void told?.then(([id, words]) => {
+    const word = $(`#${id}`);
+    if (!word) return;
+    word.textContent = (word.textContent ?? "").replace(/\{(\w+)\}/g, (_, name) => words[name] ?? "");
+    word.hidden = false;
+  });
+}
 
 // Scanning: by the camera as long as it looks, or by a photo where a browser lends it to nobody.
 const DECODER = "/assets/qr.js"; // the server writes the built file's name here

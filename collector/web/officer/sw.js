@@ -5,14 +5,15 @@
  * Law: what lies in here says so, and is never green: the page bears data-v="stored" before it is kept, and its own style does the rest.
  */
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
-const STORE = "officer-2"; // a number higher whenever what lies in it has another form
+const STORE = "officer-3"; // a number higher whenever what lies in it has another form
 const ANSWERS_MAX = 50;
 const KEEP_MS = 24 * 3_600_000;
 const AT = "X-Stored-At";
 const NETWORK_MS = 12_000; // a handshake takes three round trips of 2 s, and as much again is patience
-const FORM = new URL("/o/", worker.location.origin).href;
+const FORM = "/o/"; // in whatever language it was asked for last
+const ALONE = "/o/h/"; // a unit's code without the network
 const ENDS = new Set(["/o/logout", "/o/login"]); // of one person's time with this phone
-const KEPT = new Set(["/o/", "/o/s", "/o/officer.js"]);
+const KEPT = new Set([FORM, "/o/s", "/o/officer.js", "/o/keys"]);
 
 worker.addEventListener("install", (event) => event.waitUntil(worker.skipWaiting()));
 worker.addEventListener("activate", (event) => event.waitUntil(started()));
@@ -25,7 +26,13 @@ worker.addEventListener("fetch", (event) => {
 
 /** @param {string} path */
 function isKept(path) {
-  return KEPT.has(path) || path.toLowerCase().startsWith("/o/h/");
+  return KEPT.has(path) || path.toLowerCase().startsWith(ALONE);
+}
+
+/** What a person has asked, of which 50 are kept. @param {string} url */
+function isAnswer(url) {
+  const path = new URL(url).pathname.toLowerCase();
+  return path === "/o/s" || (path.startsWith(ALONE) && path !== ALONE);
 }
 
 async function started() {
@@ -50,7 +57,10 @@ async function asked(event) {
     if (answer.type === "opaqueredirect") event.waitUntil(caches.delete(STORE));
     return answer;
   } catch {
-    return (await stored(url)) ?? (await stored(FORM)) ?? Response.error();
+    const kept = await stored(url);
+    if (kept) return kept;
+    const isCode = isAnswer(url) && new URL(url).pathname.toLowerCase().startsWith(ALONE);
+    return (isCode && (await stored(ALONE, true))) || (await stored(FORM, true)) || Response.error();
   }
 }
 
@@ -80,23 +90,23 @@ async function left(request) {
 async function keep(url, answer) {
   const headers = new Headers(answer.headers);
   headers.set(AT, String(Date.now()));
-  headers.delete("Content-Encoding"); // what is kept is unpacked
+  for (const name of ["Content-Encoding", "Content-Length"]) headers.delete(name); // what is kept is unpacked
   const store = await caches.open(STORE);
   await store.delete(url); // the order of the keys is that of their last answers
   const page = (await answer.text()).replace('data-v="live"', 'data-v="stored"');
   await store.put(url, new Response(page, { headers }));
-  const keys = await store.keys();
-  for (const old of keys.slice(0, Math.max(0, keys.length - ANSWERS_MAX - 2))) await store.delete(old);
+  const answers = (await store.keys()).filter((one) => isAnswer(one.url));
+  for (const old of answers.slice(0, Math.max(0, answers.length - ANSWERS_MAX))) await store.delete(old);
 }
 
-/** @param {string} url */
-async function stored(url) {
+/** @param {string} url @param {boolean} ignoreSearch in any language */
+async function stored(url, ignoreSearch = false) {
   const store = await caches.open(STORE);
-  const kept = await store.match(url);
+  const kept = await store.match(url, { ignoreSearch });
   if (!kept) return undefined;
   const age = Date.now() - Number(kept.headers.get(AT));
   if (!(age >= 0 && age < KEEP_MS)) {
-    await store.delete(url);
+    await store.delete(url, { ignoreSearch });
     return undefined;
   }
   return kept; // as it lies there: nothing is read or written anew while somebody waits
