@@ -27,6 +27,9 @@ from collector.store.live import Shown, UnitNow
 LOOK_S = 0.05  # a change by another process is seen within this
 UNITS_MS = 1_000  # positions are told once a second
 STAT_MS = 5_000
+STAT_AGAIN_MS = (
+    1_000  # who joins hears them at the next look, and two hundred who join hear them together
+)
 CHECK_MS = 60_000  # a session is looked at again
 ENDED_MS = 2_000  # all of them, for what another process has ended: one question
 TROUBLE_S = 1.0
@@ -60,6 +63,7 @@ class Hub:
         self._attendance = Attendance()
         self._alert_feed = self._unit_feed = -1  # nothing was read yet
         self._units_ms = self._stat_ms = watch.mono_ms() - STAT_MS
+        self._stat_due_ms = watch.mono_ms()
         self._ended_ms = watch.mono_ms()
         self._stat_no = 0
         self._store.on_commit(self._hint.set)
@@ -93,10 +97,10 @@ class Hub:
             pass
 
     async def step(self, *, changed: bool) -> None:
-        """One look: alerts at once, positions once a second, figures every five."""
+        """One look: alerts at once, positions once a second, figures every five and when somebody has joined."""
         mono_ms = self.watch.mono_ms()
         units_due = mono_ms - self._units_ms >= UNITS_MS
-        stat_due = mono_ms - self._stat_ms >= STAT_MS
+        stat_due = mono_ms >= self._stat_due_ms
         if self._streams and mono_ms - self._ended_ms >= ENDED_MS:
             self._ended_ms = mono_ms
             await self.watch.tell_ended()
@@ -112,7 +116,7 @@ class Hub:
                     self._units_ms = mono_ms
                     await self._tell_units(connection, newest)
                 if stat_due:
-                    self._stat_ms = mono_ms
+                    self._stat_ms, self._stat_due_ms = mono_ms, mono_ms + STAT_MS
                     await self._tell_figures(connection, mono_ms)
             self._wake_all()
         elif ended:
@@ -132,12 +136,14 @@ class Hub:
         async with self._store.read() as connection:
             newest = await newest_feed(connection)
         self._begin(newest)
+        mono_ms = self.watch.mono_ms()
         stream = Stream(
             actor=actor,
             sent=self._unit_feed if since is None else since,
             told=self._unit_feed if since is None else since,
-            check_ms=self.watch.mono_ms() + CHECK_MS,
+            check_ms=mono_ms + CHECK_MS,
             ended=self.watch.ended(actor),
+            stat_no=self._stat_no,  # figures of before bear a time of before: a clock set by them is slow
         )
         full = self._streams.add(stream, alerts=self._alert_feed, units=self._unit_feed)
         if full is not None:
@@ -146,7 +152,9 @@ class Hub:
             stream.sent, stream.told = self._unit_feed, self._alert_feed
             stream.first.append(frames.reset_event("old"))
         stream.first.append(frames.deploy_event(self.watch.build))
-        self._attendance.sit(actor.desk, self.watch.mono_ms())
+        self._attendance.sit(actor.desk, mono_ms)
+        self._stat_due_ms = min(self._stat_due_ms, max(mono_ms, self._stat_ms + STAT_AGAIN_MS))
+        self._hint.set()
         self._wake_all()  # who was ended by this one hears it now
         return stream
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from collector.alerts import Act, Event
 from collector.api import frames, hub as hubs, streams
-from collector.api.hub import CHECK_MS, ENDED_MS, STAT_MS, UNITS_MS, Hub, Watch
+from collector.api.hub import CHECK_MS, ENDED_MS, STAT_AGAIN_MS, STAT_MS, UNITS_MS, Hub, Watch
 from collector.api.places import Places
 from collector.api.streams import OF_SESSION_MAX, SCOPES_MAX, STREAMS_MAX, TICKS_MAX, Full, Stream
 from collector.people import Actor, Role
@@ -50,6 +50,12 @@ class Room:
         stream = await self.hub.join(actor, since)
         assert isinstance(stream, Stream), stream
         return Client(self.hub, stream)
+
+    async def arrived(self, *clients: "Client") -> None:
+        """They have heard what everybody hears who joins."""
+        await self.pass_(STAT_AGAIN_MS)
+        for client in clients:
+            assert names(await client.hear())[-1] == "stat"
 
     async def pass_(self, ms: int = UNITS_MS) -> None:
         self.mono_ms += ms
@@ -152,6 +158,7 @@ async def test_a_stream_begins_with_the_build_and_tells_only_what_is_new(room: R
     await room.pass_()
     client = await room.join()
     assert await client.hear() == [("deploy", {"build": "7"})]
+    await room.arrived(client)
     await room.say(unit, 400_000_000)
     await room.pass_()
     [(name, data)] = await client.hear()
@@ -165,11 +172,13 @@ async def test_positions_wait_for_the_second_and_alerts_do_not(room: Room) -> No
     unit = await heard(room, FleetUnit(unit_id="uz-01"))
     await room.pass_()
     client = await room.join()
-    await client.hear()
+    await room.arrived(client)
+    last_id = client.last_id
     await broken(room, unit)
     await room.pass_(10)
     [(name, data)] = await client.hear()
-    assert (name, data["f"], client.last_id) == ("alert", await room.feed(), None)
+    assert (name, data["f"], client.last_id) == ("alert", await room.feed(), last_id)
+    assert last_id != data["f"]
     [row] = data["rows"]
     assert (row["code"], row["prio"], row["stage"], row["rev"]) == (
         "LOG_INTEGRITY",
@@ -189,7 +198,7 @@ async def test_what_a_person_does_is_told_of_alert_and_unit(room: Room) -> None:
     await broken(room, unit)
     await room.pass_()
     client = await room.join(since=0)
-    await client.hear()
+    await room.arrived(client)
     [id_] = client.alerts
     async with room.centre.store.write() as connection:
         done = Act(event=Event.ACK, by="bahrom")
@@ -204,8 +213,7 @@ async def test_alerts_go_before_positions_and_all_share_the_same_bytes(room: Roo
     unit = await heard(room, FleetUnit(unit_id="uz-01"))
     await room.pass_()
     one, two = await room.join(), await room.join(replace(AZIZA, session="bb"))
-    for client in (one, two):
-        await client.hear()
+    await room.arrived(one, two)
     await broken(room, unit)
     await room.pass_()
     said = [await room.hub.take(client.stream) for client in (one, two)]
@@ -268,6 +276,26 @@ async def test_the_strip_is_told_every_five_seconds(room: Room) -> None:
     assert (stat["ingest_age_s"], stat["units"]["heard"]) == (7, 1)
     assert (stat["alerts"], stat["last10"], stat["flood"]) == ({"1": [1, 0], "2": [0, 0], "3": [0, 0]}, 1, False)  # fmt: skip
     assert client.last_id == await room.feed()
+
+
+async def test_who_joins_is_told_the_time_at_the_next_look_and_never_an_old_one(room: Room) -> None:
+    one = await room.join()
+    assert names(await one.hear()) == ["deploy"]
+    await room.pass_(0)
+    [(name, stat)] = await one.hear()
+    assert (name, stat["t"]) == ("stat", room.centre.now_ms)
+    room.centre.now_ms += 500
+    crowd = [await room.join(replace(AZIZA, session=f"s{number}")) for number in range(3)]
+    assert [names(await client.hear()) for client in crowd] == [["deploy"]] * 3
+    await room.pass_(STAT_AGAIN_MS - 1)
+    assert "stat" not in names(await crowd[0].hear()), "a crowd is told together"
+    await room.pass_(1)
+    told = [await client.hear() for client in (one, *crowd)]
+    assert [[stat["t"] for _, stat in said] for said in told] == [[room.centre.now_ms]] * 4
+    await room.pass_(STAT_MS - 1)
+    assert await one.hear() == []
+    await room.pass_(1)
+    assert names(await one.hear()) == ["stat"]
 
 
 async def test_who_was_away_gets_each_unit_once(
@@ -395,7 +423,7 @@ async def test_nobody_listens_and_nothing_is_read(room: Room) -> None:
     await room.pass_()
     client = await room.join()
     await room.pass_()
-    assert names(await client.hear()) == ["deploy"]
+    assert names(await client.hear()) == ["deploy", "stat"]
 
 
 def test_a_line_forgets_its_oldest_and_says_so() -> None:
