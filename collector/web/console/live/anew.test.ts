@@ -4,7 +4,7 @@ import type { Part } from './anew';
 import type { News } from './words';
 
 function news(data: string): News {
-  return { kind: 'event', name: 'alert', data, id: '' };
+  return { kind: 'event', name: 'alert', data, id: '', ageMs: 0 };
 }
 
 /** Readings that a test lets come to their end. */
