@@ -5,26 +5,34 @@
 import { readAlert } from '../lib/alerts';
 import type { Alert } from '../lib/alerts';
 import { NO_UNITS, changed, readChange, readSnapshot } from '../lib/columns';
-import { Refused, isFields, isList, numberOf, parsed, textOf } from '../lib/decode';
+import { Refused, isFields, isList, parsed, textOf } from '../lib/decode';
 import { ServerTime } from '../shell/stale';
 import { bytes, get } from '../shell/client';
 import { noted } from '../shell/noted';
 import { Anew } from './anew';
 import type { Part } from './anew';
 import { Connection } from './connection';
+import { listed } from './listed';
 import { readStat } from './stat';
 import type { Stat } from './stat';
 import type { News } from './words';
 
-const PAGES_MAX = 25; // of 200 rows: the 5,000 active alerts for which the queue is built
+const ROOM_ROWS = 200; // so many of a cut list have gone: there is room for a page of those that it left out
+
+/** A list that is longer than the queue is built for. */
+export interface Cut {
+  readonly shown: number;
+  readonly of: number;
+}
 
 export class Live {
   units = $state.raw(NO_UNITS);
   alerts = $state.raw<ReadonlyMap<string, Alert>>(new Map());
+  /** Null: every active alert is there. */
+  cut = $state.raw<Cut | null>(null);
   stat = $state.raw<Stat | null>(null);
   /** performance.now() of the last event. */
   heardMs = $state<number | null>(null);
-  isUp = $state(false);
   /** Whether the first list of alerts has come: what is in it is no news. */
   isLoaded = $state(false);
   isLoginDue = $state(false);
@@ -41,8 +49,11 @@ export class Live {
     (news) => this.heed(news),
     (act) => setTimeout(() => !this.isLoginDue && act(), 2_000 + Math.random() * 3_000),
   );
+  private statMs = Number.NEGATIVE_INFINITY;
   private build = '';
   private isBeginning = false;
+  /** The cut for which the list is read anew. */
+  private filled: Cut | null = null;
   /** Ids of the alerts that came by the stream since the list was begun to be read: it may not know of them. */
   private readonly fresh = new Set<string>();
 
@@ -68,33 +79,29 @@ export class Live {
   }
 
   private hear(news: News): void {
-    if (news.kind === 'event') this.heardMs = performance.now();
-    // An alert is shown at once, also while the list is read: nobody waits for 25 pages to hear of a cut seal.
-    const waits = news.kind === 'event' && (news.name === 'units' || this.isBeginning);
+    if (news.kind === 'event' && Number.isFinite(news.ageMs)) this.heardMs = Math.max(this.heardMs ?? 0, performance.now() - news.ageMs);
+    // An alert is shown at once, also while the list is read: nobody waits for 25 pages to hear of a cut seal. What tells the time never waits.
+    const waits = news.kind === 'event' && news.name !== 'stat' && (news.name === 'units' || this.isBeginning);
     if (!waits || !this.anew.holds(news)) this.heed(news);
   }
 
   private heed(news: News): void {
     switch (news.kind) {
       case 'up':
-        this.isUp = true;
         this.farewell = '';
-        return;
-      case 'down':
-        this.isUp = false;
         return;
       case 'login':
         this.isLoginDue = true;
         return;
+      case 'down': // how long ago something came, is what is shown
       case 'pong':
         return;
       case 'event':
-        this.isUp = true;
-        this.event(news.name, parsed(news.data));
+        this.event(news.name, parsed(news.data), news.ageMs);
     }
   }
 
-  private event(name: string, data: unknown): void {
+  private event(name: string, data: unknown, ageMs: number): void {
     switch (name) {
       case 'units': {
         const change = readChange(data);
@@ -110,8 +117,11 @@ export class Live {
       case 'stat': {
         const stat = readStat(data);
         if (stat instanceof Refused) return this.count(stat.reason);
-        this.stat = stat;
-        this.time.hear(stat.tMs, performance.now(), Date.now());
+        const cameMs = performance.now() - ageMs;
+        if (cameMs < this.statMs) return;
+        [this.stat, this.statMs] = [stat, cameMs];
+        this.time.hear(stat.tMs, cameMs, Date.now() - ageMs);
+        this.fill();
         return;
       }
       case 'reset':
@@ -162,23 +172,18 @@ export class Live {
   }
 
   private async loadAlerts(): Promise<number | null> {
-    const found: Alert[] = [];
-    let feed: number | null = null;
     this.fresh.clear();
-    for (const view of ['active', 'shelved']) {
-      let after = '';
-      for (let page = 0; page < PAGES_MAX; page += 1) {
-        const answer = await get(`/alerts?view=${view}&after=${encodeURIComponent(after)}`);
-        if (answer.kind === 'login') this.isLoginDue = true;
-        if (answer.kind !== 'ok' || !isFields(answer.value)) return null;
-        const said = numberOf(answer.value['feed']);
-        feed = feed === null ? said : Math.min(feed, said ?? feed);
-        const rows = answer.value['rows'] ?? answer.value['alerts'];
-        found.push(...this.decoded(isList(rows) ? rows : []));
-        after = textOf(answer.value['more']) ?? '';
-        if (after === '') break;
-      }
-    }
+    const ask = async (path: string): Promise<unknown> => {
+      const answer = await get(path);
+      if (answer.kind === 'login') this.isLoginDue = true;
+      return answer.kind === 'ok' ? answer.value : null;
+    };
+    const active = await listed('active', ask);
+    const shelved = active === null ? null : await listed('shelved', ask);
+    if (active === null || shelved === null) return null;
+    const found = this.decoded([...active.rows, ...shelved.rows]);
+    const leftOut = active.leftOut + shelved.leftOut;
+    this.cut = leftOut === 0 ? null : { shown: found.length, of: found.length + leftOut };
     const kept = new Map(found.map((alert) => [alert.id, alert]));
     for (const [id, alert] of kept) {
       const known = this.alerts.get(id);
@@ -190,7 +195,17 @@ export class Live {
     }
     this.alerts = kept;
     this.isLoaded = true;
-    return feed ?? 0;
+    return Math.min(active.feed, shelved.feed);
+  }
+
+  /** What a cut list has left out comes in as soon as there is room for it. */
+  private fill(): void {
+    if (this.cut === null || this.cut === this.filled) return;
+    let open = 0;
+    for (const alert of this.alerts.values()) if (alert.state !== 'CLOSED') open += 1;
+    if (open > this.cut.shown - ROOM_ROWS) return;
+    this.filled = this.cut;
+    void this.anew.want('alerts');
   }
 
   private readRows(rows: readonly unknown[]): void {
