@@ -54,6 +54,30 @@ def test_an_inverted_row_can_be_read(theme: str) -> None:
         assert contrast(colours["on"], colours[name]) >= TEXT, name
 
 
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("row", PRIORITIES)
+def test_the_shape_on_an_inverted_row_can_be_read_in_both_halves_of_its_beat(
+    theme: str, row: str
+) -> None:
+    colours = palette(theme)
+    colours["own"] = colours[row]
+    style = (WEB / "console" / "shell" / "Shape.svelte").read_text(encoding="utf-8")
+    rules = re.findall(r"([^{};]+)\{([^{}]*)\}", style.partition("<style>")[2])
+    painted = [
+        (head.strip(), name)
+        for head, body in rules
+        if re.search(r"\.(?:inverted|bare|flashing)\b", head)
+        for name in re.findall(r"(?:fill|stroke): var\(--([\w-]+)\)", body)
+    ]
+    assert len(painted) >= 4
+    for head, name in painted:
+        behind = "on" if head.startswith(".inverted text") else "own"
+        assert contrast(colours[name], colours[behind]) >= TEXT, head  # its number is text
+    base = (WEB / "console" / "shell" / "base.css").read_text(encoding="utf-8")
+    beat = base.partition("@keyframes flash")[2].splitlines()[0]
+    assert set(re.findall(r"opacity: ([\d.]+)", beat)) == {"0", "1"}, "half seen is pale"
+
+
 @pytest.mark.parametrize("verdict", ["red", "amber", "grey", "green"])
 def test_a_verdict_can_be_read_in_the_sun(verdict: str) -> None:
     colours = dict(re.findall(r"--(verdict-[\w-]+):\s*(#[0-9a-f]{6})", TOKENS))
