@@ -33,7 +33,7 @@ _INSERTS = (
 )
 _FRAME_HOW = (
     f"A simulated fleet sends signed batches of one fix over MQTT; {WINDOW_S} s in which the browser counts the page's work. A frame: one upload of "
-    "all dots; the work between frames (news decoded, queue, ages, sound) is counted to it. Pictures a second say nothing without a graphics card. "
+    "the dots that changed; the work between frames (news decoded, queue, ages, sound) is counted to it. Pictures a second say nothing without a graphics card. "
     f"Snapshot to pixels: from the last byte of the snapshot to the upload in the frame that shows it, median of {ROUNDS}."
 )
 _ALARM_HOW = (

@@ -8,7 +8,6 @@ import type { Palette } from './colours';
 export const BOUNDS: [number, number, number, number] = [55.9, 37.1, 73.2, 45.7]; // Uzbekistan
 export const CENTRE = { lon: 64.5, lat: 41.4 };
 export const NOTHING: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
-export const MARKS = 'marks'; // plates of abnormal units: a source and its layer
 export const FONT = ['Segoe UI', 'Roboto', 'Noto Sans', 'DejaVu Sans', 'sans-serif'];
 
 export function styleOf(colours: Palette, towns: readonly Town[], language: Language, isDim: boolean): StyleSpecification {
@@ -19,7 +18,6 @@ export function styleOf(colours: Palette, towns: readonly Town[], language: Lang
       region: { type: 'geojson', data: new URL(regionUrl, window.location.href).href },
       towns: { type: 'geojson', data: townsOf(towns, language) },
       shapes: { type: 'geojson', data: NOTHING },
-      [MARKS]: { type: 'geojson', data: NOTHING },
     },
     layers: [
       { id: 'ground', type: 'background', paint: { 'background-color': colours.ground } },
@@ -41,14 +39,6 @@ export function styleOf(colours: Palette, towns: readonly Town[], language: Lang
           'text-radial-offset': 0.4, visibility: isDim ? 'none' : 'visible',
         },
         paint: { 'text-color': colours.muted, 'text-halo-color': colours.panel, 'text-halo-width': 1 },
-      },
-      {
-        id: MARKS, type: 'symbol', source: MARKS,
-        layout: {
-          'symbol-sort-key': ['get', 'order'], 'text-field': ['get', 'plate'], 'text-font': FONT, 'text-size': 13,
-          'text-anchor': 'left', 'text-offset': [1.2, 0],
-        },
-        paint: { 'text-color': colours.text, 'text-halo-color': colours.ground, 'text-halo-width': 1.5 },
       },
     ],
   };

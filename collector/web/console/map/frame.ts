@@ -54,6 +54,7 @@ export class Frame {
       ...(view === null ? { bounds: BOUNDS } : { center: [view.lon, view.lat], zoom: view.zoom }),
     });
     this.map.touchZoomRotate.disableRotation();
+    this.map.keyboard.disableRotation(); // nothing on the screen would turn it back
     this.map.addControl(new ScaleControl({}), 'bottom-left');
     this.map.on('style.load', () => this.dressed());
     this.watcher = new ResizeObserver(() => this.map.resize());

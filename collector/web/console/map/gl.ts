@@ -1,4 +1,4 @@
-/** What our two layers ask of WebGL. Law: no state is left behind that MapLibre does not set anew. */
+/** What our two layers ask of WebGL. Law: what is made is taken away again. */
 
 /** A program of two shaders; its attributes are `a_at` (two floats) and `a_look` (four bytes), in rows of STRIDE bytes. */
 export const STRIDE = 12;

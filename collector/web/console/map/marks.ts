@@ -7,12 +7,9 @@ import type { Alert } from '../lib/alerts';
 import { find } from '../lib/columns';
 import type { Units } from '../lib/columns';
 import type { Palette } from './colours';
-import { mercator } from './mercator';
 
 export const MARKS_MAX = 500;
 export const SIDE = 26;
-const WORLD_PX = 512;
-const GRAIN_PX = 2;
 
 export interface Mark {
   readonly no: number;
@@ -23,27 +20,50 @@ export interface Mark {
   readonly isUnseen: boolean;
 }
 
-/** The worst alert of each unit, where the unit is now; and how many there are in all. */
-export function marksOf(alerts: Iterable<Alert>, units: Units): { readonly marks: readonly Mark[]; readonly of: number } {
+const MARK_KEYS = ['no', 'lon', 'lat', 'plate', 'icon', 'isUnseen'] as const;
+
+/** The worst open alert of each unit, the gravest first. */
+export function worstOf(alerts: Iterable<Alert>): readonly Alert[] {
   const worst = new Map<number, Alert>();
   for (const alert of alerts) {
     if (alert.state === 'CLOSED' || isResting(alert)) continue;
     const known = worst.get(alert.no);
     if (known === undefined || rank(alert) < rank(known)) worst.set(alert.no, alert);
   }
-  const sorted = [...worst.values()].sort((a, b) => rank(a) - rank(b) || a.sinceMs - b.sinceMs);
-  const placed = sorted.flatMap((alert) => markOf(alert, units) ?? []);
-  return { marks: placed.slice(0, MARKS_MAX), of: placed.length };
+  return [...worst.values()].sort((a, b) => rank(a) - rank(b) || a.sinceMs - b.sinceMs);
+}
+
+/** Their marks, where the units are now, as many as are drawn; and how many there are in all. */
+export function marksOf(worst: readonly Alert[], units: Units): { readonly marks: readonly Mark[]; readonly of: number } {
+  const marks: Mark[] = [];
+  let of = 0;
+  for (const alert of worst) {
+    if (marks.length < MARKS_MAX) {
+      const mark = markOf(alert, units);
+      if (mark !== null) marks.push(mark);
+      of += Number(mark !== null);
+    } else of += Number((alert.lon !== null && alert.lat !== null) || isPlaced(units, find(units, alert.no)));
+  }
+  return { marks, of };
+}
+
+/** Whether these marks look as those do. */
+export function areSame(some: readonly Mark[], others: readonly Mark[]): boolean {
+  return some.length === others.length && some.every((one, i) => MARK_KEYS.every((key) => one[key] === others[i]![key]));
 }
 
 /** Where its unit is now, else where it happened; null if neither is known: no place is drawn where no fix was. */
 function markOf(alert: Alert, units: Units): Mark | null {
   const row = find(units, alert.no);
-  const isPlaced = row >= 0 && units.atS[row] !== 0;
-  const lon = isPlaced ? units.lonE6[row]! / 1e6 : alert.lon;
-  const lat = isPlaced ? units.latE6[row]! / 1e6 : alert.lat;
+  const isNow = isPlaced(units, row);
+  const lon = isNow ? units.lonE6[row]! / 1e6 : alert.lon;
+  const lat = isNow ? units.latE6[row]! / 1e6 : alert.lat;
   if (lon === null || lat === null) return null;
   return { no: alert.no, lon, lat, plate: alert.plate, icon: iconOf(alert), isUnseen: isUnseen(alert) };
+}
+
+function isPlaced(units: Units, row: number): boolean {
+  return row >= 0 && units.atS[row] !== 0;
 }
 
 function rank(alert: Alert): number {
@@ -52,26 +72,6 @@ function rank(alert: Alert): number {
 
 function iconOf(alert: Alert): string {
   return `p${alert.prio}-${alert.state === 'CLEARED_UNACKED' ? 'outline' : 'full'}`;
-}
-
-/** Plates as features, made when asked for, and a key by which two layings are the same to the eye: within `GRAIN_PX` at this zoom. */
-export function labelsOf(marks: readonly Mark[], zoom: number): { readonly key: string; data(): GeoJSON.FeatureCollection } {
-  const scale = (WORLD_PX * 2 ** zoom) / GRAIN_PX;
-  const parts = marks.map(({ lon, lat, plate }) => {
-    const { x, y } = mercator(lon, lat);
-    return `${plate} ${Math.round(x * scale)} ${Math.round(y * scale)}`;
-  });
-  return {
-    key: parts.join(';'),
-    data: () => ({
-      type: 'FeatureCollection',
-      features: marks.map(({ lon, lat, plate }, order) => ({
-        type: 'Feature',
-        geometry: { type: 'Point', coordinates: [lon, lat] },
-        properties: { plate, order },
-      })),
-    }),
-  };
 }
 
 /** Names of the shapes, in the order in which they stand on the sheet. */

@@ -1,23 +1,26 @@
 /**
  * The control room's map as the rest of the console knows it: give it columns and alerts, ask it what lies where.
- * Law: nobody else touches MapLibre. Dots and shapes are drawn in the next frame; only plates take the way over MapLibre's worker.
+ * Law: nobody else touches MapLibre. Dots, shapes and plates are drawn in the next frame, over the basemap.
  */
 import type { Alert } from '../lib/alerts';
 import { find } from '../lib/columns';
 import type { Units } from '../lib/columns';
-import { CENTRE, MARKS } from './basemap';
+import { CENTRE } from './basemap';
 import { palette } from './colours';
 import { Frame, boxOf } from './frame';
 import type { Look, View } from './frame';
-import { labelsOf, marksOf } from './marks';
+import { areSame, marksOf, worstOf } from './marks';
 import type { Mark } from './marks';
 import { mercator } from './mercator';
+import { Overlay } from './overlay';
 import { picked } from './pick';
+import { Plates } from './plates';
 import { Points } from './points';
 import { Sprites } from './sprites';
 
 const FLASH_MS = 500; // 1 Hz
 const NEAR_ZOOM = 11;
+const ORIGIN = mercator(CENTRE.lon, CENTRE.lat);
 
 export interface Told {
   /** A click: units under it, and where on the screen. */
@@ -29,11 +32,14 @@ export interface Told {
 
 export class Picture {
   readonly frame: Frame;
-  private readonly points = new Points(mercator(CENTRE.lon, CENTRE.lat), palette());
-  private readonly sprites = new Sprites(mercator(CENTRE.lon, CENTRE.lat), palette());
+  private readonly points = new Points(ORIGIN, palette());
+  private readonly sprites = new Sprites(ORIGIN, palette());
+  private readonly plates = new Plates(palette());
+  private readonly overlay: Overlay;
   private units: Units | null = null;
+  private alerts: Iterable<Alert> | null = null;
+  private worst: readonly Alert[] = [];
   private marks: readonly Mark[] = [];
-  private labelled = '';
   private isFitted: boolean;
   private flash: ReturnType<typeof setInterval> | undefined;
 
@@ -44,34 +50,43 @@ export class Picture {
     private readonly told: Told,
   ) {
     this.isFitted = view !== null;
-    this.frame = new Frame(box, look, view, (map) => {
+    this.frame = new Frame(box, look, view, () => {
       this.points.recolour(palette());
       this.sprites.recolour(palette());
-      map.addLayer(this.points, 'towns');
-      map.addLayer(this.sprites, MARKS);
+      this.plates.recolour(palette());
+      this.overlay.soon();
     });
     const { map } = this.frame;
+    this.overlay = new Overlay(map, ORIGIN, [this.points, this.sprites], this.plates);
     map.on('click', (event) => this.pick(event.point));
     map.on('moveend', () => {
       const { lng, lat } = map.getCenter();
       this.told.moved({ lon: lng, lat, zoom: map.getZoom() });
-      this.label();
     });
-    map.on('remove', () => clearInterval(this.flash));
+    map.on('remove', () => {
+      clearInterval(this.flash);
+      this.overlay.end();
+    });
   }
 
   /** New columns, another one chosen, or some that have become old. */
   showUnits(units: Units, nowS: number, selected: number | null): void {
+    const isNews = units !== this.units;
     this.units = units;
     this.fitOnce();
-    this.points.show(units, nowS, selected);
+    if (!this.points.show(units, nowS, selected)) return;
+    if (isNews) this.overlay.soon();
+    else this.overlay.afterwards(); // it was a key or a click: the list answers first
   }
 
   showMarks(units: Units, alerts: Iterable<Alert>): void {
-    const { marks, of } = marksOf(alerts, units);
+    if (alerts !== this.alerts) [this.alerts, this.worst] = [alerts, worstOf(alerts)];
+    const { marks, of } = marksOf(this.worst, units);
+    const isAsBefore = areSame(marks, this.marks);
     this.marks = marks;
-    this.sprites.show(marks);
-    this.label();
+    if (this.sprites.show(marks) || !isAsBefore) this.overlay.soon();
+    if (isAsBefore) return;
+    this.plates.show(marks);
     this.told.labelled(marks.length, of);
     this.beat(marks.some(({ isUnseen }) => isUnseen));
   }
@@ -88,21 +103,8 @@ export class Picture {
     this.frame.map.jumpTo({ center: [this.units!.lonE6[row]! / 1e6, this.units!.latE6[row]! / 1e6] });
   }
 
-  /** Whether the machine draws without a GPU. */
   get isSoftware(): boolean {
-    const gl = document.createElement('canvas').getContext('webgl2');
-    const info = gl?.getExtension('WEBGL_debug_renderer_info');
-    const name = info ? String(gl?.getParameter(info.UNMASKED_RENDERER_WEBGL)) : '';
-    gl?.getExtension('WEBGL_lose_context')?.loseContext();
-    return /swiftshader|llvmpipe|software/i.test(name);
-  }
-
-  /** Plates beside the shapes: laid anew only when one has come, gone, or moved by a pixel or two. */
-  private label(): void {
-    const { key, data } = labelsOf(this.marks, this.frame.map.getZoom());
-    if (key === this.labelled) return;
-    this.labelled = key;
-    this.frame.put(MARKS, data());
+    return this.overlay.isSoftware;
   }
 
   /** The one motion there is: un-acknowledged shapes flash at 1 Hz, unless motion is unwanted. */
@@ -112,12 +114,12 @@ export class Picture {
     clearInterval(this.flash);
     this.flash = undefined;
     let isOn = true;
-    this.sprites.dim(false);
+    if (this.sprites.dim(false)) this.overlay.soon();
     if (!isWanted) return;
     this.flash = setInterval(() => {
       if (document.hidden) return;
       isOn = !isOn;
-      this.sprites.dim(!isOn);
+      if (this.sprites.dim(!isOn)) this.overlay.soon();
     }, FLASH_MS);
   }
 

@@ -1,22 +1,21 @@
 /**
  * All units in one layer of our own: one buffer, `gl.POINTS` (CONSOLE section 8).
- * Law: a unit without a fix is not drawn, an old place is hollow, and nothing is clustered or hidden. What is as it was is not drawn again.
- * A GeoJSON symbol layer needs 650 ms for 10,000 units; this upload takes under one.
+ * Law: a unit without a fix is not drawn, an old place is hollow, and nothing is clustered or hidden. What is as it was is not handed on again.
+ * A GeoJSON symbol layer needs 650 ms for 10,000 units.
  */
-import type { CustomLayerInterface, CustomRenderMethodInput, Map as GlMap } from 'maplibre-gl';
-import { Stage, stage, worst } from '../lib/columns';
 import type { Units } from '../lib/columns';
 import { noted } from '../shell/noted';
-import { isOld } from '../shell/stale';
 import { channels } from './colours';
 import type { Palette } from './colours';
-import { Rows, drawing, dropped } from './gl';
+import { Dots, ROW_BYTES } from './dots';
+import type { Run } from './dots';
+import { drawing, dropped } from './gl';
 import type { Drawing } from './gl';
-import { mercator, shifted } from './mercator';
 import type { Point } from './mercator';
+import type { Layer } from './overlay';
 
+const DUE_MAX = 500;
 const COLOURS = ['unit', 'p1', 'p2', 'p3', 'p4', 'select'] as const;
-const SELECTED = 5;
 
 const VERTEX = `#version 300 es
 uniform mat4 u_matrix; uniform float u_ratio;
@@ -38,70 +37,66 @@ void main() {
   colour = vec4(u_colours[v_colour], 1.0);
 }`;
 
-export class Points implements CustomLayerInterface {
-  readonly id = 'units';
-  readonly type = 'custom';
-  readonly renderingMode = '2d';
-  private map: GlMap | null = null;
+export class Points implements Layer {
   private drawn: Drawing | null = null;
-  private readonly rows = new Rows();
-  private isDirty = false;
+  private readonly dots: Dots;
+  private due: Run[] = [];
+  private room = 0;
 
   constructor(
-    private readonly centre: Point,
+    centre: Point,
     private colours: Palette,
-  ) {}
-
-  onAdd(map: GlMap, gl: WebGLRenderingContext | WebGL2RenderingContext): void {
-    if (!(gl instanceof WebGL2RenderingContext)) return; // the map itself needs WebGL 2
-    this.map = map;
-    this.drawn = drawing(gl, VERTEX, FRAGMENT);
-    this.isDirty = true;
+  ) {
+    this.dots = new Dots(centre);
   }
 
-  onRemove(): void {
+  begin(gl: WebGL2RenderingContext): void {
+    this.drawn = drawing(gl, VERTEX, FRAGMENT);
+    this.room = 0; // all of them are to be handed on
+  }
+
+  end(): void {
     if (this.drawn !== null) dropped(this.drawn);
     this.drawn = null;
   }
 
-  show(units: Units, nowS: number, selected: number | null): void {
-    this.rows.begin(units.n);
-    for (let i = 0; i < units.n; i += 1) {
-      const atS = units.atS[i]!;
-      if (atS === 0) continue;
-      const { x, y } = mercator(units.lonE6[i]! / 1e6, units.latE6[i]! / 1e6);
-      const state = units.state[i]!;
-      const isOpen = worst(state) > 0 && stage(state) !== Stage.SHELVED;
-      const isSelected = units.no[i] === selected;
-      const colour = isSelected ? SELECTED : isOpen ? Math.min(worst(state), 4) : 0;
-      this.rows.push(x - this.centre.x, y - this.centre.y, colour, Number(isOld(nowS, atS)), isOpen || isSelected ? 12 : 8);
-    }
-    if (!this.rows.isChanged) return;
-    this.isDirty = true;
-    this.map?.triggerRepaint();
+  /** Whether anything is another than it was. */
+  show(units: Units, nowS: number, selected: number | null): boolean {
+    const before = this.dots.count;
+    const runs = this.dots.show(units, nowS, selected);
+    this.due.push(...runs);
+    if (this.due.length > DUE_MAX) [this.room, this.due] = [0, []]; // nothing is drawn for now: all of them, then
+    return runs.length > 0 || this.dots.count !== before;
   }
 
   recolour(colours: Palette): void {
     this.colours = colours;
-    this.map?.triggerRepaint();
   }
 
-  render(_gl: WebGLRenderingContext | WebGL2RenderingContext, input: CustomRenderMethodInput): void {
-    if (this.drawn === null || this.rows.count === 0) return;
+  draw(matrix: Float32Array): void {
+    const { dots } = this;
+    if (this.drawn === null || dots.count === 0) return;
     const { gl, program, buffer, array } = this.drawn;
     gl.useProgram(program);
     gl.bindVertexArray(array);
-    if (this.isDirty) {
+    if (this.due.length > 0 || this.room !== dots.room) {
       gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-      gl.bufferData(gl.ARRAY_BUFFER, this.rows.bytes, gl.DYNAMIC_DRAW);
-      this.isDirty = false;
+      this.upload(gl);
       noted('points');
     }
-    gl.uniformMatrix4fv(gl.getUniformLocation(program, 'u_matrix'), false, shifted(input.defaultProjectionData.mainMatrix, this.centre));
+    gl.uniformMatrix4fv(gl.getUniformLocation(program, 'u_matrix'), false, matrix);
     gl.uniform1f(gl.getUniformLocation(program, 'u_ratio'), devicePixelRatio);
     gl.uniform3fv(gl.getUniformLocation(program, 'u_colours'), COLOURS.flatMap((name) => [...channels(this.colours[name])]));
-    gl.disable(gl.DEPTH_TEST);
-    gl.drawArrays(gl.POINTS, 0, this.rows.count);
+    gl.drawArrays(gl.POINTS, 0, dots.count);
     gl.bindVertexArray(null);
+  }
+
+  private upload(gl: WebGL2RenderingContext): void {
+    const { dots } = this;
+    if (this.room !== dots.room) {
+      this.room = dots.room;
+      gl.bufferData(gl.ARRAY_BUFFER, dots.rows({ from: 0, to: dots.room }), gl.DYNAMIC_DRAW);
+    } else for (const run of this.due) gl.bufferSubData(gl.ARRAY_BUFFER, run.from * ROW_BYTES, dots.rows(run));
+    this.due = [];
   }
 }

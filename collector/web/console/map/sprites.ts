@@ -3,15 +3,15 @@
  * Law: a shape stands in the frame after its alert came, and flashes without anything being laid anew. Through MapLibre's symbols it
  * would wait for its worker, and each beat or second would bring 300 ms of fading.
  */
-import type { CustomLayerInterface, CustomRenderMethodInput, Map as GlMap } from 'maplibre-gl';
 import { noted } from '../shell/noted';
 import type { Palette } from './colours';
 import { Rows, drawing, dropped } from './gl';
 import type { Drawing } from './gl';
 import { ICONS, SIDE, sheetOf } from './marks';
 import type { Mark } from './marks';
-import { mercator, shifted } from './mercator';
+import { mercator } from './mercator';
 import type { Point } from './mercator';
+import type { Layer } from './overlay';
 
 const DIM = 0.35;
 const NOWHERE = Float32Array.of(9, 9, 0); // one row, far outside the world's square
@@ -33,11 +33,7 @@ void main() {
   colour = texture(u_sheet, vec2((gl_PointCoord.x + v_icon) / ${ICONS.length}.0, gl_PointCoord.y)) * v_light;
 }`;
 
-export class Sprites implements CustomLayerInterface {
-  readonly id = 'shapes-of-units';
-  readonly type = 'custom';
-  readonly renderingMode = '2d';
-  private map: GlMap | null = null;
+export class Sprites implements Layer {
   private drawn: Drawing | null = null;
   private texture: WebGLTexture | null = null;
   private sheet: HTMLCanvasElement | null = null;
@@ -52,46 +48,45 @@ export class Sprites implements CustomLayerInterface {
     private colours: Palette,
   ) {}
 
-  onAdd(map: GlMap, gl: WebGLRenderingContext | WebGL2RenderingContext): void {
-    if (!(gl instanceof WebGL2RenderingContext)) return; // the map itself needs WebGL 2
-    this.map = map;
+  begin(gl: WebGL2RenderingContext): void {
     this.drawn = drawing(gl, VERTEX, FRAGMENT);
     this.texture = gl.createTexture();
     this.sheet = sheetOf(this.colours, devicePixelRatio);
     this.isDirty = true;
   }
 
-  onRemove(): void {
+  end(): void {
     if (this.drawn === null) return;
     this.drawn.gl.deleteTexture(this.texture);
     dropped(this.drawn);
     this.drawn = null;
   }
 
-  /** The worst first: they are drawn last, over the others. */
-  show(marks: readonly Mark[]): void {
+  /** The worst first: they are drawn last, over the others. Whether anything is another than it was. */
+  show(marks: readonly Mark[]): boolean {
     this.rows.begin(marks.length);
     for (const { lon, lat, icon, isUnseen } of marks.toReversed()) {
       const { x, y } = mercator(lon, lat);
       this.rows.push(x - this.centre.x, y - this.centre.y, ICONS.indexOf(icon), Number(isUnseen), 0);
     }
-    if (!this.rows.isChanged && this.isWarm) return noted('marks'); // what is wanted stands there already
-    this.isDirty = true;
-    this.map?.triggerRepaint();
+    if (this.rows.isChanged || !this.isWarm) return (this.isDirty = true);
+    noted('marks'); // what is wanted stands there already
+    return false;
   }
 
-  /** The dark half of a beat. */
-  dim(isDim: boolean): void {
-    if (isDim === this.isDim) return;
+  /** The dark half of a beat; whether it is another than it was. */
+  dim(isDim: boolean): boolean {
+    const isNew = isDim !== this.isDim;
     this.isDim = isDim;
-    this.map?.triggerRepaint();
+    return isNew;
   }
 
   recolour(colours: Palette): void {
     this.colours = colours;
+    this.sheet = sheetOf(colours, devicePixelRatio);
   }
 
-  render(_gl: WebGLRenderingContext | WebGL2RenderingContext, input: CustomRenderMethodInput): void {
+  draw(matrix: Float32Array): void {
     if (this.drawn === null || (this.rows.count === 0 && this.isWarm)) return;
     const { gl, program, buffer, array } = this.drawn;
     gl.useProgram(program);
@@ -105,11 +100,10 @@ export class Sprites implements CustomLayerInterface {
       this.isDirty = false;
       if (this.rows.count > 0) noted('marks');
     }
-    gl.uniformMatrix4fv(gl.getUniformLocation(program, 'u_matrix'), false, shifted(input.defaultProjectionData.mainMatrix, this.centre));
+    gl.uniformMatrix4fv(gl.getUniformLocation(program, 'u_matrix'), false, matrix);
     gl.uniform1f(gl.getUniformLocation(program, 'u_side'), SIDE * devicePixelRatio);
     gl.uniform1f(gl.getUniformLocation(program, 'u_dim'), this.isDim ? DIM : 1);
     gl.uniform1i(gl.getUniformLocation(program, 'u_sheet'), 0);
-    gl.disable(gl.DEPTH_TEST);
     gl.drawArrays(gl.POINTS, 0, Math.max(this.rows.count, 1));
     gl.bindVertexArray(null);
     this.isWarm = true;

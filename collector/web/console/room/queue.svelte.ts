@@ -73,11 +73,20 @@ export class Queue {
 
   /** So many rows on, or as far as there are any: first the band, then the list. */
   step(by: number): void {
-    const ids = [...this.band.map(({ id }) => id), ...this.listed.map(({ alert }) => alert.id)];
-    const at = ids.indexOf(this.selectedId);
-    const to = at < 0 ? (by > 0 ? 0 : ids.length - 1) : Math.min(Math.max(at + by, 0), ids.length - 1);
-    const next = ids[to];
-    if (next !== undefined) this.select(next);
+    const { band, listed } = this;
+    const last = band.length + listed.length - 1;
+    const at = this.place();
+    const next = at < 0 ? (by > 0 ? 0 : last) : Math.min(Math.max(at + by, 0), last);
+    const id = next < band.length ? band[next]?.id : listed[next - band.length]?.alert.id;
+    if (id !== undefined) this.select(id);
+  }
+
+  /** Which one is chosen, counted over band and list; -1: none of them. */
+  private place(): number {
+    const inBand = this.band.findIndex(({ id }) => id === this.selectedId);
+    if (inBand >= 0) return inBand;
+    const row = this.listed.findIndex(({ alert }) => alert.id === this.selectedId);
+    return row < 0 ? -1 : this.band.length + row;
   }
 
   /** Unfold a group, or fold it. */
