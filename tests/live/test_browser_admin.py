@@ -249,6 +249,7 @@ def test_who_may_not_is_told_so(centre: Centre) -> None:
     page = enter(centre, "op-01", "/admin/users")
     told = page.get_by_text("Your role does not open this screen.")
     expect(told).to_be_visible(timeout=SOON_MS)
+    page.get_by_role("button", name="Menu").click()
     page.get_by_role("link", name="Audit").click()
     expect(page.get_by_text("You see what you did yourself.")).to_be_visible(timeout=SOON_MS)
     expect(page.get_by_role("button", name="CSV")).to_have_count(0)

@@ -156,6 +156,30 @@ def test_a_backlog_of_three_days_sounds_once(centre: Centre) -> None:
     assert len(early) == 1, "three alarms, one tone until its time to be said again"
 
 
+def test_who_goes_on_while_his_act_is_under_way_loses_nothing_that_he_types(
+    centre: Centre,
+) -> None:
+    page = centre.seat(script=SLOW)
+    centre.log_in("op-07", page)
+    rows = page.locator(".row", has_text="late-1")
+    chosen(page, rows.nth(0))
+    page.evaluate("window.slowMs = 4000")
+    page.keyboard.press("a")
+    page.keyboard.press("a")  # the same wish once more is none
+    rows.nth(1).click()
+    page.keyboard.press("n")
+    field = page.locator(".detail form input")
+    expect(field).to_be_focused()
+    page.keyboard.type("the driver does not answer")
+    expect(page.locator(".row.urgent", has_text="late-1")).to_have_count(2, timeout=SOON_MS)
+    page.wait_for_timeout(1_000)
+    expect(field).to_have_value("the driver does not answer")
+    expect(page.locator(".refusal")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(field).to_have_count(0)
+    expect(page.locator("#queue-list")).to_be_focused()  # not at the beginning of the page
+
+
 def test_playback_runs_over_a_gap_as_over_what_nobody_knows(centre: Centre) -> None:
     begin_ms = now_ms() - 40 * 60_000
     unit = FleetUnit(unit_id="gap-1", clock_ms=begin_ms)

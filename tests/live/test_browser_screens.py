@@ -61,6 +61,9 @@ def test_a_unit_shows_where_it_was_what_happened_and_who_had_its_seal(centre: Ce
     expect(heading).to_have_text("truck-1", timeout=SOON_MS)
     alarm = page.locator(".unit li", has_text="Seal opened without order")
     expect(alarm).to_be_visible(timeout=SOON_MS)
+    badge = alarm.locator(".badge")
+    expect(badge).to_have_text(re.compile("PENDING|UNLOGGED"))  # PROVEN takes the public log
+    assert (badge.get_attribute("href") or "").startswith("/evidence/truck-1.")
     custody = page.locator("tbody tr", has_text="Seal opened without order")
     expect(custody.locator(".badge")).to_have_text(re.compile("PENDING|UNLOGGED"))
     expect(page.locator("output")).to_contain_text("km/h")

@@ -4,6 +4,9 @@ import json
 import re
 from pathlib import Path
 
+from collector.alerts import MARKS, Event
+from collector.cases import CaseEvent
+
 WEB = Path(__file__).resolve().parents[3] / "collector" / "web"
 EN = json.loads((WEB / "locales" / "en.json").read_text(encoding="utf-8"))
 SOURCE = "\n".join(
@@ -54,6 +57,12 @@ def test_whatever_the_console_says_has_its_sentence() -> None:
     asked = {key for key in LITERAL.findall(SOURCE) if key.split(".")[0] in OURS}
     assert asked - keys == set()
     assert len(asked) > 80
+
+
+def test_whatever_is_done_to_an_alert_has_its_word() -> None:
+    acts = {"raise", "case", "confirmed", "withdrawn", *MARKS}
+    acts |= {one.value for one in (*Event, *CaseEvent)}
+    assert {f"did.{act}" for act in acts} - set(EN) == set()
 
 
 def test_the_control_room_says_nothing_that_comes_later_with_the_other_screens() -> None:

@@ -35,7 +35,7 @@ export function entriesOf({ alerts, events, orders, way }: Sources, beginMs: num
     ...rowsOf(alerts).map((alert) => ({ kind: 'alert' as const, key: `a${alert.id}`, atMs: alert.sinceMs, alert })),
     ...rowsOf(events).map((alert) => ({ kind: 'event' as const, key: `e${alert.id}${alert.rev}`, atMs: alert.sinceMs, alert })),
     ...ordersOf(orders),
-    ...(way === null ? [] : gaps(way)).map((gap) => ({ kind: 'gap' as const, key: `g${gap.beginMs}`, atMs: gap.beginMs, gap })),
+    ...(way === null ? [] : gaps(way)).map((gap, i) => ({ kind: 'gap' as const, key: `g${i}`, atMs: gap.beginMs, gap })),
   ];
   return found.filter(({ atMs }) => atMs >= beginMs && atMs <= endMs).sort((a, b) => b.atMs - a.atMs);
 }

@@ -7,6 +7,7 @@ import type { Alert } from '../lib/alerts';
 
 export const BAND_MAX = 5; // un-acknowledged criticals that stand above the list
 export const HOLD_MS = 2_000; // inserts wait so long after the pointer moved over the list
+export const REST_MS = 200; // so long the eye rests on an alert before the centre is asked for more of it: who runs down a list asks for nothing
 export const YOUNG_MS = 500; // a key never acts on a younger row
 export const CHATTER_MS = 600_000; // DETECTION section 9: until ten minutes without a change
 export const STALE_MS = 86_400_000;

@@ -1,6 +1,7 @@
 /** The sheet of a unit, decoded. Law: what the centre does not know is null, never a guess. */
 import { Refused, isFields, isList, momentOf, numberOf, textOf } from '../lib/decode';
 import type { Fields } from '../lib/decode';
+import type { Entry } from '../lib/timeline';
 
 export const LIVES = ['sealed', 'open_bad', 'open_by_order', 'reclosed', 'unknown'] as const;
 export const PROOFS = ['PENDING', 'UNLOGGED', 'BROKEN'] as const;
@@ -57,7 +58,7 @@ export function readSheet(value: unknown): Sheet | Refused {
     unit,
     plate: textOf(value['plate']) ?? '',
     trailer: textOf(value['trailer']) ?? '',
-    containers: listOf(value['containers']).map(String),
+    containers: [...new Set(listOf(value['containers']).map(String))],
     journey: textOf(value['journey']) ?? '',
     route: textOf(value['route']) ?? '',
     limitMs: momentOf(value['limit_at']),
@@ -104,4 +105,15 @@ function heldOf(row: Fields): Held[] {
       batch: numberOf(row['batch']),
     },
   ];
+}
+
+/** The custody row of an entry of the timeline: the same thing, of the same seal, at the same second; undefined where the centre says nothing of its proof. */
+export function heldBy(custody: readonly Held[], entry: Entry): Held | undefined {
+  if (entry.kind !== 'alert' && entry.kind !== 'event') return undefined;
+  const { code, p } = entry.alert;
+  return custody.find((one) => one.proof !== null && one.code === code && one.seal === (textOf(p['seal']) ?? '') && secondOf(one.atMs) === secondOf(entry.atMs));
+}
+
+function secondOf(ms: number): number {
+  return Math.floor(ms / 1_000);
 }
