@@ -100,6 +100,9 @@ def screen_version(
     if wait is not None:
         bits[wait] |= ROUTE
         at_zones |= wait & (dt_ms >= route.BY_ROUTE_MS)  # the route may stand for the chord
+    done = [state.route.mode is route.Mode.DONE for state in known]
+    if any(done):  # also behind its end the route may stand for the chord
+        at_zones |= np.array(done)[unit] & (dt_ms >= route.BY_ROUTE_MS)
     bits[at_zones] |= ZONES
     mask[rows] |= bits
     return progress

@@ -197,7 +197,7 @@ class Walk(Unit):
         if line is None or state.route != line.id or state.mark != line.mark:
             return line is None and state.route is None
         if state.mode is route.Mode.DONE:
-            return True
+            return self.screened.route.mode is route.Mode.DONE
         if state.mode is route.Mode.BEFORE:
             # where distance counts as 0 is looked at by the screen, so it has to be as it was then
             same_zones = zones.inside(self.zones) == zones.inside(self.screened.zones)

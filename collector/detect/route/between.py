@@ -3,10 +3,11 @@
 from collector.detect import Fix, Place
 from collector.detect.geo import RouteLine
 from collector.detect.geo.line import Along, points_between, project, project_all, project_twin
+from collector.detect.geo.lines import FAST_M_S
 from collector.detect.geo.measure import distance_m
 from collector.detect.geo.passing import Way, by_corners
 from collector.detect.route import BY_ROUTE_MS, Mode, State
-from collector.detect.route.progress import heading_of, place_along, window
+from collector.detect.route.progress import AGREE_M, heading_of, place_along, window
 
 DRIVE_M_S = 25.0  # 90 km/h
 
@@ -14,8 +15,6 @@ DRIVE_M_S = 25.0  # 90 km/h
 def way_between(line: RouteLine, state: State, top_m: int, fix: Fix) -> Way | None:
     """The way along the route since the last fix, where both lie on it and a lorry can just have driven it."""
     if fix.prev is None or fix.broken or fix.dt_ms < BY_ROUTE_MS:
-        return None
-    if state.mode is Mode.DONE:
         return None
     a, b = fix.prev, fix.place
     if state.mode is Mode.ON and state.route == line.id and state.mark == line.mark:
@@ -26,7 +25,7 @@ def way_between(line: RouteLine, state: State, top_m: int, fix: Fix) -> Way | No
             from_here = project_twin(line, a.lon_e7, a.lat_e7, first, behind, state.s_m)
         to_here = place_along(line, state, top_m, fix)
     else:
-        ends = _plain_ends(line, a, b)
+        ends = _plain_ends(line, a, b, fix.dt_ms)
         if ends is None:
             return None
         from_here, to_here = ends
@@ -41,8 +40,8 @@ def way_between(line: RouteLine, state: State, top_m: int, fix: Fix) -> Way | No
     return way
 
 
-def _plain_ends(line: RouteLine, a: Place, b: Place) -> tuple[Along, Along] | None:
-    """Where two fixes of a unit lie that has not joined yet, or joins again: plain at one end at least, from which the other follows."""
+def _plain_ends(line: RouteLine, a: Place, b: Place, dt_ms: int) -> tuple[Along, Along] | None:
+    """Where two fixes of a unit lie that has not joined yet, joins again or has arrived: plain at one end at least, from which the other follows."""
     from_here = project_all(line, a.lon_e7, a.lat_e7)
     to_here = project_all(line, b.lon_e7, b.lat_e7)
     of_from, of_to = bool(line.twin[from_here.segment]), bool(line.twin[to_here.segment])
@@ -51,10 +50,23 @@ def _plain_ends(line: RouteLine, a: Place, b: Place) -> tuple[Along, Along] | No
     if of_from or of_to:
         moved_m = distance_m(a.lon_e7, a.lat_e7, b.lon_e7, b.lat_e7)
         heading, count = heading_of(a, b, moved_m), len(line.len_m)
+        could_m = FAST_M_S * dt_ms / 1_000 + b.u_m + AGREE_M
         if of_to:
             expected_m = from_here.s_m + moved_m
-            to_here = project_twin(line, b.lon_e7, b.lat_e7, 0, count, expected_m, heading)
+            twin = project_twin(line, b.lon_e7, b.lat_e7, 0, count, expected_m, heading)
+            to_here = _on_it(line, twin, to_here, expected_m, could_m)
         else:
             expected_m = to_here.s_m - moved_m
-            from_here = project_twin(line, a.lon_e7, a.lat_e7, 0, count, expected_m, heading)
+            twin = project_twin(line, a.lon_e7, a.lat_e7, 0, count, expected_m, heading)
+            from_here = _on_it(line, twin, from_here, expected_m, could_m)
     return from_here, to_here
+
+
+def _on_it(
+    line: RouteLine, twin: Along, nearest: Along, expected_m: float, could_m: float
+) -> Along:
+    """The place that motion expects, unless it lies beside the route and the nearest one on it, where a lorry can be (as `place_along`)."""
+    beside = twin.d_m > line.half_width_m / 2
+    if beside and abs(nearest.s_m - expected_m) <= could_m:
+        return nearest
+    return twin
