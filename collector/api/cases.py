@@ -93,7 +93,9 @@ def add_cases(api: FastAPI, room: Room) -> None:
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_MAX,
     ) -> CasePage:
         async with room.store.read() as connection:
-            found = await incidents.listed(connection, open_only=view == "open", limit=limit)
+            found = await incidents.listed(
+                connection, open_only=view == "open", limit=limit, scope=who.scope
+            )
             rows = [await _seen(connection, case, who.scope) for case in found]
         return CasePage(rows=[row for row in rows if row is not None])
 

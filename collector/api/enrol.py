@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from collector.enrol import Fault, Standing, Why
 from collector.enrol.certificates import Issuer, issue_unit, read_csr
 from collector.enrol.judging import CSR_BYTES_MAX, open_post
-from collector.people.buckets import ENROL_POLLS, ENROL_POSTS, Buckets, seconds
+from collector.people.buckets import ENROL_POLLS, ENROL_POSTS, Buckets, crowd_of, seconds
 from collector.store import enrolments
 from collector.store.database import Store
 from collector.store.enrolments import Enrolment, NotDone
@@ -70,7 +70,7 @@ def build_enrol_api(door: Door, *, build: str) -> FastAPI:
         wait_ms = 0
         if request.url.path.startswith("/api/v1/enrol"):  # a renewal is limited by its unit
             buckets = posts if request.method == "POST" else polls
-            wait_ms = buckets.draw(address, door.now_ms())
+            wait_ms = buckets.draw(crowd_of(address), door.now_ms())
         if wait_ms:
             response = _problem(429, "too_many", "Too many")
             response.headers["Retry-After"] = str(seconds(wait_ms))

@@ -25,13 +25,23 @@ from collector.api.porter import Porter
 from collector.api.problems import FAULT, answer, problem_of
 from collector.people import Actor, Denied
 from collector.people.authorize import RIGHTS, Kept, Right, authorize
-from collector.people.buckets import EXPORTS, REFUSALS, REQUESTS, STRANGERS, Buckets, seconds
+from collector.people.buckets import (
+    EXPORTS,
+    REFUSALS,
+    REQUESTS,
+    STRANGERS,
+    Buckets,
+    crowd_of,
+    seconds,
+)
 from collector.store.database import Store
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HEADERS_MAX = 100
 FIELDS_MAX = 100
 BODY_S_MAX = 10.0
+# Nobody types it, PostgreSQL stores none, and whoever reads C stops there: in JSON, in a form, as it is.
+NUL_SIGNS = (rb"\u0000", b"%00", b"\0")
 Refuse = Callable[[Problem, Mapping[str, str] | None], Awaitable[None]]
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -167,7 +177,7 @@ class Guard:
         actor = None if held is None else held.actor
         state["held"], state["address"], state["is_kept"] = held, address, False
         wait_ms = (
-            self._strangers.draw(address, now_ms)
+            self._strangers.draw(crowd_of(address), now_ms)
             if actor is None
             else self._requests.draw(actor.session, now_ms)
         )
@@ -190,6 +200,9 @@ class Guard:
                 await refuse(_said(read), {"Connection": "close"})
                 return
             body = read
+            if any(sign in body for sign in NUL_SIGNS):
+                await refuse(_said(_NUL))
+                return
             forged = _forgery(scope, headers, right, body, held.secret if held else "")
             if forged is not None and not (held is not None and held.is_bearer):
                 await self._deny(actor, call, forged, refuse)
@@ -268,11 +281,14 @@ class Guard:
             return Denied(
                 status=421, code="wrong_host", hint="this API does not answer under that name"
             )
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            return _NUL
         if headers.get("content-encoding", "identity") != "identity":
             return Denied(status=415, code="encoded_body", hint="send the body as it is")
         return None
 
 
+_NUL = Denied(status=400, code="nul", hint="a text of ours holds no NUL, however it is written")
 _NO_ROUTE = Denied(
     status=404, code="no_such_route", hint="routes are listed at /api/v1/openapi.json"
 )

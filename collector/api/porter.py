@@ -15,7 +15,14 @@ from typing import NoReturn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.people import Actor, Denied, Role, is_user_id, passwords, totp, user_id_of
-from collector.people.buckets import CODE_ACCOUNT, LOGIN_ACCOUNT, LOGIN_ADDRESS, Buckets, seconds
+from collector.people.buckets import (
+    CODE_ACCOUNT,
+    LOGIN_ACCOUNT,
+    LOGIN_ADDRESS,
+    Buckets,
+    crowd_of,
+    seconds,
+)
 from collector.people.sessions import (
     TOKEN_BYTES,
     Kind,
@@ -227,7 +234,7 @@ class Porter:
     async def set_up(self, code: str, password: str, *, address: str) -> tuple[str, bytes]:
         """Use a one-time code: the user, and the secret of the second factor, told this once."""
         now_ms = self._now_ms()
-        self._draw(self._by_address, address, now_ms)
+        self._draw(self._by_address, crowd_of(address), now_ms)
         async with self._store.read() as connection:
             account = await people.by_code(connection, code, now_ms)
         if account is None:
@@ -247,7 +254,7 @@ class Porter:
     async def claim(self, given: str, *, address: str) -> tuple[str, Session]:
         """What an admin has given to a wall becomes a session of that wall alone; RefusedError."""
         now_ms = self._now_ms()
-        self._draw(self._by_address, address, now_ms)
+        self._draw(self._by_address, crowd_of(address), now_ms)
         secret = secrets.token_urlsafe(TOKEN_BYTES)
         async with self._store.write() as connection:
             found = await people.find_session(connection, id_of(given), now_ms)
@@ -315,7 +322,7 @@ class Porter:
 
     def _limit(self, user_id: str, address: str) -> None:
         now_ms = self._now_ms()
-        self._draw(self._by_address, address, now_ms)
+        self._draw(self._by_address, crowd_of(address), now_ms)
         self._draw(self._by_account, user_id[:CLAIMED_CHARS_MAX], now_ms)
 
     def _draw(self, buckets: Buckets, key: str, now_ms: int) -> None:

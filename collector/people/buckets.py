@@ -5,6 +5,7 @@ Law: a bucket delays, it never locks out; who floods pays alone. What is kept is
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
 KEYS_MAX = (
     10_000  # of one limit: 1 MiB; who comes with more addresses than that fills a full bucket anew
@@ -68,6 +69,17 @@ class Buckets:
             if full_ms > now_ms and len(self._full_ms) <= self._keys_max:
                 return
             del self._full_ms[key]
+
+
+def crowd_of(address: str) -> str:
+    """Who is counted as one: an IPv4 address; of IPv6 the first 64 bits, since one machine has all that come behind them."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address  # a test's, or a socket's without any
+    if found.version == 4:
+        return address
+    return str(found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64))
 
 
 def seconds(wait_ms: int) -> int:

@@ -211,6 +211,12 @@ def _alerts_with_units() -> Any:  # noqa: ANN401 - a join has no public type of 
     return alert.outerjoin(unit, unit.c.unit_id == alert.c.unit)
 
 
+def ids_within(scope: str) -> Select[tuple[bytes]]:
+    """The ids of all alerts that who has `scope` sees."""
+    alerts = select(schema.alert.c.id).select_from(_alerts_with_units())
+    return alerts.where(in_scope(_scope(), scope))
+
+
 def _scope() -> ColumnElement[Any]:
     return schema.unit.c.scope
 

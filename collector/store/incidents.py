@@ -216,9 +216,11 @@ async def read(connection: AsyncConnection, number: int) -> Case | None:
     return _case(row, (await _alerts_of(connection, [number])).get(number, ()))
 
 
-async def listed(connection: AsyncConnection, *, open_only: bool, limit: int) -> list[Case]:
-    """Cases, those that moved last first."""
-    incident = schema.incident
+async def listed(
+    connection: AsyncConnection, *, open_only: bool, limit: int, scope: str = ""
+) -> list[Case]:
+    """Cases of which who has `scope` sees an alert, those that moved last first."""
+    incident, link = schema.incident, schema.incident_alert.c
     statement = (
         select(incident)
         .order_by(incident.c.changed_ms.desc(), incident.c.number.desc())
@@ -227,6 +229,9 @@ async def listed(connection: AsyncConnection, *, open_only: bool, limit: int) ->
     if open_only:
         over = (CaseState.RESOLVED.value, CaseState.REVIEWED.value)
         statement = statement.where(incident.c.state.not_in(over))
+    if scope:
+        mine = select(link.incident).where(link.alert_id.in_(alert_reads.ids_within(scope)))
+        statement = statement.where(incident.c.number.in_(mine))
     rows = (await connection.execute(statement)).all()
     alerts = await _alerts_of(connection, [row.number for row in rows])
     return [_case(row, alerts.get(row.number, ())) for row in rows]
@@ -236,8 +241,9 @@ async def alerts_within(
     connection: AsyncConnection, alerts: Sequence[bytes], scope: str
 ) -> list[bytes]:
     """Those of a case's alerts that lie within a scope: a case is there for whoever sees one of them."""
-    found = [await alert_reads.one(connection, id_, scope) for id_ in alerts]
-    return [row.id for row in found if row is not None]
+    seen = alert_reads.ids_within(scope).where(schema.alert.c.id.in_(alerts))
+    mine = set((await connection.execute(seen)).scalars())
+    return [id_ for id_ in alerts if id_ in mine]
 
 
 async def acts_of(connection: AsyncConnection, number: int) -> list[Row[Any]]:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from collector.people import Role
+from collector.store.people import set_unit_scope
 from tests.collector.test_api_alerts import Desk, critical, desk, high
 
 __all__ = ["desk"]  # a fixture
@@ -106,3 +107,13 @@ async def test_a_case_of_another_scope_is_not_there(desk: Desk) -> None:
     assert (await desk.clients["far"].get(CASES)).json()["rows"] == []
     assert await refused(desk, "/1/assign", "far", version=1, to="far") == (404, "no_such_case")
     assert await refused(desk, "", "far", alert=row["id"]) == (404, "no_such_alert")
+
+
+async def test_who_sees_a_part_sees_his_cases_also_behind_newer_ones_of_others(desk: Desk) -> None:
+    for name in ("uz-01", "uz-02", "uz-03"):
+        await moved(desk, "", alert=(await high(desk, name))["id"])
+    async with desk.centre.store.write() as connection:
+        await set_unit_scope(connection, "uz-01", "uz.south")  # of the oldest case
+    await desk.sit("south", Role.OPERATOR, scope="uz.south")
+    rows = (await desk.clients["south"].get(CASES, params={"limit": 1})).json()["rows"]
+    assert [row["number"] for row in rows] == [1]

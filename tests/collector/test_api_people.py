@@ -122,7 +122,7 @@ async def test_each_log_in_has_an_id_of_its_own(house: House) -> None:
 
 
 async def test_whoever_fails_to_log_in_gets_one_answer(house: House) -> None:
-    users = ("anna", "nobody", "os:root", "x" * 64, "an\x00na", "")
+    users = ("anna", "nobody", "os:root", "x" * 64, "an\x01na", "")
     async with client_of(house.api) as client:
         for user in users:
             body = {"user": user, "password": "not this one, friend"}
@@ -551,6 +551,36 @@ async def test_a_form_of_more_fields_than_any_of_ours_is_refused_and_no_fault(ho
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         )
     assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/api/v1/login", {"content": rb'{"user": "anna\u0000", "password": "x"}'}),
+        ("/api/v1/login", {"content": b'{"user": "anna\0"}'}),
+        ("/o/login", {"content": b"user=anna%00&password=x"}),
+        ("/o/login?next=%00", {"content": b"user=anna"}),
+        ("/api/v1/admin/users/a%00b/lock", {"content": b"{}"}),
+    ],
+)
+async def test_a_text_with_a_nul_reaches_no_store(
+    house: House, path: str, sent: dict[str, bytes]
+) -> None:
+    async with client_of(house.api) as client:
+        answer = await client.post(path, headers=CHANGE, **sent)  # type: ignore[arg-type]  # as httpx names them
+    assert (answer.status_code, answer.json()["code"]) == (400, "nul")
+
+
+async def test_a34_who_owns_a_network_of_addresses_is_still_one(house: House) -> None:
+    answers = []
+    for at in range(40):
+        wrong = {"user": f"nobody{at}", "password": "x"}
+        async with client_of(house.api, address=f"2001:db8:1:2::{at:x}") as client:
+            answers.append((await client.post(LOGIN, json=wrong, headers=CHANGE)).status_code)
+    assert (answers[0], answers[-1]) == (401, 429)
+    async with client_of(house.api, address="2001:db8:1:3::1") as client:
+        neighbour = await client.post(LOGIN, json={"user": "x", "password": "x"}, headers=CHANGE)
+    assert neighbour.status_code == 401
 
 
 async def test_a26_what_is_too_much_is_refused_before_it_is_read(house: House) -> None:
