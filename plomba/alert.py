@@ -19,7 +19,21 @@ from plomba.centre import (
 )
 from plomba.language import LangOption, language_of
 
-COLUMNS = ("", "code", "name", "unit", "at", "state", "more", "owner", "late", "where", "value")
+ID_DIGITS = 8  # that `plomba alert ack` takes; a year of alerts has no two alike
+COLUMNS = (
+    "",
+    "id",
+    "code",
+    "name",
+    "unit",
+    "at",
+    "state",
+    "more",
+    "owner",
+    "late",
+    "where",
+    "value",
+)
 
 ViewOption = Annotated[
     str,
@@ -89,6 +103,7 @@ def _cells(row: Row) -> tuple[object, ...]:
     at = stamp(row["since"])
     return (
         f"P{row['prio']}" if row["prio"] else "",
+        str(row["id"])[:ID_DIGITS],
         row["code"],
         row["name"],
         row["unit"],

@@ -400,9 +400,7 @@ def _row_of(row: Row) -> Row:
 def none_or_many(digits: str, found: int) -> None:
     if found:
         fail(exits.USAGE, f"several alerts begin with {digits}: give more digits")
-    fail(
-        exits.NOT_FOUND, f"no alert begins with {digits}: plomba alert list --json shows their ids"
-    )
+    fail(exits.NOT_FOUND, f"no alert begins with {digits}: plomba alert list shows their ids")
 
 
 def digits_of(text: str) -> str:

@@ -29,6 +29,7 @@ T = TypeVar("T")
 ANSWER_BYTES_MAX = 16 << 20  # 5,000 points of a track are 1 MiB
 ANSWER_S_MAX = 10
 PIPE_COLUMNS = 240
+WHOLE = frozenset(("", "id", "unit", "at", "state"))  # columns of which half a word is none
 SPAN_S = {"min": 60, "h": 3_600, "d": 86_400}
 DATA = Path("plomba-data")
 _EXITS = {401: exits.NOT_ALLOWED, 403: exits.NOT_ALLOWED, 404: exits.NOT_FOUND, 422: exits.USAGE}
@@ -263,7 +264,9 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:  # a narrow terminal breaks words, and cuts nothing off
+        table.add_column(name, overflow="fold", no_wrap=name in WHOLE)
     for row in rows:
         table.add_row(*(Text("-" if cell is None else str(cell)) for cell in row))
     return table

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import stat
 import threading
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from collector.io import clock
@@ -17,7 +19,7 @@ from collector.people import Role
 from collector.store.database import Store
 from plomba import tokens
 from plomba.__main__ import app
-from plomba.centre import Centre as Asking
+from plomba.centre import Centre as Asking, table_of
 from tests.collector.api_rig import PASSWORD, code_at
 from tests.collector.api_thread import Centre, running
 from tests.collector.fleet import Centre as Fleet, FleetUnit
@@ -277,3 +279,27 @@ def test_who_names_a_collector_acts_at_that_one_or_not_at_all(
     for words in (("alert", "history", "abcdef"), ("alert", "load"), ("case", "list")):
         assert RUNNER.invoke(app, [*words, "--data", str(elsewhere)]).exit_code == 3
     assert not elsewhere.exists()  # and nothing was made
+
+
+def test_the_list_shows_what_an_act_takes_and_a_narrow_terminal_cuts_nothing_off(
+    room: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(room, "login", "--local").exit_code == 0
+    [row] = map(
+        json.loads, run(room, "alert", "list", "--view", "all", "--json").stdout.splitlines()
+    )
+    listed = run(room, "alert", "list", "--view", "all").stdout
+    assert f"{row['id'][:8]} " in listed
+    assert run(room, "alert", "history", row["id"][:8]).exit_code == 0
+    narrow = Console(width=80, file=io.StringIO())
+    narrow.print(
+        table_of(
+            ("", "id", "code", "at", "where"),
+            [("P1", "0011aabb", "C" * 60, "2026-11-22T06:00:00Z", "w" * 60)],
+        )
+    )
+    assert isinstance(narrow.file, io.StringIO)
+    shown = narrow.file.getvalue()
+    assert "\u2026" not in shown
+    assert shown.count("C") == 60
+    assert "2026-11-22T06:00:00Z" in shown
