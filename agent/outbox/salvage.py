@@ -108,7 +108,9 @@ async def _next_rows(work: Salvage, identity: Identity) -> list[Row]:
             work.is_done = not rows
         misses += sum(not _take(work, cells, identity, found) for cells in rows)
         work.is_done = work.is_done or work.misses >= MISSES_MAX
-        if work.is_done:
+        if (
+            work.is_done or misses
+        ):  # a sector that is dying answers after seconds: others go between
             break
     work.torn = misses > 0
     return found

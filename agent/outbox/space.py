@@ -4,16 +4,17 @@ Law: evidence never makes room for anything; if only evidence is left, the calle
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent import Moment, Weight
+from agent import Kept, Moment, Weight
 from agent.outbox.book import count_of
 from agent.outbox.forget import EVICT_RUNS_MAX, carry_out, evict, trim_spare
 from agent.outbox.room import ONLY_EVIDENCE, Room, limit_pages
 from agent.outbox.spill import SPILL_HEADROOM_BYTES
 from agent.outbox.store import PAGE_BYTES
 from agent.outbox.transaction import Transaction
-from agent.outbox.words import DeleteAfter, OutboxFullError, Trouble
+from agent.outbox.words import DeleteAfter, OutboxError, OutboxFullError, Trouble
 from agent.sealer import FIX_BYTES_FIRST, OVERHEAD_BYTES, Closing, OpenBatch, event_bytes
 from wire.canon import encode
 from wire.records import EventRecord
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 COVERED_BATCHES_MAX = 64  # receipts carried out in groups: 7,000 bytes a commit instead of 10,900
 COVERED_MS_MAX = 600_000
+START_BYTES = 1_024  # boot, genesis, and what they say of missing batches
 LAST_BYTES = 65_536  # less than a WAL needs to begin
 
 
@@ -39,7 +41,26 @@ async def make_room(
         )
     if not short:
         return
-    confessions = []
+    confessions = await give_up(writer, tx, moment, need_bytes=need_bytes)
+    if confessions:
+        await tx.append(OpenBatch(kept=tuple(confessions), sealed=moment, closing=Closing.SIZE))
+    elif (await _room(writer)).lacks(need_bytes) and weight < Weight.EVIDENCE:
+        raise full(writer, weight)
+
+
+async def make_room_to_start(writer: "Writer", tx: Transaction, moment: Moment) -> list[Kept]:
+    """For the first batch of a start: what went for it, in words that belong into that batch, since its chain may be a new one."""
+    if not (await _room(writer)).lacks(START_BYTES):
+        return []
+    await trim_spare(tx, 0, None)
+    return await give_up(writer, tx, moment, need_bytes=START_BYTES)
+
+
+async def give_up(
+    writer: "Writer", tx: Transaction, moment: Moment, *, need_bytes: int
+) -> list[Kept]:
+    """Evict until `need_bytes` have room, or only evidence is left; what says so."""
+    confessions: list[Kept] = []
     for _ in range(EVICT_RUNS_MAX):
         room = await _room(writer)
         if not room.lacks(need_bytes):
@@ -50,9 +71,7 @@ async def make_room(
         confessions.append(said)
     if confessions:
         await tx.put("evicted", encode(count_of(tx.book, "evicted") + len(confessions)))
-        await tx.append(OpenBatch(kept=tuple(confessions), sealed=moment, closing=Closing.SIZE))
-    elif (await _room(writer)).lacks(need_bytes) and weight < Weight.EVIDENCE:
-        raise full(writer, weight)
+    return confessions
 
 
 async def has_room(writer: "Writer", *, need_bytes: int) -> bool:
@@ -65,9 +84,10 @@ async def give_way(writer: "Writer", attempt: int, why: str) -> None:
     writer.tell(Trouble.DISK_FULL, why)
     if writer.spill is not None:
         return  # the run directory has no ballast; what is cheap is evicted
-    if not writer.disk.drop_ballast() and attempt:
-        writer.disk.drop_oldest_aside()
-    await writer.store.checkpoint()
+    with suppress(OutboxError, OSError):  # each of them writes too: what refuses here is gone round
+        if not writer.disk.drop_ballast() and attempt:
+            writer.disk.drop_oldest_aside()
+        await writer.store.checkpoint()
 
 
 def is_at_the_end(writer: "Writer") -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent import Identity, Moment
-from agent.outbox.aside import behind, cells_of
+from agent.outbox.aside import Salvage, behind, cells_of
 from agent.outbox.book import Book
 from agent.outbox.disk import Disk
 from agent.outbox.load import Loaded, confess, load
@@ -146,8 +146,12 @@ async def go_back(writer: "Writer", moment: Moment) -> bool:
 async def _move(writer: "Writer", spill: Spill) -> None:
     disk = writer.disk
     why, aside, held = None, None, Book()
-    if spill.head is not None and not disk.store.exists():
-        why = "the store is gone"
+    if not disk.store.exists():
+        aside = _left_aside(disk, writer.salvage)
+        if aside is not None:
+            why = f"it was set aside, and no new one begun; kept as {disk.aside(aside).name}"
+        elif spill.head is not None:
+            why = "the store is gone"
     try:
         store = await Store.open(disk.store, writer.settings.bytes_max)
         if why is None:
@@ -173,6 +177,13 @@ async def _move(writer: "Writer", spill: Spill) -> None:
     if aside is not None:
         writer.salvage = work
     writer.tell(Trouble.DISK_BACK, "all rows moved back")
+
+
+def _left_aside(disk: Disk, work: Salvage | None) -> int | None:
+    """The newest file that was set aside, if nobody reads it yet: the disk refused before a new store was begun."""
+    read = set() if work is None else {work.aside, 0 if work.older is None else work.older.aside}
+    newest = disk.asides()[-1:]
+    return newest[0] if newest and newest[0] not in read else None
 
 
 async def _same_disk(writer: "Writer", store: Store, spill: Spill) -> Book:

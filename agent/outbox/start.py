@@ -14,6 +14,7 @@ from agent.outbox.forget import advance
 from agent.outbox.load import Loaded, boot_no_of, confess, load, nothing
 from agent.outbox.rows import event
 from agent.outbox.salvage import CHAIN_STEP_BITS, STORE_STEP_BITS, peek
+from agent.outbox.space import make_room_to_start
 from agent.outbox.spill import (
     RETRY_MS,
     SPILL,
@@ -407,6 +408,7 @@ async def _first_batch(writer: Writer, loaded: Loaded, moment: Moment, lost: Tip
             more, left[0] = await confess(tx, loaded, moment)
             said += more
             await advance(tx)
+            said += await make_room_to_start(writer, tx, moment)
         await tx.put("clean", None)
         await tx.put("boot_id", writer.boot.boot_id)
         await tx.put("boot_no", encode(writer.boot_no))

@@ -72,8 +72,17 @@ class Store:
 
     @classmethod
     async def open_aside(cls, path: Path) -> "Store":
-        """A store to read from, alone, and as it is. OutboxDiskError if there is none."""
-        place = f"{path.as_uri()}?mode=rw"
+        """A store to read from, alone, and as it is. OutboxDiskError if there is none.
+
+        A WAL that cannot be read does not hide the file that it belongs to: then that is read without it.
+        """
+        try:
+            return await cls._open_place(f"{path.as_uri()}?mode=rw")
+        except DamagedError:
+            return await cls._open_place(f"{path.as_uri()}?mode=ro&immutable=1")
+
+    @classmethod
+    async def _open_place(cls, place: str) -> "Store":
         store = cls(await _connected(aiosqlite.connect(place, uri=True, isolation_level=None)))
         try:
             await store.run(f"PRAGMA {_ALONE}")
@@ -95,15 +104,9 @@ class Store:
             has_wal = wal.stat().st_size > 0
         except OSError:
             has_wal = False
-        place = f"{path.as_uri()}?mode=ro&{'vfs=unix-none' if has_wal else 'immutable=1'}"
-        store = cls(await _connected(aiosqlite.connect(place, uri=True, isolation_level=None)))
-        try:
-            await store.run(f"PRAGMA {_ALONE}")
-            await store.run("PRAGMA cache_size=-256")
-        except BaseException:
-            await store.close()
-            raise
-        return store
+        return await cls._open_place(
+            f"{path.as_uri()}?mode=ro&{'vfs=unix-none' if has_wal else 'immutable=1'}"
+        )
 
     async def _prepare(self, bytes_max: int) -> None:
         await self.run(f"PRAGMA {_ALONE}")
@@ -204,6 +207,9 @@ def blob(cell: object) -> bytes:
 
 
 _DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+# A sector that cannot be read. In a table's page SQLite calls that CORRUPT by itself, in the WAL or the header it does not; waiting
+# heals the one as little as the other.
+_SECTOR = sqlite3.SQLITE_IOERR_CORRUPTFS
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -218,10 +224,11 @@ async def _connected(connecting: aiosqlite.Connection) -> aiosqlite.Connection:
 
 def _named(error: sqlite3.Error) -> OutboxError:
     """What `error` means to us. The low byte of a code is its family."""
-    family = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    family = code & 0xFF
     if family == sqlite3.SQLITE_FULL:
         return StoreFullError(str(error))
-    if family in _DISK:
+    if family in _DISK and code != _SECTOR:
         return OutboxDiskError(str(error))
     if family in _BUSY:
         return OutboxLockedError(f"{error}: another program has the store open, end it")

@@ -171,8 +171,14 @@ class Writer:
         return tx
 
     async def set_aside(self, moment: Moment, why: str) -> None:
-        """The file is not ours any more: keep it, and begin a new one."""
-        await begin_anew(self, moment, why)
+        """The file is not ours any more: keep it, and begin a new one. A disk that refuses even that is gone round."""
+        try:
+            await begin_anew(self, moment, why)
+        except (OutboxDiskError, StoreFullError) as error:
+            if self.disk.run is None:
+                raise  # the next job begins here again
+            self.broken = None  # what is wrong with the file is found again when the disk is back
+            await begin_spill(self, moment, f"{why}; {error}")
 
     async def undo(self, store: Store) -> None:
         """Nothing of that transaction has happened."""

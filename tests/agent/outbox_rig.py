@@ -126,6 +126,28 @@ def receipt(chain_id: bytes, number: int, head: bytes) -> tuple[Receipt, bytes]:
     return said, make(said, RECEIPT_KID, RECEIPT_KEY.sign)
 
 
+def told(rows: dict[int, bytes]) -> set[tuple[bytes, int]]:
+    """Numbers that a `dropped` event confesses."""
+    found = set()
+    for envelope in rows.values():
+        one = sound(envelope)
+        for event in one.body.events:
+            if event.kind == EventKind.DROPPED:
+                first, last, *_, chain_id = event.data
+                assert isinstance(first, int)
+                assert isinstance(last, int)
+                chain = chain_id if isinstance(chain_id, bytes) else one.header.chain_id
+                found |= {(chain, number) for number in range(first, last + 1)}
+    return found
+
+
+def missing(rows: dict[int, bytes]) -> set[tuple[bytes, int]]:
+    """Numbers below the newest of each chain that are not here."""
+    here = {(one.header.chain_id, one.header.batch_no) for one in map(sound, rows.values())}
+    newest = {chain: max(no for other, no in here if other == chain) for chain, _ in here}
+    return {(chain, no) for chain, last in newest.items() for no in range(last)} - here
+
+
 def image(directory: Path, to: Path) -> Path:
     """What a power cut would leave of the directory now."""
     shutil.rmtree(to, ignore_errors=True)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sqlite3
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -33,11 +34,13 @@ from tests.agent.outbox_rig import (
     batch,
     identity,
     image,
+    missing,
     opened,
     receipt,
     receipt_for,
     sound,
     stop_batch,
+    told,
 )
 from wire import MisuseError, Reason, Refused
 from wire.records import EventKind
@@ -309,6 +312,25 @@ async def test_spare_goes_before_anything_unsent(tmp_path: Path) -> None:
             outbox.cover(*receipt_for(envelope))
         assert outbox.stats().evicted_ever == 0
         assert outbox.pressure == 0
+
+
+@pytest.mark.parametrize("boot_step", [0, 1], ids=["the process alone", "the kernel too"])
+async def test_a_full_store_takes_any_number_of_starts_also_when_its_bounds_were_lowered(
+    tmp_path: Path, boot_step: int
+) -> None:
+    settings = OutboxSettings(bytes_max=262_144, ballast_bytes=0, headroom_bytes=0)
+    async with opened(tmp_path, settings=settings) as outbox:
+        rng = Random(4711)
+        while outbox.pressure < 2:
+            await outbox.store(batch(rng.randbytes(150).hex()), at(2_000))
+    lower = replace(settings, bytes_max=131_072)  # the file has no free page, and may not grow
+    rows: dict[int, bytes] = {}
+    for number in range(8):  # each with a first batch of its own
+        async with opened(
+            tmp_path, settings=lower, boot_no=1 + boot_step * number, moment=at(10_000)
+        ) as outbox:
+            rows = await all_rows(outbox)
+    assert missing(rows) <= told(rows)
 
 
 async def test_e21_low_headroom_gives_up_growing_before_it_gives_up_storing(tmp_path: Path) -> None:

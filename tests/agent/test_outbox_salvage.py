@@ -20,8 +20,8 @@ from tests.agent.outbox_rig import (
     receipt_for,
     sound,
     stop_batch,
+    told,
 )
-from wire.records import EventKind
 
 
 async def filled(directory: Path, count: int) -> dict[int, bytes]:
@@ -43,21 +43,6 @@ async def salvage_all(outbox: Outbox, mono_ms: int = 5_000) -> int:
 
 async def set_aside(outbox: Outbox, moment: Moment) -> None:
     await outbox._do(lambda: outbox._writer.set_aside(moment, "told by the test"))
-
-
-def told(rows: dict[int, bytes]) -> set[tuple[bytes, int]]:
-    """Numbers that a `dropped` event confesses."""
-    found = set()
-    for envelope in rows.values():
-        one = sound(envelope)
-        for event in one.body.events:
-            if event.kind == EventKind.DROPPED:
-                first, last, *_, chain_id = event.data
-                assert isinstance(first, int)
-                assert isinstance(last, int)
-                chain = chain_id if isinstance(chain_id, bytes) else one.header.chain_id
-                found |= {(chain, number) for number in range(first, last + 1)}
-    return found
 
 
 def tear(directory: Path, *, rows_from: float, rows_to: float, rng: Random) -> None:

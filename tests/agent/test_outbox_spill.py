@@ -26,8 +26,9 @@ from tests.agent.outbox_rig import (
     receipt_for,
     sound,
     stop_batch,
+    told,
 )
-from tests.agent.test_outbox_salvage import salvage_all, told
+from tests.agent.test_outbox_salvage import salvage_all
 from wire.records import EventKind
 
 LONG_TEXTS = [Random(number).randbytes(450).hex() for number in range(50)]  # nothing to deflate
@@ -573,3 +574,30 @@ async def test_e24_a_disk_that_refuses_to_be_read_is_gone_round_as_one_that_refu
         after = await all_rows(outbox)
         assert rows.items() <= after.items()
         check_one_chain(after)
+
+
+async def test_e24_a_disk_that_refuses_when_its_file_was_renamed_gives_all_back_when_it_is_there_again(
+    disk: Disk,
+) -> None:
+    refuses = [True]
+
+    def at_point(name: str) -> None:
+        disk.at_point(name)
+        if name == "aside:renamed" and refuses:
+            refuses.clear()
+            raise OutboxDiskError("told by the test")
+
+    async with opened(disk.store, run=disk.run, at_point=at_point) as outbox:
+        for number in range(5):
+            await outbox.store(batch(str(number), urgent=number == 3), at(2_000 + number))
+        rows = await all_rows(outbox)
+        await outbox._do(lambda: outbox._writer.set_aside(at(3_000), "told by the test"))
+        assert is_spilled(outbox)
+        await outbox.store(batch("meanwhile"), at(3_001))
+        await outbox.store(batch("later"), at(100_000))
+        assert not is_spilled(outbox)
+        await salvage_all(outbox, 100_001)
+        after = await all_rows(outbox)
+        assert rows.items() <= after.items()
+        check_one_chain(after)
+        assert not told(after)

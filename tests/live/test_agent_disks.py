@@ -3,9 +3,11 @@
 The store opens and closes as in the agent; root and loop devices are needed, and a skip says which is missing.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ SETTINGS = OutboxSettings(
     bytes_max=8 << 20, headroom_bytes=2 << 20, spare_bytes=1 << 20, ballast_bytes=1 << 20
 )
 WAL_BYTES_MAX = 2 << 20
+FS_IOC_SHUTDOWN = 0x8004_587D  # linux/fs.h; the ioctl of ext4 and XFS for tests like these
 
 
 class LoopDisk:
@@ -49,6 +52,14 @@ class LoopDisk:
     def freeze(self) -> None:
         """As the kernel does after an error: read-only under files that are open for writing."""
         _do("mount", "-o", "remount,abort", str(self.folder))
+
+    def vanish(self) -> None:
+        """As a card that is pulled: nothing is written, and nothing is read, cached or not."""
+        mount = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.ioctl(mount, FS_IOC_SHUTDOWN, (2).to_bytes(4, sys.byteorder))  # and no journal
+        finally:
+            os.close(mount)
 
     def remount(self, how: str) -> None:
         """`ro` or `rw`, while nobody has a file of it open for writing."""
@@ -200,6 +211,55 @@ async def test_e24_a_disk_that_turns_read_only_under_us_is_gone_round_and_comes_
         rows = await all_rows(outbox)
         check_one_chain(rows)
         assert len(rows) == 1 + 50 + 20 + 1 + 1 + 1
+
+
+async def test_e24_a_card_that_is_pulled_under_us_is_gone_round_though_reading_it_looks_like_damage(
+    disk: LoopDisk,
+) -> None:
+    async with opened(disk.store, settings=SETTINGS, run=disk.run) as outbox:
+        await store_some(outbox, 200, mono_ms=2_000)
+        await outbox._writer.store.run("PRAGMA shrink_memory")  # nothing is in SQLite's cache
+        disk.vanish()
+        assert await outbox.waiting(count_max=10_000) == []
+        await store_some(outbox, 20, mono_ms=10_000, weight=Weight.EVIDENCE)
+        assert outbox.spilled
+        disk.replace()
+        await store_some(outbox, 1, mono_ms=200_000)
+        assert not outbox.stats().spilled, outbox.take_news()
+        rows = await all_rows(outbox)
+        check_one_chain(rows)
+        assert len(rows) == 1 + 200 + 20 + 1
+        assert not outbox.stats().aside_files
+
+
+async def test_e21_a_new_unit_that_is_killed_in_its_first_second_and_meets_a_full_disk_collects(
+    disk: LoopDisk,
+) -> None:
+    kept: list[Path] = []
+
+    def at_point(name: str) -> None:
+        if name in {"start:opened", "store:begin", "store:committed"}:
+            kept.append(image(disk.store, disk.run.with_name(f"kept{len(kept)}")))
+
+    async with opened(disk.store, settings=SETTINGS, run=disk.run, at_point=at_point):
+        assert len(kept) == 3
+    for left in kept:  # no ballast, no WAL of full length, perhaps no batch
+        shutil.rmtree(disk.store)
+        shutil.copytree(left, disk.store)
+        shutil.rmtree(disk.run)
+        disk.fill()
+        for mono_ms in (30_000, 40_000):  # and it is killed once more
+            async with opened(
+                disk.store, settings=SETTINGS, run=disk.run, moment=at(mono_ms)
+            ) as outbox:
+                await outbox.store(batch("after", weight=Weight.EVIDENCE), at(mono_ms + 1))
+                assert outbox.stats().spilled
+        disk.give_back()
+        async with opened(disk.store, settings=SETTINGS, run=disk.run, moment=at(50_000)) as outbox:
+            await outbox.store(batch("home"), at(60_000))
+            assert not outbox.stats().spilled
+            check_one_chain(await all_rows(outbox))
+            assert [chain.oldest for chain in outbox.chains()] == [0]
 
 
 async def test_e24_a_start_on_a_read_only_disk_goes_on_with_its_chain_over_kills_and_comes_home(
