@@ -18,7 +18,9 @@ from wire import Refused
 from wire.batch import Header, head_of, inflate, make_payload, read_payload
 from wire.columns import Body, decode_body, encode_body
 from wire.envelope import Aad, open_envelope, seal
-from wire.records import FixRecord
+from wire.records import EventKind, FixRecord
+
+DISK_FULL = 1  # reason of a `dropped` event (WIRE section 6, kind 13)
 
 
 class NoBatchError(Exception):
@@ -65,7 +67,8 @@ class Accounts:
     lost: int = 0
     twice: int = 0  # a number or a record stored more than once
     differing: int = 0  # stored with other bytes than sealed
-    holes: int = 0  # numbers missing in a stored chain below its newest
+    holes: int = 0  # numbers missing in a stored chain below its newest, and not told as dropped for want of room
+    evicted: int = 0  # told so: routine that a full disk had no room for
     faults: list[str] = field(default_factory=list)
 
 
@@ -244,14 +247,21 @@ def _header(envelope: bytes) -> tuple[Header, bytes]:
 
 def _look_for_holes(stored: Iterable[Held], accounts: Accounts) -> None:
     chains: dict[tuple[str, bytes], list[Held]] = {}
+    evicted: dict[tuple[str, bytes], set[int]] = {}
     for batch in stored:
         chains.setdefault((batch.unit, batch.chain_id), []).append(batch)
+        for chain_id, first, last in _evictions(batch):
+            evicted.setdefault((batch.unit, chain_id), set()).update(range(first, last + 1))
     for (unit, chain_id), batches in chains.items():
         batches.sort(key=lambda batch: batch.batch_no)
-        missing = batches[-1].batch_no + 1 - len(batches)
-        if missing:
-            accounts.holes += missing
-            accounts.faults.append(f"{unit} {chain_id.hex()[:8]}: {missing} numbers are missing")
+        missing = set(range(batches[-1].batch_no)) - {batch.batch_no for batch in batches}
+        told = missing & evicted.get((unit, chain_id), set())
+        accounts.evicted += len(told)
+        if missing - told:
+            accounts.holes += len(missing - told)
+            accounts.faults.append(
+                f"{unit} {chain_id.hex()[:8]}: {len(missing - told)} numbers are missing"
+            )
         seqs = Counter(
             seq
             for batch in batches
@@ -263,6 +273,17 @@ def _look_for_holes(stored: Iterable[Held], accounts: Accounts) -> None:
             accounts.faults.append(
                 f"{unit} {chain_id.hex()[:8]}: {doubled} records are there twice"
             )
+
+
+def _evictions(batch: Held) -> Iterator[tuple[bytes, int, int]]:
+    """What the batch confesses as dropped for want of room: chain, first and last number."""
+    for event in body_of(batch.envelope).events:
+        match event.data if event.kind == EventKind.DROPPED else ():
+            case [int(first), int(last), _, _, _, _, _, reason, *chain] if reason == DISK_FULL:
+                named = chain[0] if chain else None
+                yield named if isinstance(named, bytes) else batch.chain_id, first, last
+            case _:
+                pass
 
 
 def _name(batch: Held) -> str:

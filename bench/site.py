@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -284,6 +285,22 @@ def end(process: subprocess.Popen[bytes] | None) -> int | None:
     except subprocess.TimeoutExpired:
         kill(process)
         return process.returncode
+
+
+def ordered(
+    site: Site, unit: Unit, what: str, *words: str, seconds: float
+) -> subprocess.Popen[bytes]:
+    """The operator's command that orders `what`, on its way; the order is good for so long."""
+    until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    more = ("--until", until, "--supersede", "--data", str(site.data_dir))
+    command = ["unit", "order", unit.unit_id, what, *words, *more]
+    return spawn("plomba", command, site.folder / "orders.log")
+
+
+def fallen(unit: Unit) -> SiteError:
+    """An agent that ended and had no reason to."""
+    code = None if unit.process is None else unit.process.returncode
+    return SiteError(f"{unit.unit_id} ended by itself, exit {code}:\n{tail(unit.log)}")
 
 
 def tail(log: Path, lines: int = 8) -> str:

@@ -24,11 +24,8 @@ GROUPS = {
 }
 USUAL = ("kill",)
 LONG_STOP_S = 300.0
+ON_A_DISK = ("spill:", "evict:")  # points that a small disk of the unit's own is needed for
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-NOT_TRIED = {  # prefixes of named points that need a state which no fault of this table makes
-    "evict:": "needs a store full of routine, and the drill's locks say evidence: tests/agent",
-    "order:": "needs an order desk and a truck that stands: tests/agent kills at each of them",
-}
 OFTEN = ("ack", "publish", "puback", "receipt", "start:", "store:")  # reached within seconds
 _AT = re.compile(r'(?:\b|_)at\("([a-z_]+(?::[a-z_]+)?)"\)')
 
@@ -104,8 +101,8 @@ def skipped(faults: Iterable[Fault]) -> dict[str, str]:
     for fault in faults:
         if fault.group == "disk" and os.geteuid() != 0:
             found[fault.name] = "needs root: it mounts a small file system"
-        if (fault.point or "").startswith("spill:") and os.geteuid() != 0:
-            found[fault.name] = "needs root: it makes a small file system read-only"
+        if (fault.point or "").startswith(ON_A_DISK) and os.geteuid() != 0:
+            found[fault.name] = "needs root: it makes a small file system full or read-only"
         if fault.group == "clock" and not FAKETIME.exists():
             found[fault.name] = "libfaketime is not installed: apt-get install libfaketime"
     return found
@@ -116,21 +113,12 @@ def usual_points() -> tuple[str, ...]:
     return tuple(one for one in points() if one.startswith(OFTEN) and one != "store:covered")
 
 
-def _names() -> set[str]:
+def points() -> tuple[str, ...]:
+    """Every named point of the agent's rooms, read from the rooms themselves."""
     folder = Path(__file__).resolve().parents[2] / "agent"
-    return {
+    found = {
         name
-        for file in sorted(folder.rglob("*.py"))
+        for file in folder.rglob("*.py")
         for name in _AT.findall(file.read_text(encoding="utf-8"))
     }
-
-
-def points() -> tuple[str, ...]:
-    """The named points of the agent's rooms that a running unit comes to, read from the rooms themselves."""
-    names = _names()
-    return tuple(sorted(name for name in names if not name.startswith(tuple(NOT_TRIED))))
-
-
-def all_points() -> tuple[str, ...]:
-    """Every named point of the agent's rooms, those that no fault reaches among them."""
-    return tuple(sorted(_names()))
+    return tuple(sorted(found))

@@ -8,65 +8,40 @@ import random
 import shutil
 import signal
 import sqlite3
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from bench.drill.crew import Crew
+from bench.drill.disks import fill, make_read_only, take_inodes
 from bench.drill.faults import FAKETIME, Fault, usual_points
-from bench.drill.issuer import Truck
-from bench.drill.scenes import forget_kernel, roll_back, spoil, take_image
+from bench.drill.plays import play_before
 from bench.mosquitto import Mosquitto
-from bench.relay import CALM, Relay
+from bench.relay import CALM
 from bench.relay_mqtt import Kind
-from bench.site import Site, SiteError, Unit, end, kill, tail
+from bench.site import Site, SiteError, fallen, kill, tail
 
 RESERVED_S = 40.0  # an agent that shall die at a named point gets so long to come there
 RESERVED_RARE_S = 90.0  # receipts are carried out by 64, and deleted when the spare is full
-RARE = ("store:covered", "delete:", "aside:", "salvage:", "spill:", "word:")
-PREPARED = ("delete:", "aside:", "salvage:", "spill:", "word:")  # a scene comes before
+PREPARED = (  # a scene comes before
+    "aside:",
+    "delete:",
+    "evict:",
+    "order:",
+    "salvage:",
+    "spill:",
+    "word:",
+)
+RARE = ("store:covered", *PREPARED)
 STEP_S = 0.1  # of a scene
-SCENE_S_MAX = 20.0
-AGING_S = 4.0  # how old a card is that shows an older state of itself
 CALLS_MAX = 20  # EDGE section 12: the k-th call, k = 1 to 20
 RESTART_S = (0.0, 0.6)  # how long a killed agent stays away
-LAST_WORDS_S = 5.0  # a start that met a full disk says so seconds later
-RESTART_FALLEN_S = 2.0  # RestartSec of its systemd unit
 COLLECTOR_START_S_MAX = 15.0
 TERM_AFTER_S = 3.0  # points on the way out are reached by a TERM
 BACKUP_EVERY_S = 4.0
-FILLER = "filler"
-DISK_BYTES = 24 << 20  # EDGE section 12
-
-
-@dataclass(slots=True, kw_only=True)
-class Crew:
-    """One unit with its hardware, its line, its disk, and what is wrong with it just now."""
-
-    unit: Unit
-    truck: Truck
-    relay: Relay
-    disk: Path | None = None  # a small file system of its own
-    clock: Path | None = None  # libfaketime's file
-    trouble: str | None = None  # one lasting fault at a time
-    troubled_until: float = 0.0  # so long an agent may still end of a trouble that is over
-    armed: tuple[str, str, float] | None = (
-        None  # fault, named point, and until when nobody else kills
-    )
-    back_at: float | None = None  # when a dead agent is started again
-    is_played: bool = False  # a scene starts and kills it: nobody else looks after it
-
-    @property
-    def is_reserved(self) -> bool:
-        return self.armed is not None and time.monotonic() < self.armed[2]
-
-    @property
-    def is_running(self) -> bool:
-        process = self.unit.process
-        return process is not None and process.poll() is None
 
 
 class Hands:
@@ -81,9 +56,8 @@ class Hands:
         self.collector_exits = 0  # by itself, because its broker was killed while it started
         self._broker_killed_at = -COLLECTOR_START_S_MAX
         self.cards = 0  # that have shown an older state of themselves
-        self.agent_exits = 0  # by themselves, on a disk that was in trouble
         self.keeps_backups = False
-        self._site = site
+        self.site = site
         self._crews = crews
         self._mosquitto = mosquitto
         self._rng = rng
@@ -155,9 +129,9 @@ class Hands:
             case "agent at a named point":
                 return self._arm(fault, self._rng.choice(usual_points()))
             case "collector":
-                done = kill(self._site.collector)
+                done = kill(self.site.collector)
                 if done:
-                    self._site.start_collector(self._site.config)
+                    self.site.start_collector(self.site.config)
             case _:
                 done = self._kill_broker(wipe=fault.name == "broker wiped")
         self.fired[fault.name] += done
@@ -184,18 +158,20 @@ class Hands:
             return self._begin_scene(crew, fault, point)
         if not kill(crew.unit.process):
             return False
-        self._send_to(crew, fault, point)
+        self.send_to(crew, fault, point)
         return True
 
-    def _send_to(self, crew: Crew, fault: Fault, point: str) -> None:
-        """The next agent of that crew dies there."""
+    def send_to(
+        self, crew: Crew, fault: Fault, point: str, *, within_s: float | None = None
+    ) -> None:
+        """The next agent of that crew dies there. `within_s`: if its scene takes longer than others."""
         rare = point.startswith(RARE)
         once = rare or point.startswith(("start:", "close:"))
         calls = 1 if once else self._rng.randint(1, CALLS_MAX)
-        reserved_s = RESERVED_RARE_S if rare else RESERVED_S
+        reserved_s = within_s or (RESERVED_RARE_S if rare else RESERVED_S)
         crew.armed = (fault.name, point, time.monotonic() + reserved_s)
         crew.back_at = None
-        self._site.start_unit(crew.unit, "--kill-at", f"{point}:{calls}")
+        self.site.start_unit(crew.unit, "--kill-at", f"{point}:{calls}")
         if point.startswith("close:"):
             self._later(TERM_AFTER_S, lambda: self._terminate(crew))
         self._later(reserved_s, lambda: self._give_up(crew, fault))
@@ -203,11 +179,11 @@ class Hands:
     # what must be so before a rare point is reached
 
     def _begin_scene(self, crew: Crew, fault: Fault, point: str) -> bool:
-        status = self._site.status_of(crew.unit) if crew.is_running else None
+        status = self.site.status_of(crew.unit) if crew.is_running else None
         if status is None or status.get("at_home") or status.get("store") != "ok":
             return False  # what waits for the word has no head that a second trouble could go on behind
         crew.trouble, crew.is_played, crew.armed = fault.name, True, None
-        scene = self._scene(crew, fault, point)
+        scene = play_before(self, crew, fault, point)
         self._scenes.append((time.monotonic(), crew, scene))
         return True
 
@@ -224,88 +200,8 @@ class Hands:
             else:
                 self._scenes.append((now + STEP_S, crew, scene))
 
-    def _scene(self, crew: Crew, fault: Fault, point: str) -> Iterator[None]:
-        """Steps; between two of them the drill goes on."""
-        unit = crew.unit
-        if point.startswith("spill:"):
-            yield from self._spill_scene(crew, fault, point)
-            return
-        if point in {"word:rewritten", "word:committing", "word:committed"}:
-            yield from self._card_scene(crew, fault, point)
-            return
-        if point.startswith(("delete:", "aside:")):
-            # A clean stop carries out its receipts, so the next batch deletes; and what it leaves is not looked through.
-            end(unit.process)
-        else:
-            kill(unit.process)
-        if point.startswith(("aside:", "salvage:")):
-            spoil(unit.outbox)
-        if point.startswith("word:"):
-            forget_kernel(unit)
-        self._send_to(crew, fault, point)
-
-    def _spill_scene(self, crew: Crew, fault: Fault, point: str) -> Iterator[None]:
-        """A disk that is only read at a start; the way back is tried a second behind the next one."""
-        if crew.disk is None:
-            return
-        kill(crew.unit.process)
-        undo = _make_read_only(crew.disk)
-        try:
-            if point in {"spill:before", "spill:begun"}:
-                self._send_to(crew, fault, point)
-                yield from self._until_dead(crew)
-                self._note_death(crew)
-            else:
-                self._site.start_unit(crew.unit)
-                until = time.monotonic() + SCENE_S_MAX
-                while time.monotonic() < until:
-                    status = self._site.status_of(crew.unit)
-                    if status is not None and status.get("store") == "spill":
-                        break
-                    yield
-        finally:
-            kill(crew.unit.process)
-            undo()
-        if point in {"spill:before", "spill:begun"}:
-            crew.back_at = time.monotonic()
-        else:
-            self._send_to(crew, fault, point)
-
-    def _card_scene(self, crew: Crew, fault: Fault, point: str) -> Iterator[None]:
-        """A card that lies: it shows what it held some seconds ago, and the system starts anew."""
-        kill(crew.unit.process)
-        image = take_image(crew.unit)
-        self._site.start_unit(crew.unit)
-        try:
-            until = time.monotonic() + AGING_S
-            while time.monotonic() < until:
-                yield
-            crew.truck.hushed.set()  # its last record is acknowledged, and all is receipted
-            until = time.monotonic() + SCENE_S_MAX
-            while time.monotonic() < until:
-                status = self._site.status_of(crew.unit)
-                quiet = status is not None and not crew.truck.is_speaking
-                if quiet and status is not None and status.get("batches_waiting") == 0:
-                    break
-                yield
-            kill(crew.unit.process)
-            if roll_back(self._site, crew.unit, image):
-                self.cards += 1
-                self._forget_backups()
-                forget_kernel(crew.unit)
-                self._send_to(crew, fault, point)
-            else:
-                crew.back_at = time.monotonic()
-                self.missed.append(fault)
-        finally:
-            crew.truck.hushed.clear()
-
-    def _until_dead(self, crew: Crew) -> Iterator[None]:
-        until = time.monotonic() + SCENE_S_MAX
-        while crew.is_running and time.monotonic() < until:
-            yield
-
-    def _note_death(self, crew: Crew) -> None:
+    def note_death(self, crew: Crew) -> None:
+        """If it has died at the point to which it was sent."""
         process = crew.unit.process
         if crew.armed is not None and process is not None and process.poll() == -signal.SIGKILL:
             fault, point, _ = crew.armed
@@ -317,7 +213,7 @@ class Hands:
         """As soon as it is up: before that it knows no way out that could be interrupted."""
         if crew.armed is None or not crew.is_running or crew.unit.process is None:
             return
-        if self._site.status_of(crew.unit) is None:
+        if self.site.status_of(crew.unit) is None:
             self._later(TERM_AFTER_S, lambda: self._terminate(crew))
         else:
             crew.unit.process.terminate()
@@ -335,11 +231,11 @@ class Hands:
                 self._mosquitto.wipe()
             self._mosquitto.start()
             return done
-        pid = self._site.broker_pid()
+        pid = self.site.broker_pid()
         if pid is None or not _kill_pid(pid):
             return False
         if wipe:
-            for store in self._site.data_dir.rglob("store"):
+            for store in self.site.data_dir.rglob("store"):
                 shutil.rmtree(store, ignore_errors=True)
         return True
 
@@ -351,7 +247,7 @@ class Hands:
             pid = self._broker_pid()
             return pid is not None and self._pause(fault, pid, seconds)
         if fault.name == "collector stopped":
-            process = self._site.collector
+            process = self.site.collector
             alive = process is not None and process.poll() is None
             return alive and process is not None and self._pause(fault, process.pid, seconds)
         crew = self._free_crew()
@@ -371,7 +267,7 @@ class Hands:
 
     def _broker_pid(self) -> int | None:
         if self._mosquitto is None:
-            return self._site.broker_pid()
+            return self.site.broker_pid()
         process = self._mosquitto.process
         return None if process is None or process.poll() is not None else process.pid
 
@@ -419,22 +315,22 @@ class Hands:
 
     def _restore(self) -> bool:
         """Yesterday's backup, of some seconds ago: what was receipted since then is unknown to the collector again."""
-        if len(self._backups) < 2 or not kill(self._site.collector):
+        if len(self._backups) < 2 or not kill(self.site.collector):
             return False
-        store = self._site.store
+        store = self.site.store
         for beside in ("-wal", "-shm"):
             store.with_name(store.name + beside).unlink(missing_ok=True)
         shutil.copy(self._backups[0], store)
-        self._site.start_collector(self._site.config)
+        self.site.start_collector(self.site.config)
         self.fired["collector restored"] += 1
         return True
 
     def _back_up(self) -> None:
         """By SQLite's own means, while the collector works, as an operator does."""
-        target = self._site.folder / f"backup-{int(time.monotonic() * 1000)}.db"
+        target = self.site.folder / f"backup-{int(time.monotonic() * 1000)}.db"
         try:
             with (
-                closing(sqlite3.connect(f"file:{self._site.store}?mode=ro", uri=True)) as live,
+                closing(sqlite3.connect(f"file:{self.site.store}?mode=ro", uri=True)) as live,
                 closing(sqlite3.connect(target)) as copy,
             ):
                 live.backup(copy)
@@ -446,7 +342,7 @@ class Hands:
             old.unlink(missing_ok=True)
         self._backups = self._backups[-2:]
 
-    def _forget_backups(self) -> None:
+    def forget_backups(self) -> None:
         """A card that forgets and a collector that is then put back to before that have together lost what both forget.
 
         Nobody has it any more, so nobody can be asked for it: that loss would be the drill's and not the system's.
@@ -457,15 +353,15 @@ class Hands:
         self._backup_at = 0.0
 
     def _look_after_collector(self) -> None:
-        collector = self._site.collector
+        collector = self.site.collector
         if collector is not None and collector.poll() is not None:
             if time.monotonic() - self._broker_killed_at < COLLECTOR_START_S_MAX:
                 # Its broker was killed while it was being born: it gives up, and systemd starts it anew.
                 self.collector_exits += 1
-                self._site.start_collector(self._site.config)
+                self.site.start_collector(self.site.config)
                 return
             raise SiteError(
-                f"the collector ended by itself, exit {collector.returncode}:\n{tail(self._site.collector_log)}"
+                f"the collector ended by itself, exit {collector.returncode}:\n{tail(self.site.collector_log)}"
             )
 
     # the unit's disk
@@ -480,11 +376,11 @@ class Hands:
             return False
         match fault.name:
             case "disk without inodes":
-                undo = _take_inodes(disk)
+                undo = take_inodes(disk)
             case "disk read-only at the start":
-                undo = _make_read_only(disk)
+                undo = make_read_only(disk)
             case _:
-                undo = _fill(disk)
+                undo = fill(disk)
         if at_start:
             crew.armed = None
             crew.back_at = time.monotonic()
@@ -506,20 +402,15 @@ class Hands:
                 crew.back_at = now
             elif crew.armed is not None and process.returncode == 0:
                 # Its stop took longer than an agent allows itself, and the point was not reached: once more.
-                self._site.start_unit(crew.unit, "--kill-at", f"{crew.armed[1]}:1")
+                self.site.start_unit(crew.unit, "--kill-at", f"{crew.armed[1]}:1")
                 self._later(TERM_AFTER_S, lambda: self._terminate(crew))
                 return
-            elif crew.disk is not None and (crew.trouble is not None or now < crew.troubled_until):
-                self.agent_exits += 1
-                crew.back_at = now + RESTART_FALLEN_S
             else:
-                raise SiteError(
-                    f"{crew.unit.unit_id} ended by itself, exit {process.returncode}:\n{tail(crew.unit.log)}"
-                )
+                raise fallen(crew.unit)
             crew.armed = None
         if crew.back_at is not None and now >= crew.back_at:
             crew.back_at = None
-            self._site.start_unit(crew.unit)
+            self.site.start_unit(crew.unit)
 
     def _free_crew(self, *, with_link: bool = False) -> Crew | None:
         """A unit that runs, with nothing wrong with it, and connected."""
@@ -543,7 +434,6 @@ class Hands:
             if undo is not None:
                 undo()
             crew.trouble = None
-            crew.troubled_until = time.monotonic() + LAST_WORDS_S
 
         self._later(seconds, over)
 
@@ -570,49 +460,8 @@ def faketime_env(clock: Path) -> dict[str, str]:
     }
 
 
-def mount_small_disk(folder: Path) -> None:
-    """A file system of 24 MiB at `folder`. SiteError if the machine lets nobody mount."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "plomba-drill", str(folder))
-    (folder / FILLER).touch()  # now: later there may be no inode left for it
-
-
-def unmount(folder: Path) -> None:
-    _run("umount", "-l", str(folder))
-
-
-def _fill(disk: Path) -> Callable[[], None]:
-    filler = disk / FILLER
-    with filler.open("r+b", buffering=0) as file:
-        for size in (1 << 16, 1 << 12):
-            try:
-                while file.write(bytes(size)) == size:
-                    pass
-            except OSError:
-                continue
-    return lambda: os.truncate(filler, 0)
-
-
-def _take_inodes(disk: Path) -> Callable[[], None]:
-    found = os.statvfs(disk)
-    used = found.f_files - found.f_ffree
-    _run("mount", "-o", f"remount,nr_inodes={used}", str(disk))
-    return lambda: _run("mount", "-o", f"remount,nr_inodes={found.f_files}", str(disk))
-
-
-def _make_read_only(disk: Path) -> Callable[[], None]:
-    _run("mount", "-o", "remount,ro", str(disk))
-    return lambda: _run("mount", "-o", "remount,rw", str(disk))
-
-
 def _set_right(clock: Path) -> None:
     clock.write_text("+0\n", encoding="ascii")
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # mount and umount
-    if done.returncode != 0:
-        raise SiteError(f"{' '.join(command)}: {done.stderr.strip()}")
 
 
 def _kill_pid(pid: int) -> bool:

@@ -11,7 +11,8 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,17 +44,19 @@ _ACK = re.compile(rb"\(P69,0,(\d+)\)")
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
-    """What one lock has said and what the unit has promised."""
+    """What one lock has said and what the unit has promised; and when the truck stood."""
 
     issued: dict[bytes, int] = field(default_factory=dict)  # frame: number
     owed: list[bytes] = field(default_factory=list)
     cuts_owed: int = 0
     repeats: int = 0
+    stood: list[int] = field(default_factory=list)  # seconds, rising
 
 
-def place_at(unix_s: int, unit_no: int) -> tuple[float, float]:
-    """Where truck `unit_no` is at that second: east along its own parallel."""
-    return LAT + unit_no * 0.01, LON + unix_s % LAP_S * STEP_DEG
+def place_at(unix_s: int, unit_no: int, stood: Sequence[int] = ()) -> tuple[float, float]:
+    """Where truck `unit_no` is at that second: east along its own parallel, as far behind as it has stood by then."""
+    driven_s = unix_s - bisect_right(stood, unix_s)
+    return LAT + unit_no * 0.01, LON + driven_s % LAP_S * STEP_DEG
 
 
 class Truck:
@@ -69,11 +72,17 @@ class Truck:
         self.quiet = threading.Event()  # no further record is issued, what waits is still repeated
         self.is_speaking = False  # a record waits for its acknowledgement
         self.hushed = threading.Event()  # the same for a while
+        self.standing = threading.Event()
         self._masters = {path: _open_pty(path) for path in (self.gps, self.seal)}
         self._threads = [
             threading.Thread(target=self._receiver, name=f"gps-{unit_no}", daemon=True),
             threading.Thread(target=self._lock, name=f"seal-{unit_no}", daemon=True),
         ]
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Where it is now, in degrees."""
+        return place_at(int(time.time()), self.unit_no, self.ledger.stood)
 
     def start(self) -> None:
         """Power on."""
@@ -98,7 +107,9 @@ class Truck:
             if self.stopping.wait(max(0.0, second + 0.08 - time.time())):
                 return
             _let_in(slave)
-            _write(master, epoch(second, self.unit_no))
+            if self.standing.is_set():
+                self.ledger.stood.append(second)
+            _write(master, epoch(second, self.unit_no, self.ledger.stood))
 
     def _lock(self) -> None:
         master, slave = self._masters[self.seal]
@@ -155,7 +166,7 @@ class Truck:
 
     def _snapshot(self, number: int, status: int) -> Snapshot:
         now_s = int(time.time())
-        lat, lon = place_at(now_s, self.unit_no)
+        lat, lon = place_at(now_s, self.unit_no, self.ledger.stood)
         return Snapshot(
             seal_id=self.seal_id,
             unix_ms=now_s * 1_000,
@@ -186,13 +197,14 @@ class Truck:
         return access_text(access, serial)
 
 
-def epoch(unix_s: int, unit_no: int) -> bytes:
+def epoch(unix_s: int, unit_no: int, stood: Sequence[int] = ()) -> bytes:
     """RMC and GGA of that second."""
     moment = datetime.fromtimestamp(unix_s, UTC)
-    lat, lon = place_at(unix_s, unit_no)
+    lat, lon = place_at(unix_s, unit_no, stood)
+    knots = "0.00" if unix_s in stood[-1:] else "29.16"
     place = f"{_minutes(lat, 2)},N,{_minutes(lon, 3)},E"
     clock = f"{moment:%H%M%S}.00"
-    return sentence(f"GNRMC,{clock},A,{place},29.16,90.0,{moment:%d%m%y},,,A") + sentence(
+    return sentence(f"GNRMC,{clock},A,{place},{knots},90.0,{moment:%d%m%y},,,A") + sentence(
         f"GNGGA,{clock},{place},1,10,0.8,455.0,M,-40.0,M,,"
     )
 

@@ -73,7 +73,7 @@ def judge(
     """Hold the store against what the hardware knows. `cards`: how many showed an older state: so many units may be found out."""
     judgement = Judgement(cards=cards)
     frames: dict[str, Counter[bytes]] = {truth.unit: Counter() for truth in truths}
-    numbers = {truth.unit: truth.unit_no for truth in truths}
+    of_unit = {truth.unit: truth for truth in truths}
     cuts: dict[str, set[bytes]] = {truth.unit: set() for truth in truths}
     for batch in stored:
         body = body_of(batch.envelope)
@@ -88,7 +88,8 @@ def judge(
             body.fixes.t_ms, body.fixes.lat_e7, body.fixes.lon_e7, strict=True
         ):
             judgement.fixes += 1
-            lat, lon = place_at(t_ms // 1_000, numbers[batch.unit])
+            truth = of_unit[batch.unit]
+            lat, lon = place_at(t_ms // 1_000, truth.unit_no, truth.ledger.stood)
             if abs(lat * 1e7 - lat_e7) > PLACE_E7_MAX or abs(lon * 1e7 - lon_e7) > PLACE_E7_MAX:
                 judgement.wrong_places += 1
                 judgement.faults.append(

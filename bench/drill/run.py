@@ -12,10 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from bench.accounts import Accounts, read_findings, read_store, read_unit, settle
-from bench.drill.faults import NOT_TRIED, USUAL, Fault, all_points, chosen, skipped
-from bench.drill.hands import Crew, Hands, faketime_env, mount_small_disk, unmount
+from bench.drill.crew import Crew
+from bench.drill.disks import mount_small_disk, unmount
+from bench.drill.faults import ON_A_DISK, USUAL, Fault, chosen, points, skipped
+from bench.drill.hands import Hands, faketime_env
 from bench.drill.issuer import Truck
 from bench.drill.oracle import Judgement, Truth, judge
+from bench.drill.plays import OFFLINE_S, PASSWORD
 from bench.machine import machine
 from bench.mosquitto import COLLECTOR_TOML, Mosquitto
 from bench.relay import Relay, Seen
@@ -156,9 +159,7 @@ class _Drill:
             broker_port=relay.port,
         )
         if any(one.group == "points" for one in self._faults):
-            text = unit.config.read_text(encoding="utf-8")
-            spare = f"[outbox]\nspare_bytes = {SPARE_BYTES}\n"
-            unit.config.write_text(text.replace("[outbox]\n", spare), encoding="utf-8")
+            _set_for_points(unit, truck.seal_id)
         clock = None
         if any(one.group == "clock" for one in self._faults):
             clock = self._folder / f"clock-{number}"
@@ -270,6 +271,16 @@ class _Drill:
         status = self._site.status_of(unit)
         return status is not None and status.get("batches_waiting") == 0
 
+    def _points_not_reached(self) -> dict[str, str]:
+        """Each with its reason; nothing where nobody was sent to one."""
+        if "points" not in self._plan.faults:
+            return {}
+        return {
+            point: self._skipped.get(f"at {point}", "no agent came to it in this run")
+            for point in points()
+            if not self._hands.points[point]
+        }
+
     def _report(self, peace_s: float, live_s: float) -> dict[str, object]:
         stored = read_store(self._site.store)
         units = [crew.unit for crew in self._crews]
@@ -299,10 +310,9 @@ class _Drill:
             "unfired": unfired,
             "skipped": self._skipped,
             "named_points": dict(self._hands.points),
-            "points_tried": f"{len(self._hands.points)} of {len(all_points())}",
-            "points_not_tried": NOT_TRIED if "points" in self._plan.faults else {},
+            "points_tried": f"{len(self._hands.points)} of {len(points())}",
+            "points_not_reached": self._points_not_reached(),
             "collector_exits_at_its_start": self._hands.collector_exits,
-            "agent_exits_on_a_bad_disk": self._hands.agent_exits,
             "owed_a_minute": round(judgement.owed / self._stormed_s * 60),
             "duplicates_on_the_wire": self._wire.duplicates,
             "peace_s": round(peace_s, 1),
@@ -314,7 +324,24 @@ class _Drill:
 
 
 def _wants_a_disk(fault: Fault) -> bool:
-    return fault.group == "disk" or (fault.point or "").startswith("spill:")
+    return fault.group == "disk" or (fault.point or "").startswith(ON_A_DISK)
+
+
+def _set_for_points(unit: Unit, seal_id: str) -> None:
+    """A spare that is soon full, batches that close soon without a line, and a lock that may be opened."""
+    secret = unit.folder / "seal.secret"
+    secret.touch(mode=0o600)
+    secret.write_text(f"{PASSWORD}\n", encoding="ascii")
+    text = unit.config.read_text(encoding="utf-8")
+    spare = f"[outbox]\nspare_bytes = {SPARE_BYTES}\n"
+    more = f"""
+[sealer]
+age_offline_s = {OFFLINE_S}
+
+[seals.{seal_id}]
+secret_file = "{secret}"
+"""
+    unit.config.write_text(text.replace("[outbox]\n", spare) + more, encoding="utf-8")
 
 
 def _plain(found: Accounts | Judgement) -> dict[str, object]:

@@ -110,6 +110,22 @@ def test_holes_doubles_and_other_bytes_are_seen() -> None:
     assert settle([FILE], [B0, B1, other]).differing == 1
 
 
+def test_a_hole_is_none_if_the_unit_says_that_a_full_disk_had_no_room_for_it() -> None:
+    def dropped(reason: int, *chain: bytes) -> EventRecord:
+        data = (1, 1, 1, 2, bytes(32), 1, 1, reason, *chain)
+        return EventRecord(kind=13, t_ms=1, mono_ms=1, data=data)
+
+    for said in (dropped(1), dropped(1, CHAIN)):
+        accounts = settle([], [B0, B2, batch(3, [said], 5)])
+        assert (accounts.holes, accounts.evicted) == (0, 1)
+    for said in (
+        dropped(2),
+        dropped(1, b"d" * 16),
+    ):  # damage, which a drill makes good; another chain
+        accounts = settle([], [B0, B2, batch(3, [said], 5)])
+        assert (accounts.holes, accounts.evicted) == (1, 0)
+
+
 def test_an_owed_record_that_is_missing_or_there_twice_is_seen() -> None:
     assert judge([TRUTH], [B0, B1], []).lost == 1
     again = batch(3, [refusal(b"one")], 5)

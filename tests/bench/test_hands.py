@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from bench.drill.faults import Fault
-from bench.drill.hands import Crew, Hands
-from bench.drill.issuer import Truck
+from bench.drill.crew import Crew
+from bench.drill.hands import Hands
+from bench.drill.issuer import STEP_DEG, Truck, epoch, place_at
 from bench.relay import Relay
 from bench.site import Site, SiteError, Unit, free_ports, kill
 
@@ -79,23 +80,28 @@ def test_no_backup_from_before_a_card_forgot_is_ever_put_back(crew: Crew, tmp_pa
     for old in olds:
         old.touch()
     hands._backups = list(olds)
-    hands._forget_backups()
+    hands.forget_backups()
     assert not hands._restore()
     assert not any(old.exists() for old in olds)
 
 
-def test_an_agent_that_a_full_disk_has_ended_may_say_so_when_the_disk_is_free_again(
+def test_an_agent_that_ends_by_itself_on_a_full_disk_ends_the_drill(
     crew: Crew, tmp_path: Path
 ) -> None:
     hands = hands_of(crew)
-    crew.disk = tmp_path
+    crew.disk, crew.trouble = tmp_path, "disk full"
     crew.unit.process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
     crew.unit.process.wait()
-    hands._trouble(crew, Fault(name="disk full", group="disk"), 0.0)
-    hands._undo.pop()[1]()
-    over = crew.troubled_until
-    hands._look_after(crew, over - 1.0)
-    assert (hands.agent_exits, crew.back_at is not None) == (1, True)
-    crew.back_at = None
     with pytest.raises(SiteError, match="ended by itself, exit 1"):
-        hands._look_after(crew, over + 1.0)
+        hands._look_after(crew, 0.0)
+
+
+def test_a_truck_that_stood_is_where_it_stood_and_then_goes_on_from_there() -> None:
+    stood = [1_002, 1_003]
+    lons = [place_at(second, 0, stood)[1] for second in range(1_000, 1_006)]
+    steps = [round((after - before) / STEP_DEG) for before, after in pairwise(lons)]
+    assert steps == [1, 0, 0, 1, 1]
+    assert [b",0.00,90.0," in epoch(second, 0, stood[:2]) for second in (1_003, 1_004)] == [
+        True,
+        False,
+    ]
