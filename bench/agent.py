@@ -163,7 +163,7 @@ class _Play:
         return unit
 
     def _start(self, unit: Unit) -> None:
-        imports = "import agent.app.run, agent.app.commands, agent.app.kill"
+        imports = "import agent.app.unit, agent.app.commands, agent.app.kill"
         env = os.environ | COMPILED
         subprocess.run([sys.executable, "-c", imports], check=True, env=env)  # noqa: S603  # Python itself
         begin = time.monotonic()

@@ -10,20 +10,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from agent import StoredBatch, Weight
-from agent.uplink import (
-    ChainLine,
-    Close,
-    Dial,
-    Fetch,
-    Greet,
-    Hello,
-    Seek,
-    Send,
-    State,
-    Uplink,
-    UplinkSettings,
-    Wish,
-)
+from agent.uplink.core import Uplink
+from agent.uplink.settings import UplinkSettings
+from agent.uplink.words import ChainLine, Close, Dial, Fetch, Greet, Hello, Seek, Send, State, Wish
 from bench.machine import machine
 
 CHAIN = b"S" * 16

@@ -14,9 +14,11 @@ from agent.app.orders import Orders, SealLine, Surroundings
 from agent.app.ports import Ports
 from agent.config import Config
 from agent.io.serial_port import SerialPort
-from agent.orders import DOOR, Steward, read_book
+from agent.orders.book import DOOR, read_book
+from agent.orders.steward import Steward
 from agent.outbox import Outbox
-from agent.recorder import Recorder, Role
+from agent.recorder.core import Recorder
+from agent.recorder.settings import Role
 from wire.orders import place_of
 
 DOUBT_MS = 600_000  # EDGE section 6: so long a doubted fix, jamming or spoofing keeps seals shut

@@ -20,10 +20,11 @@ from agent.app.versions_disk import CURRENT, first_life
 from agent.config import BadConfigError, Config, Link, read_text
 from agent.io import clock, disk, seal_file
 from agent.io.clock import Clock
-from agent.io.mqtt import Connection, Heard, LineEvent, Server, TlsFilesError, tls_context
+from agent.io.mqtt import Connection, Heard, LineEvent, TlsFilesError, tls_context
 from agent.io.secret_file import SecretFileError, read_secret
 from agent.io.serial_port import holder_of
 from agent.io.status import StatusError, ask
+from agent.io.words import Server
 from wire import Refused
 from wire.envelope import Aad, open_envelope, seal, verify
 

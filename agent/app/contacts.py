@@ -12,7 +12,8 @@ from typing import Protocol
 from agent.app.log import say, warn
 from agent.io import seal_file
 from agent.io.secret_file import SecretFileError, read_secret
-from agent.orders import Contact, Keep, SealOrder, Turn
+from agent.orders.contact import Contact, Keep, Turn
+from agent.orders.means import SealOrder
 from devices import Fact, SealEvent
 
 PASSWORD_CHARS = 6  # as many as a lock comes with; nobody has tried a longer one

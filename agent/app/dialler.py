@@ -14,10 +14,10 @@ from agent.io.mqtt import (
     Deliver,
     Heard,
     LineEvent,
-    Tls,
     TlsFilesError,
     tls_context,
 )
+from agent.io.words import Tls
 from wire.hello import State, encode_state
 from wire.topics import Up, down_filter, up
 

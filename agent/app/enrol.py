@@ -39,7 +39,7 @@ from agent.io import clock, key
 from agent.io.clock import Clock
 from agent.io.https import Answer, Door, HttpsError, ask, door_of
 from agent.io.key import KeyFileError
-from agent.io.mqtt import Tls
+from agent.io.words import Tls
 from wire import Refused
 from wire.enrol import NO_TOKEN, Request, make, open_request
 

@@ -17,7 +17,8 @@ from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.source import Source
 from agent.outbox import Outbox, OutboxError
-from agent.recorder import OrderDone, Recorder, SealSilence, Stop
+from agent.recorder.core import Recorder
+from agent.recorder.facts import OrderDone, SealSilence, Stop
 from agent.sealer import Closing, Sealer
 from agent.timekeeper import NtpTime, RtcTime, Timekeeper
 from agent.vitals import Limits

@@ -10,7 +10,7 @@ from agent import Identity
 from agent.config import Pins, pins_text, read_pins
 from agent.io import key
 from agent.io.key import KeyFileError
-from agent.io.mqtt import Tls
+from agent.io.words import Tls
 from wire.envelope import kid_of
 
 EVIDENCE_FILE = "evidence.pem"

@@ -15,10 +15,12 @@ from agent.app.log import Troubles, say
 from agent.app.orders import Act, NewConfig, Orders, Report, Resend
 from agent.app.shelf import Shelf
 from agent.config import Config
-from agent.io.mqtt import Heard, LineEvent, Tls
+from agent.io.mqtt import Heard, LineEvent
+from agent.io.words import Tls
 from agent.outbox import Outbox, OutboxError, Word
-from agent.recorder import ConfigDone, ReportNow
-from agent.uplink import (
+from agent.recorder.facts import ConfigDone, ReportNow
+from agent.uplink.core import Uplink
+from agent.uplink.words import (
     Close,
     Covered,
     Dial,
@@ -30,7 +32,6 @@ from agent.uplink import (
     Send,
     Shrink,
     State,
-    Uplink,
     Wish,
 )
 from wire import Reason, Refused

@@ -12,8 +12,9 @@ from typing import Protocol
 from agent import Moment, Quality
 from agent.app.contacts import Contacts
 from agent.io.serial_port import SerialPort
-from agent.orders import Say, Scene, Step, Steward
-from agent.recorder import ConfigDone, OrderDone, SealSilence
+from agent.orders.steward import Steward
+from agent.orders.words import Say, Scene, Step
+from agent.recorder.facts import ConfigDone, OrderDone, SealSilence
 from devices import Fact, SealAnswer, SealEvent, SealReport, SealSecret
 from wire import Reason, Refused
 from wire.orders import Order, OrderKind, PlaceKnown, UnitState, genuine, refusal

@@ -15,11 +15,6 @@ from agent.io.serial_port import LineReader, SerialPort
 from agent.io.source import Source
 from agent.outbox import Outbox, OutboxError
 from agent.timekeeper import Timekeeper
-from devices.eseal import EsealReader
-from devices.jt701 import Jt701Reader, SetTime
-from devices.jt808 import Jt808Reader
-from devices.m100 import M100Reader
-from devices.nmea import NmeaReader
 from wire.canon import decode, encode
 
 RATES = "rates"  # its name in the outbox's memory
@@ -113,22 +108,35 @@ class Ports:
         )
 
     def _reader(self, link: Link) -> LineReader:
+        """The room of a device is loaded by units that have one."""
         match link.port.protocol:
             case "jt701":
+                from devices.jt701 import Jt701Reader  # noqa: PLC0415  # see above
+
                 return Jt701Reader(seal_id=link.seal_id)
             case "eseal":
+                from devices.eseal import EsealReader  # noqa: PLC0415  # as above
+
                 return EsealReader(seal_id=link.seal_id)
             case "jt808":
+                from devices.jt808 import Jt808Reader  # noqa: PLC0415  # as above
+
                 return Jt808Reader(seal_id=link.seal_id, utc_offset_min=link.utc_offset_min)
             case "m100":
+                from devices.m100 import M100Reader  # noqa: PLC0415  # as above
+
                 return M100Reader(
                     name=link.port.name, region=link.region, power_cdbm=link.power_cdbm
                 )
             case _:
+                from devices.nmea import NmeaReader  # noqa: PLC0415  # as above
+
                 return NmeaReader(self._config.not_before)
 
     def _tell_time(self, reader: LineReader, mono_ms: int) -> None:
         """In the port's thread: a lock that asks for the time gets it, if we know it well."""
+        from devices.jt701 import Jt701Reader, SetTime  # noqa: PLC0415  # the port's reader is from there
+
         if not isinstance(reader, Jt701Reader) or not reader.wants_time:
             return
         utc_ms, quality = self._timekeeper.utc(mono_ms)

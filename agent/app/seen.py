@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from agent import Kept
-from agent.recorder import AnyFact, PowerState
+from agent.recorder.facts import AnyFact, PowerState
 from devices import GnssStatus, SealAlive, SealEvent, SealReport
 from wire.records import EventKind, FixRecord
 

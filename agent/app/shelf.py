@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from agent import Moment, StoredBatch, Weight
 from agent.outbox import Outbox
-from agent.uplink import ChainLine, Home
+from agent.uplink.words import ChainLine, Home
 from wire import Refused
 from wire.batch import Header, head_of, read_payload
 from wire.envelope import Aad, open_envelope

@@ -15,7 +15,7 @@ from agent.app.versions import Ignore, Instant, Refuse, Result, Take, Try, Versi
 from agent.app.versions_disk import Life, VersionFiles, first_life, off_the_loop, sha_of
 from agent.config import BadConfigError, Config, says_the_same, with_version
 from agent.outbox import Outbox, OutboxError
-from agent.recorder import ConfigDone
+from agent.recorder.facts import ConfigDone
 
 LOOK_S = 0.5
 AGAIN_MS = 60_000  # the disk refused: it is tried again with the store's own pace

@@ -16,7 +16,8 @@ from agent.io.disk import Space
 from agent.io.inbox import Inbox
 from agent.io.source import Source
 from agent.outbox import Outbox, OutboxError
-from agent.recorder import PowerSource, Recorder
+from agent.recorder.core import Recorder
+from agent.recorder.facts import PowerSource
 
 VERSION = 1
 STORE_S_MAX = 1.0  # a store that hangs shall not hang the page

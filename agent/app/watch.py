@@ -18,7 +18,7 @@ from agent.io import clock, disk
 from agent.io.chrony import Chrony
 from agent.io.clock import Clock
 from agent.outbox import Outbox, OutboxError
-from agent.recorder import AnyFact, Health
+from agent.recorder.facts import AnyFact, Health
 from agent.timekeeper import TimeFact, Timekeeper
 
 WATCH_S = 1.0

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from agent.recorder import Profile
+from agent.recorder.settings import Profile
 
 
 class Table(Struct, frozen=True, forbid_unknown_fields=True):

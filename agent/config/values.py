@@ -24,16 +24,13 @@ from agent.config.tables import (
     UplinkTable,
     over,
 )
-from agent.io.mqtt import Server
-from agent.io.serial_port import PortSettings
-from agent.orders.contact import PROTOCOL
+from agent.io.words import PortSettings, Server
+from agent.orders import FIRST_CONTACT_PROTOCOL
 from agent.outbox import DeleteAfter, OutboxSettings
-from agent.recorder import RecorderSettings, Role
+from agent.recorder.settings import RecorderSettings, Role
 from agent.sealer import SealerSettings
 from agent.timekeeper import TimekeeperSettings
-from agent.uplink import UplinkSettings
-from devices.jt808 import UTC_OFFSET_MIN
-from devices.m100 import REGIONS
+from agent.uplink.settings import UplinkSettings
 
 T = TypeVar("T")
 
@@ -309,10 +306,18 @@ def _link_faults(key: str, table: LinkTable) -> list[ConfigError]:
     if table.utc_offset_min and table.protocol != "jt808":
         hint = f"0: {table.protocol} says its times in UTC"
         faults.append(ConfigError(key=f"{key}.utc_offset_min", hint=hint))
-    if table.region is not None and table.region not in REGIONS.values():
-        hint = f"one of {', '.join(REGIONS.values())}, is {table.region!r}"
-        faults.append(ConfigError(key=f"{key}.region", hint=hint))
+    if table.region is not None:
+        faults += _region_faults(key, table.region)
     return faults
+
+
+def _region_faults(key: str, region: str) -> list[ConfigError]:
+    from devices.m100.frame import REGIONS  # noqa: PLC0415  # a unit without such a reader does not load its room
+
+    if region in REGIONS.values():
+        return []
+    hint = f"one of {', '.join(REGIONS.values())}, is {region!r}"
+    return [ConfigError(key=f"{key}.region", hint=hint)]
 
 
 def _where_faults(key: str, table: LinkTable) -> list[ConfigError]:
@@ -360,7 +365,6 @@ def _link(name: str, table: LinkTable) -> Link:
     if table.protocol in FOREIGN:
         address = address_of(table.address or DEFAULT_ADDRESS, FOREIGN[table.protocol])
         assert address is not None, "its faults were looked for"
-    offset_default_min = UTC_OFFSET_MIN if table.protocol == "jt808" else 0
     return Link(
         port=PortSettings(
             name=name,
@@ -370,14 +374,22 @@ def _link(name: str, table: LinkTable) -> Link:
             baud=None if address else baud,
         ),
         seal_id=table.seal_id,
-        utc_offset_min=(
-            offset_default_min if table.utc_offset_min is None else table.utc_offset_min
-        ),
+        utc_offset_min=_utc_offset_min(table),
         region=table.region,
         power_cdbm=table.power_cdbm,
         antennas=table.antennas or (1,),
         address=address,
     )
+
+
+def _utc_offset_min(table: LinkTable) -> int:
+    if table.utc_offset_min is not None:
+        return table.utc_offset_min
+    if table.protocol != "jt808":
+        return 0
+    from devices.jt808.reader import UTC_OFFSET_MIN  # noqa: PLC0415  # as above
+
+    return UTC_OFFSET_MIN
 
 
 def _recorder(table: RecorderTable) -> RecorderSettings:
@@ -432,10 +444,10 @@ def _check_paths(table: ConfigTable, errors: list[ConfigError]) -> None:
 
 def _check_seals(table: ConfigTable, errors: list[ConfigError]) -> None:
     """A first contact changes a lock: the line must name it, and speak a lock's language that has such orders."""
-    named = {one.seal_id for one in table.links.values() if one.protocol == PROTOCOL}
+    named = {one.seal_id for one in table.links.values() if one.protocol == FIRST_CONTACT_PROTOCOL}
     for seal_id, one in table.seals.items():
         if one.first_contact and seal_id not in named:
-            hint = f'only for a seal that a link with protocol = "{PROTOCOL}" names by seal_id'
+            hint = f'only for a seal that a link with protocol = "{FIRST_CONTACT_PROTOCOL}" names by seal_id'
             errors.append(ConfigError(key=f"seals.{seal_id}.first_contact", hint=hint))
 
 

@@ -16,8 +16,9 @@ from typing import Protocol
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.link_watch import LinkWatch
-from agent.io.serial_port import LineReader, PortSettings, PortView
-from agent.recorder import LinkState, PortState, SealSilence
+from agent.io.serial_port import LineReader
+from agent.io.words import PortSettings, PortView
+from agent.recorder.facts import LinkState, PortState, SealSilence
 from devices import Fact, ReaderAnswer
 
 READ_BYTES_MAX = 4_096

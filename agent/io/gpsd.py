@@ -9,7 +9,7 @@ from random import Random
 from agent.io.clock import Clock
 from agent.io.foreign import Backoff, ForeignSource
 from agent.io.inbox import Inbox
-from agent.io.serial_port import PortSettings
+from agent.io.words import PortSettings
 from devices.gpsd import WATCH, GpsdReader
 
 CONNECT_S_MAX = 5.0  # it is on the unit or beside it

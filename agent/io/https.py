@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from agent.io import clock
-from agent.io.mqtt import Tls, TlsFilesError, certificate_dates_ms, tls_context
+from agent.io.mqtt import TlsFilesError, certificate_dates_ms, tls_context
+from agent.io.words import Tls
 
 ANSWER_BYTES_MAX = 65_536  # two certificates and four keys have 4,000
 WAIT_S_MAX = 30.0

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from agent.recorder import AnyFact
+from agent.recorder.facts import AnyFact
 from agent.timekeeper import TimeFact
 
 FACTS_MAX = 1_024  # 20 s of everything that a unit can hear; then the ports wait

@@ -5,7 +5,8 @@ Law: knows no port and no clock; the thread that owns both tells it, and hands i
 
 from collections.abc import Sequence
 
-from agent.recorder import LinkState, PortState, Role, SealSilence
+from agent.recorder.facts import LinkState, PortState, SealSilence
+from agent.recorder.settings import Role
 from devices import Fact, Fix, GnssStatus, NoFix, Odd, ReaderAnswer, SealAnswer, SealSecret, TagRead
 
 NOISE_MS = 5_000  # bytes and nothing valid; as long as BaudHunt gives a rate that was right

@@ -15,7 +15,7 @@ from random import Random
 from agent.io.clock import Clock
 from agent.io.foreign import Backoff, ForeignSource
 from agent.io.inbox import Inbox
-from agent.io.serial_port import PortSettings
+from agent.io.words import PortSettings
 from devices.llrp import LlrpReader
 
 QUIET_MS_MAX = 90_000  # three keepalives of 30 s

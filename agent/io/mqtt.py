@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from agent.io import memory
+from agent.io.words import Server, Tls
 
 with memory.without_proxies():
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv311
@@ -33,27 +33,6 @@ _CONNACK_CODES = {
     134: 4,
     135: 5,
 }  # paho's reason codes back to MQTT 3.1.1, 3.2.2.3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """Where a broker listens."""
-
-    host: str
-    port: int
-    tls: bool
-
-    def __str__(self) -> str:
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """Our own CA and, if the broker wants it, our certificate."""
-
-    ca_file: Path
-    cert_file: Path | None = None
-    key_file: Path | None = None
 
 
 class Heard(Enum):

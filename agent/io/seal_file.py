@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.io.key import sync_folder
 from agent.io.secret_file import SecretFileError, read_own
-from agent.orders import Keep
+from agent.orders.contact import Keep
 
 FILE_BYTES_MAX = 8_192  # a hundred cards of ten digits and two passwords
 _VERSION = 1

@@ -21,7 +21,9 @@ from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.link_watch import LinkWatch
 from agent.io.tag_sieve import TagSieve
-from agent.recorder import LinkState, PortState, Role, SealSilence
+from agent.io.words import PortSettings, PortView
+from agent.recorder.facts import LinkState, PortState, SealSilence
+from agent.recorder.settings import Role
 from devices import Counters, Fact, MisuseError, TagRead
 from devices.nmea import BaudHunt, Rate
 
@@ -55,30 +57,6 @@ class LineReader(Protocol):
     def next_deadline(self) -> int | None: ...
 
     def take_bytes(self) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortSettings:
-    """`links.<name>` of the config."""
-
-    name: str
-    device: str  # of a foreign program its address
-    protocol: str
-    role: Role
-    baud: int | None  # None: hunt (NMEA only), or no serial port at all
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortView:
-    """What the status page shows of a port."""
-
-    name: str
-    device: str
-    role: str
-    state: str
-    detail: str
-    baud: int | None
-    counters: dict[str, int]
 
 
 Job = Callable[[], None]  # something that must be done in the port's thread

@@ -6,7 +6,7 @@ Law: vocabulary only.
 from collections.abc import Iterable
 from typing import Protocol
 
-from agent.io.serial_port import PortSettings, PortView
+from agent.io.words import PortSettings, PortView
 from devices import Fact
 
 __all__ = ["Source"]

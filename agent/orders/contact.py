@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from agent.orders import FIRST_CONTACT_PROTOCOL
 from agent.orders.means import SealOrder
 from devices import Fact, SealAnswer, SealEvent, SealReport
 from devices.jt701 import CardsList, ChangePassword, Channels, EnrolOff
 
 FACTORY_PASSWORD = "888888"  # noqa: S105  # what every lock of this kind is delivered with (DEVICES section 4.5)
-PROTOCOL = "jt701"
 RETRY_MS = 60_000
 ANSWER_MS_MAX = 40_000  # 10 s in the lock's conversation, behind three others at most
 TRIES_MAX = 4  # of passwords, in a row: at the fifth wrong one the lock raises an alarm
@@ -197,7 +197,7 @@ class Contact:
         return SealEvent(
             at_ms=at_ms,
             seal_id=self._seal_id,
-            protocol=PROTOCOL,
+            protocol=FIRST_CONTACT_PROTOCOL,
             time_ms=None,
             kind="cards_changed",
             source=None,

@@ -6,7 +6,7 @@ Law: what is numbered, linked and signed here is one with its row; a transaction
 from dataclasses import replace
 
 from agent import Identity, StoredBatch
-from agent.orders import CLOSED, DOOR
+from agent.orders.book import CLOSED, DOOR
 from agent.outbox.book import CHAINS_MAX, Begin, Book, Chain, joined
 from agent.outbox.rows import URGENT, Row, Sealed, open_row, stored
 from agent.outbox.store import Cells, DamagedError, Store, blob, number

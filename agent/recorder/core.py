@@ -20,7 +20,6 @@ from agent.recorder.facts import (
     PowerSource,
     PowerState,
     ReportNow,
-    Role,
     SealSilence,
     Stop,
 )
@@ -28,7 +27,7 @@ from agent.recorder.fixes import Fixes, State
 from agent.recorder.limits import EVENTS_PER_S, Limits
 from agent.recorder.plane import Point
 from agent.recorder.seals import Seals, SealState
-from agent.recorder.settings import RecorderSettings
+from agent.recorder.settings import RecorderSettings, Role
 from agent.recorder.sky import Sky
 from agent.recorder.states import Held
 from agent.recorder.tags import Tags

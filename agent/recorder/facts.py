@@ -6,15 +6,8 @@ Law: vocabulary only. The shell says what is; which of it becomes a record, and 
 from dataclasses import dataclass
 from enum import Enum
 
+from agent.recorder.settings import Role
 from devices import Fact
-
-
-class Role(Enum):
-    """What a port is there for (DEVICES section 7)."""
-
-    GPS = "gps"
-    SEAL = "seal"
-    RFID = "rfid"
 
 
 class LinkState(Enum):

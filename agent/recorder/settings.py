@@ -1,9 +1,18 @@
-"""How densely fixes are kept, by profile (the table of EDGE section 2).
+"""How densely fixes are kept, by profile (the table of EDGE section 2), and what a port is there for.
 
 Law: a column that is None says nothing; a fix is kept if any column says so.
 """
 
 from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Role(Enum):
+    """What a port is there for (DEVICES section 7)."""
+
+    GPS = "gps"
+    SEAL = "seal"
+    RFID = "rfid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from agent.uplink.poison import Verdict
 from agent.uplink.queue import Line
 from agent.uplink.rungs import Rungs
 from agent.uplink.sending import Sending
+from agent.uplink.settings import UplinkSettings
 from agent.uplink.words import (
     LIFE,
     ChainLine,
@@ -25,7 +26,6 @@ from agent.uplink.words import (
     Shrink,
     State,
     Turn,
-    UplinkSettings,
     Wish,
 )
 

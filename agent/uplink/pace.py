@@ -2,7 +2,8 @@
 
 from agent import StoredBatch
 from agent.uplink.bucket import Bucket
-from agent.uplink.words import Lane, UplinkSettings
+from agent.uplink.settings import UplinkSettings
+from agent.uplink.words import Lane
 
 BACKLOG_AGE_MS = 120_000  # older than this is backlog, younger is news
 BACKLOG_BURST_SECONDS = 4

@@ -12,7 +12,8 @@ from agent.uplink.flights import Flights
 from agent.uplink.pace import BACKLOG_AGE_MS, Pace
 from agent.uplink.poison import Poison, Verdict
 from agent.uplink.queue import Queue
-from agent.uplink.words import ChainLine, Home, Lane, Send, UplinkSettings, Wish
+from agent.uplink.settings import UplinkSettings
+from agent.uplink.words import ChainLine, Home, Lane, Send, Wish
 
 MAP_EVERY_MS = 60_000
 

@@ -19,9 +19,11 @@ from agent.app.log import Troubles
 from agent.app.orders import Orders, SealLine, Surroundings
 from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
-from agent.orders import DOOR, Steward, read_book
+from agent.orders.book import DOOR, read_book
+from agent.orders.steward import Steward
 from agent.outbox import Outbox
-from agent.recorder import Recorder, RecorderSettings
+from agent.recorder.core import Recorder
+from agent.recorder.settings import RecorderSettings
 from agent.sealer import Sealer, SealerSettings
 from agent.timekeeper import Timekeeper, TimekeeperSettings
 from devices import Fact

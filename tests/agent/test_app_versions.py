@@ -26,7 +26,7 @@ from agent.app.versions_disk import Life, VersionFiles, first_life
 from agent.app.versions_keeper import Keeper
 from agent.config import BadConfigError, with_version
 from agent.outbox import Outbox
-from agent.recorder import ConfigDone
+from agent.recorder.facts import ConfigDone
 from tests.agent.outbox_rig import all_rows, batch, opened
 
 HOUR = 3_600_000

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from agent.config import BadConfigError, Config, of_text, pins_text, read, read_pins
-from agent.io.mqtt import Server
-from agent.recorder import RecorderSettings, Role
+from agent.io.words import Server
+from agent.recorder.settings import RecorderSettings, Role
 from agent.sealer import SealerSettings
-from agent.uplink import UplinkSettings
+from agent.uplink.settings import UplinkSettings
 from wire.envelope import kid_of
 
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,11 @@ from agent.io.clock import Clock
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.key import KeyFileError
 from agent.io.link_watch import LinkWatch
-from agent.io.mqtt import Tls, TlsFilesError, certificate_dates_ms, tls_context
+from agent.io.mqtt import TlsFilesError, certificate_dates_ms, tls_context
 from agent.io.tag_sieve import TAGS_MAX, TagSieve
-from agent.recorder import LinkState, PortState, Role, SealSilence
+from agent.io.words import Tls
+from agent.recorder.facts import LinkState, PortState, SealSilence
+from agent.recorder.settings import Role
 from devices import Fact, NoFix, NoFixReason, Odd, SealAlive, SealAnswer
 from tests.agent.facts import tag
 from wire.envelope import Aad, kid_of, open_envelope, seal, verify
@@ -327,8 +329,30 @@ def test_the_unit_starts_without_what_it_does_not_need() -> None:
         "agent.app.page",
         "agent.io.foreign",
         "cryptography.hazmat.primitives.serialization.ssh",
+        *(f"devices.{protocol}" for protocol in ("m100", "jt808", "gpsd", "llrp")),
     )
-    said = f"import sys, agent.app.run; print([m for m in {heavy} if m in sys.modules])"
+    said = f"import sys, agent.app.unit; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_first_batch_waits_for_nothing_that_it_does_not_need() -> None:
+    """What talks to ports, people and the centre is loaded behind it."""
+    late = (
+        "paho",
+        "serial",
+        "agent.app.unit",
+        "agent.io.mqtt",
+        "agent.io.serial_port",
+        "agent.orders.steward",
+        "agent.recorder.core",
+        "agent.uplink.core",
+        *(f"devices.{room}" for room in ("nmea", "jt701", "eseal", "jt808", "m100")),
+    )
+    said = (
+        "import sys, agent.app.commands, agent.app.run;"
+        f" print([m for m in {late} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -379,7 +403,7 @@ def test_only_unchanged_pages_of_files_that_nobody_writes_go_back() -> None:
 
 def test_after_giving_back_everything_works_in_less_memory() -> None:
     said = """
-import agent.app.run, ssl, sqlite3
+import agent.app.unit, ssl, sqlite3
 from agent.io import disk, memory
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 before = disk.rss_kib()

@@ -10,8 +10,9 @@ from hypothesis import given, settings, strategies as st
 from agent import Moment, Quality
 from agent.app.contacts import Contacts
 from agent.app.orders import NewConfig, Orders, Report, Resend, Surroundings, Taken
-from agent.orders import Book, Steward
-from agent.recorder import ConfigDone
+from agent.orders.book import Book
+from agent.orders.steward import Steward
+from agent.recorder.facts import ConfigDone
 from tests.agent.orders_rig import KEY, PINNED, SEAL, signed, words
 from tests.agent.outbox_rig import UNIT
 from wire import Reason

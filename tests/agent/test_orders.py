@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.io.inbox import HeardFact
-from agent.orders import LIFE, Event, State
-from agent.recorder import SealSilence
+from agent.orders.words import LIFE, Event, State
+from agent.recorder.facts import SealSilence
 from devices import DataType, Fact, SealAnswer, SealEvent, SealSecret
 from firmware_sim import Event as Happening
 from tests.agent.facts import UTC, report, sky

@@ -12,8 +12,7 @@ from agent.app.contacts import fresh_password
 from agent.config import BadConfigError, of_text
 from agent.io import seal_file
 from agent.io.secret_file import SecretFileError
-from agent.orders import Contact, Keep
-from agent.orders.contact import FACTORY_PASSWORD
+from agent.orders.contact import FACTORY_PASSWORD, Contact, Keep
 from devices import SealAnswer
 from devices.jt701 import ChangePassword
 from firmware_sim.eseal import Jt701d

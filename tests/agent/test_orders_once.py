@@ -11,10 +11,14 @@ from hypothesis import given, settings, strategies as st
 
 from agent.app.kill import APP_POINTS
 from agent.io.inbox import Inbox
-from agent.io.serial_port import PortSettings, SerialPort
-from agent.orders import Book, Scene, State, Step, Steward, means_of, read_book
+from agent.io.serial_port import SerialPort
+from agent.io.words import PortSettings
+from agent.orders.book import Book, read_book
+from agent.orders.means import means_of
+from agent.orders.steward import Steward
+from agent.orders.words import Scene, State, Step
 from agent.outbox import KILL_POINTS
-from agent.recorder import Role
+from agent.recorder.settings import Role
 from devices import Fact, SealAnswer, SealEvent, SealReport
 from devices.eseal import EsealReader, RemoteUnlock
 from devices.jt701 import Jt701Reader, UnlockStatic

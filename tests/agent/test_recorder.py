@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from agent import Kept, Weight
-from agent.recorder import (
+from agent.recorder.core import Recorder
+from agent.recorder.facts import (
     AnyFact,
     ConfigDone,
     Health,
@@ -25,13 +26,11 @@ from agent.recorder import (
     PortState,
     PowerSource,
     PowerState,
-    Recorder,
-    RecorderSettings,
     ReportNow,
-    Role,
     SealSilence,
     Stop,
 )
+from agent.recorder.settings import RecorderSettings, Role
 from devices import (
     DataType,
     NoFix,

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from agent import Kept
-from agent.recorder import Profile, Recorder, RecorderSettings, Stop
+from agent.recorder.core import Recorder
+from agent.recorder.facts import Stop
 from agent.recorder.plane import Point, metres, off_line_m, reckoned_off_m
+from agent.recorder.settings import Profile, RecorderSettings
 from devices import Fix, FixKind
 from tests.agent.facts import UTC, at, events, fix_at, fixes
 from tests.shared_data import shared

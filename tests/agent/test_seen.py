@@ -5,7 +5,7 @@ from pathlib import Path
 from agent import Kept
 from agent.app.seen import SEALS_MAX, Seen
 from agent.outbox import OutboxDiskError
-from agent.recorder import PowerSource, PowerState
+from agent.recorder.facts import PowerSource, PowerState
 from devices import SealAlive
 from tests.agent.facts import at
 from tests.agent.orders_rig import SEAL, on_the_road

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from agent import StoredBatch, Weight
-from agent.uplink import (
+from agent.uplink.core import Uplink
+from agent.uplink.settings import UplinkSettings
+from agent.uplink.words import (
     LIFE,
     ChainLine,
     Close,
@@ -23,8 +25,6 @@ from agent.uplink import (
     Shrink,
     State,
     Turn,
-    Uplink,
-    UplinkSettings,
     Wish,
 )
 

@@ -22,8 +22,9 @@ from agent.io.foreign import ForeignSource
 from agent.io.gpsd import gpsd_source
 from agent.io.inbox import HeardFact, Inbox
 from agent.io.llrp import llrp_source
-from agent.io.serial_port import PortSettings
-from agent.recorder import LinkState, PortState, Role
+from agent.io.words import PortSettings
+from agent.recorder.facts import LinkState, PortState
+from agent.recorder.settings import Role
 from devices import Fix, NoFix, ReaderAnswer, TagRead
 from tests.live.agent_world import Agent, Collector, Pty, free_port, nmea_words, until, world
 from tests.live.sim_process import running

@@ -19,8 +19,9 @@ import pytest
 
 from agent.io.clock import Clock
 from agent.io.llrp import LlrpSettings, child_command, llrp_source
-from agent.io.serial_port import PortSettings
-from agent.recorder import LinkState, Role
+from agent.io.words import PortSettings
+from agent.recorder.facts import LinkState
+from agent.recorder.settings import Role
 from devices import ReaderAnswer, TagRead
 from tests.live.agent_world import free_port, until
 from tests.live.test_agent_sources import Heard, child_pids, listening

@@ -12,7 +12,9 @@ import pytest
 
 from agent import Kept, Weight
 from agent.outbox import OutboxSettings
-from agent.recorder import AnyFact, Recorder, RecorderSettings
+from agent.recorder.core import Recorder
+from agent.recorder.facts import AnyFact
+from agent.recorder.settings import RecorderSettings
 from agent.sealer import OpenBatch, Sealer, SealerSettings
 from tests.agent.facts import fix_at, report
 from tests.agent.outbox_rig import sound

@@ -13,11 +13,13 @@ from agent.app.line import Line
 from agent.app.log import Troubles
 from agent.app.orders import Orders, Surroundings
 from agent.config import of_text
-from agent.io.mqtt import Heard, LineEvent, Tls
-from agent.orders import Book, Steward
+from agent.io.mqtt import Heard, LineEvent
+from agent.io.words import Tls
+from agent.orders.book import Book
+from agent.orders.steward import Steward
 from agent.outbox import Outbox, OutboxSettings
 from agent.sealer import OpenBatch
-from agent.uplink import State
+from agent.uplink.words import State
 from tests.agent.facts import UTC
 from tests.agent.outbox_rig import ME, RECEIPT_KID, RECEIPT_PUBLIC, UNIT, no_op
 from tests.simulation.centre import ORDER_KID, ORDER_PUBLIC, Centre
