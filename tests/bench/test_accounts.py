@@ -9,7 +9,7 @@ from tests.wire.keys import UNIT, UNIT_KEY, UNIT_KID
 from wire.batch import make_payload
 from wire.columns import encode_body, round_fix
 from wire.envelope import Aad, seal
-from wire.records import EventRecord, FixRecord, Record
+from wire.records import Datum, EventRecord, FixRecord, Record
 
 CHAIN = b"c" * 16
 SECOND = 1_795_330_000
@@ -112,7 +112,7 @@ def test_holes_doubles_and_other_bytes_are_seen() -> None:
 
 def test_a_hole_is_none_if_the_unit_says_that_a_full_disk_had_no_room_for_it() -> None:
     def dropped(reason: int, *chain: bytes) -> EventRecord:
-        data = (1, 1, 1, 2, bytes(32), 1, 1, reason, *chain)
+        data: tuple[Datum, ...] = (1, 1, 1, 2, bytes(32), 1, 1, reason, *chain)
         return EventRecord(kind=13, t_ms=1, mono_ms=1, data=data)
 
     for said in (dropped(1), dropped(1, CHAIN)):
