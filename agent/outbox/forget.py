@@ -114,12 +114,14 @@ async def trim_spare(
 async def evict(tx: Transaction, moment: Moment) -> Kept | None:
     """The oldest run of the cheapest batches goes; what says so, or None if only evidence is left."""
     for weight in _EVICTABLE:
+        # There is no index: what was walked over once is not walked over again, or each commit of a full store would take a second.
         rows = await tx.rows(
             f"pos > ? AND pos < ? AND {weight} ORDER BY pos LIMIT ?",
-            tx.book.covered_pos,
+            max(tx.book.covered_pos, tx.passed.get(weight, tx.book.covered_pos)),
             tx.book.newest_pos,
             RUN_ROWS_MAX,
         )
+        tx.passed[weight] = (rows[0].pos if rows else tx.book.newest_pos) - 1
         run = _run([row for row in rows if row.no > tx.book.chains[row.chain].through])
         if not run:
             continue

@@ -166,6 +166,7 @@ async def _bring(
         if is_spare and not takes_spare:
             continue
         brought.append(row.pos)
+        tx.passed.clear()
         mine = replace(row, chain=chain.id, weight=row.weight & (URGENT | 3))
         await tx.store.run(
             f"INSERT INTO batch ({COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608  # a constant

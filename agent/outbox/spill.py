@@ -285,6 +285,7 @@ async def reload(writer: "Writer", moment: Moment) -> None:
         writer.broken = str(error)  # the next job sets it aside
         return
     book = loaded.book
+    writer.passed.clear()
     for chain in writer.book.chains.values():
         now = book.chains.get(chain.id)
         if now is not None and chain.gone:

@@ -24,13 +24,22 @@ class Transaction:
     """From BEGIN to COMMIT. Used once."""
 
     def __init__(
-        self, store: Store, book: Book, *, identity: Identity, boot_no: int, at: At
+        self,
+        store: Store,
+        book: Book,
+        *,
+        identity: Identity,
+        boot_no: int,
+        at: At,
+        passed: dict[str, int] | None = None,
     ) -> None:
+        """`passed`: by what may be evicted, up to where none of it lies; found by a walk, true whatever becomes of this transaction."""
         self.store = store
         self.book = book
         self.identity = identity
         self.boot_no = boot_no
         self.at = at
+        self.passed = {} if passed is None else passed
         self.stored: list[StoredBatch] = []
         self.news: list[News] = []
 

@@ -95,6 +95,7 @@ class Writer:
         ] = []  # confessions, stored with other batches: the uplink is told of them too
         self.spill: Spill | None = None
         self.salvage: Salvage | None = None
+        self.passed: dict[str, int] = {}  # void when rows come back to old places
         self.lays_in_vain = False  # the disk has refused ballast or WAL, and it was told
 
     # What is asked
@@ -297,7 +298,12 @@ class Writer:
     def transaction_on(self, store: Store, book: Book | None = None) -> Transaction:
         """The same on another store of ours."""
         return Transaction(
-            store, book or self.book, identity=self.identity, boot_no=self.boot_no, at=self.at
+            store,
+            book or self.book,
+            identity=self.identity,
+            boot_no=self.boot_no,
+            at=self.at,
+            passed=self.passed,
         )
 
 

@@ -22,7 +22,9 @@ from agent.outbox import (
     Trouble,
     words,
 )
-from agent.outbox.store import APPLICATION_ID, WAL_BYTES
+from agent.outbox.rows import Row
+from agent.outbox.store import APPLICATION_ID, WAL_BYTES, Store
+from agent.outbox.transaction import Transaction
 from agent.sealer import OpenBatch
 from tests.agent.facts import at
 from tests.agent.outbox_rig import (
@@ -211,6 +213,38 @@ async def test_resending_finds_the_place(tmp_path: Path) -> None:
         assert await outbox.head_at(chain_id, 3) == sound(rows[4]).head
 
 
+async def test_a_batch_is_found_where_it_usually_lies_and_else_by_a_walk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks: list[str] = []
+    run = Store.run
+
+    async def seen(store: Store, sql: str, *values: int | bytes | str) -> list[tuple[object, ...]]:
+        if "chain = ?" in sql:
+            walks.append(sql)
+        return await run(store, sql, *values)
+
+    await filled(tmp_path, 5)
+    async with opened(tmp_path, boot_no=2) as outbox:  # a second chain
+        for number in range(5):
+            await outbox.store(batch(f"j{number}"), at(3_000 + number))
+        monkeypatch.setattr(Store, "run", seen)
+        for chain in outbox.chains():
+            for number in range(chain.batch_no + 1):
+                pos = await outbox.find(chain.chain_id, number)
+                row = None if pos is None else await outbox.read(pos, at(4_000))
+                assert row is not None
+                header = sound(row).header
+                assert (header.chain_id, header.batch_no) == (chain.chain_id, number)
+        assert not walks, "the keeper asks every 15 s, also behind two months without a line"
+        old = outbox.chains()[0]
+        first = await outbox.find(old.chain_id, 0)
+        assert first is not None
+        await outbox._do(lambda: outbox._writer.store.run("DELETE FROM batch WHERE pos = ?", first))
+        assert await outbox.find(old.chain_id, 0) == first + 1, "the first that is kept"
+        assert walks
+
+
 async def test_a_receipt_that_knows_more_than_we_do_or_another_head_covers_nothing(
     tmp_path: Path,
 ) -> None:
@@ -277,6 +311,30 @@ def check_every_hole_is_confessed(rows: dict[int, bytes]) -> list[tuple[int, int
             assert data[3] == batches[last + 1].header.first_seq - 1
             assert data[4] == batches[last + 1].header.prev
     return list(dropped)
+
+
+async def test_what_may_be_evicted_is_looked_for_behind_what_was_walked_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    rows = Transaction.rows
+
+    async def seen(tx: Transaction, where: str, *values: int) -> list[Row]:
+        if "AND weight = 0" in where:
+            begun.append(values[0])
+        return await rows(tx, where, *values)
+
+    tiny = OutboxSettings(bytes_max=262_144, ballast_bytes=0, headroom_bytes=0)
+    async with opened(tmp_path, settings=tiny) as outbox:
+        with pytest.raises(OutboxFullError):
+            await store_for_ever(outbox, batch(*LONG, weight=Weight.EVIDENCE))
+        with pytest.raises(OutboxFullError):
+            await outbox.store(batch(*LONG), at(9_000))
+        monkeypatch.setattr(Transaction, "rows", seen)
+        with pytest.raises(OutboxFullError):
+            await outbox.store(batch(*LONG), at(9_001))
+        newest = outbox.stats().newest_pos
+        assert set(begun) == {newest - 1}, "nothing lies before, and that is known"
 
 
 async def test_if_only_evidence_is_left_nothing_else_is_recorded(tmp_path: Path) -> None:
