@@ -40,6 +40,7 @@ from wire.receipts import Receipt, RefusedReceipt
 from wire.topics import Down, Up, down
 
 EVENTS_MAX = 2_048  # a broker that floods us is not listened to beyond this
+TURNS_MAX = 64  # then the deadlines are looked at: who floods us does not stop the clock
 PAUSE_MS_MAX = 60_000
 REFUSED_MS = 60_000  # so long nothing was refused: then that trouble is over
 URGENT_MAX = 64  # as the early lane holds
@@ -176,8 +177,9 @@ class Line:
             if not self._inputs:
                 await self._pause()
             self._arrived.clear()
-            while self._inputs and not stop.is_set():
-                await self._guarded(self._turn(self._inputs.popleft()))
+            for _ in range(min(len(self._inputs), TURNS_MAX)):
+                if not stop.is_set():
+                    await self._guarded(self._turn(self._inputs.popleft()))
             await self._guarded(self._wake())
             self._show()
 

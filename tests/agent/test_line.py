@@ -13,10 +13,13 @@ from agent.app.line import REFUSED_MS, Line
 from agent.app.log import Troubles
 from agent.app.opening import StartError, open_outbox
 from agent.config import of_text
+from agent.io.mqtt import Heard, LineEvent
 from agent.outbox import Outbox, OutboxDiskError
 from tests.agent.facts import at
 from tests.agent.outbox_rig import ME, batch, no_op, opened
 from tests.agent.test_config import SMALLEST
+from wire import Reason, Refused
+from wire.topics import Down, down
 
 
 def line_of(outbox: Outbox, folder: Path, troubles: Troubles, clock: list[int]) -> Line:
@@ -77,6 +80,31 @@ async def test_a_store_that_refuses_is_no_end_of_the_line_and_is_told_once(
         await turns(line, lambda: len(asked) >= 5)
         assert line.counters["store_refused"] == 3
         assert "line_without_store" not in troubles
+
+
+async def test_a_flood_from_the_broker_does_not_keep_the_line_from_its_deadlines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as outbox:
+        clock = [5_000]
+        line = line_of(outbox, tmp_path, Troubles(), clock)
+        monkeypatch.setattr(line._dialler, "dial", lambda _number, _server: None)
+        flood = LineEvent(connection=0, heard=Heard.MESSAGE, topic=down("uz-0042", Down.RECEIPT))
+        told: list[int] = []
+
+        async def judged(_message: bytes, _keys: object) -> Refused:
+            told.append(len(told))
+            clock[0] += 1_000
+            line.deliver(flood)  # for each that is judged another is there
+            await asyncio.sleep(0)
+            return Refused(reason=Reason.BAD_ENVELOPE)
+
+        monkeypatch.setattr(outbox, "judge_receipt", judged)
+        for _ in range(100):
+            line.deliver(flood)
+        await turns(line, lambda: line.counters["dials"] > 0 or len(told) > 2_000)
+        assert line.counters["dials"]
+        assert clock[0] - line.turned_mono_ms <= 100_000, "and it is seen that it moves"
 
 
 async def test_a_start_that_cannot_be_says_what_to_do_and_to_each_trouble_its_own(
