@@ -1,6 +1,7 @@
 """EDGE section 4, spill: the disk refuses, the chain goes on in the run directory and comes back whole."""
 
 import shutil
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -601,3 +602,21 @@ async def test_e24_a_disk_that_refuses_when_its_file_was_renamed_gives_all_back_
         assert rows.items() <= after.items()
         check_one_chain(after)
         assert not told(after)
+
+
+async def test_a_start_that_fails_in_the_run_directory_too_leaves_no_file_open(
+    disk: Disk,
+) -> None:
+    commits: list[bool] = []
+
+    def at_point(name: str) -> None:
+        if name == "store:committing":
+            commits.append(disk.spilled)
+            if commits != [False, True]:  # the second lays the store in the run directory out
+                raise OutboxDiskError("told by the test")
+
+    before = threading.active_count()
+    with pytest.raises(OutboxDiskError):
+        await Outbox.open(disk.store, SMALL, ME, boot(1), at(1_000), run=disk.run, at=at_point)
+    assert commits == [False, True, True]
+    assert threading.active_count() == before, "SQLite's thread would keep the process for ever"
