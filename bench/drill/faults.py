@@ -19,11 +19,12 @@ GROUPS = {
     "broker": "connections dropped after CONNACK, PUBACK or n bytes; a deaf broker; one that refuses",
     "network": "the line cut, 30 % of the connections lost, 20 kbit/s with 3 s of delay",
     "clock": "the unit's system clock stepped by days and years, while it runs and before it starts",
-    "collector": "the collector's store restored from an older backup: units send again from their spare",
+    "collector": "the collector's store restored from an older backup: units send again from their spare, also one that is just reading back two damaged files",
     "disk": "the unit's disk full, without inodes, full or read-only when it starts",
 }
 USUAL = ("kill",)
 LONG_STOP_S = 300.0
+SPOILT_TWICE = "spoilt again while read back, then restored"
 ON_A_DISK = ("spill:", "evict:")  # points that a small disk of the unit's own is needed for
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 OFTEN = ("ack", "publish", "puback", "receipt", "start:", "store:")  # reached within seconds
@@ -61,6 +62,7 @@ def table(*, long_stop: bool = False) -> tuple[Fault, ...]:
         Fault(name="clock 10 years ahead", group="clock", seconds=(6, 12), clock="+3650d"),
         Fault(name="started 1,024 weeks back", group="clock", seconds=(6, 12), clock="-7168d"),
         Fault(name="collector restored", group="collector", weight=0.5),
+        Fault(name=SPOILT_TWICE, group="collector", weight=0.2),
         Fault(name="disk full", group="disk", seconds=(6, 10)),
         Fault(name="disk without inodes", group="disk", seconds=(6, 10)),
         Fault(name="disk full at the start", group="disk", seconds=(6, 10)),

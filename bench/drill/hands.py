@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.drill.crew import Crew
 from bench.drill.disks import fill, make_read_only, take_inodes
-from bench.drill.faults import FAKETIME, Fault, usual_points
+from bench.drill.faults import FAKETIME, SPOILT_TWICE, Fault, usual_points
 from bench.drill.plays import play_before
 from bench.mosquitto import Mosquitto
 from bench.relay import CALM
@@ -80,8 +80,11 @@ class Hands:
                 return self._weather(fault)
             case "clock":
                 return self._step_clock(fault)
+            case "collector" if fault.name == SPOILT_TWICE:
+                crew = self._free_crew()
+                return crew is not None and self._begin_scene(crew, fault, SPOILT_TWICE)
             case "collector":
-                return self._restore()
+                return self.restore()
             case _:
                 return self._spoil_disk(fault)
 
@@ -202,12 +205,16 @@ class Hands:
 
     def note_death(self, crew: Crew) -> None:
         """If it has died at the point to which it was sent."""
-        process = crew.unit.process
-        if crew.armed is not None and process is not None and process.poll() == -signal.SIGKILL:
+        if crew.armed is not None and self.has_died_there(crew):
             fault, point, _ = crew.armed
             self.points[point] += 1
             self.fired[fault] += 1
             crew.armed = None
+
+    def has_died_there(self, crew: Crew) -> bool:
+        """By its own hand, since nobody else kills in a scene."""
+        process = crew.unit.process
+        return crew.armed is not None and process is not None and process.poll() == -signal.SIGKILL
 
     def _terminate(self, crew: Crew) -> None:
         """As soon as it is up: before that it knows no way out that could be interrupted."""
@@ -313,7 +320,7 @@ class Hands:
 
     # the collector's store
 
-    def _restore(self) -> bool:
+    def restore(self) -> bool:
         """Yesterday's backup, of some seconds ago: what was receipted since then is unknown to the collector again."""
         if len(self._backups) < 2 or not kill(self.site.collector):
             return False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.drill.crew import Crew
 from bench.drill.disks import fill, make_read_only
-from bench.drill.faults import Fault
+from bench.drill.faults import SPOILT_TWICE, Fault
 from bench.drill.scenes import forget_kernel, roll_back, spoil, take_image
 from bench.relay import CALM, Weather
 from bench.site import end, fallen, kill, ordered
@@ -41,6 +41,8 @@ def play_before(hands: "Hands", crew: Crew, fault: Fault, point: str) -> Iterato
         return _spill(hands, crew, fault, point)
     if point in {"word:rewritten", "word:committing", "word:committed"}:
         return _card(hands, crew, fault, point)
+    if point == SPOILT_TWICE:
+        return _twice(hands, crew, fault)
     if point.startswith("order:"):
         return _order(hands, crew, fault, point)
     if point.startswith("evict:"):
@@ -120,6 +122,30 @@ def _card(hands: "Hands", crew: Crew, fault: Fault, point: str) -> Iterator[None
             hands.missed.append(fault)
     finally:
         crew.truck.hushed.clear()
+
+
+def _twice(hands: "Hands", crew: Crew, fault: Fault) -> Iterator[None]:
+    """The new store is damaged while the old one is read back, and while both are the collector forgets some seconds."""
+    kill(crew.unit.process)
+    spoil(crew.unit.outbox)
+    try:
+        hands.send_to(crew, fault, "salvage:slice")
+        yield from _until_dead(crew, SCENE_S_MAX)
+        if not hands.has_died_there(crew):
+            return
+        crew.armed = None
+        spoil(crew.unit.outbox)
+        hands.site.start_unit(crew.unit)
+        until = time.monotonic() + SCENE_S_MAX
+        while time.monotonic() < until:
+            status = hands.site.status_of(crew.unit)
+            if status is not None and status.get("aside_files") == 2 and hands.restore():
+                hands.fired[fault.name] += 1
+                return
+            yield
+        hands.missed.append(fault)
+    finally:
+        _begin_again(hands, crew, fault)
 
 
 def _order(hands: "Hands", crew: Crew, fault: Fault, point: str) -> Iterator[None]:
@@ -212,7 +238,8 @@ def _begin_again(hands: "Hands", crew: Crew, fault: Fault) -> None:
     if process is not None and process.poll() not in {None, -signal.SIGKILL}:
         raise fallen(crew.unit)
     if crew.armed is not None:
+        kill(process)
         crew.armed = None
         hands.missed.append(fault)
-    kill(crew.unit.process)
-    crew.back_at = time.monotonic()
+    if not crew.is_running:
+        crew.back_at = time.monotonic()

@@ -81,7 +81,7 @@ def test_no_backup_from_before_a_card_forgot_is_ever_put_back(crew: Crew, tmp_pa
         old.touch()
     hands._backups = list(olds)
     hands.forget_backups()
-    assert not hands._restore()
+    assert not hands.restore()
     assert not any(old.exists() for old in olds)
 
 
