@@ -19,6 +19,7 @@ from bench.drill.crew import Crew
 from bench.drill.disks import fill, make_read_only, take_inodes
 from bench.drill.faults import FAKETIME, SPOILT_TWICE, Fault, usual_points
 from bench.drill.plays import play_before
+from bench.drill.scenes import has_noted_head
 from bench.mosquitto import Mosquitto
 from bench.relay import CALM
 from bench.relay_mqtt import Kind
@@ -56,6 +57,7 @@ class Hands:
         self.collector_exits = 0  # by itself, because its broker was killed while it started
         self._broker_killed_at = -COLLECTOR_START_S_MAX
         self.cards = 0  # that have shown an older state of themselves
+        self.lost_heads = 0  # stores that were spoilt while nobody had noted where they stood
         self.keeps_backups = False
         self.site = site
         self._crews = crews
@@ -164,14 +166,12 @@ class Hands:
         self.send_to(crew, fault, point)
         return True
 
-    def send_to(
-        self, crew: Crew, fault: Fault, point: str, *, within_s: float | None = None
-    ) -> None:
-        """The next agent of that crew dies there. `within_s`: if its scene takes longer than others."""
+    def send_to(self, crew: Crew, fault: Fault, point: str) -> None:
+        """The next agent of that crew dies there."""
         rare = point.startswith(RARE)
         once = rare or point.startswith(("start:", "close:"))
         calls = 1 if once else self._rng.randint(1, CALLS_MAX)
-        reserved_s = within_s or (RESERVED_RARE_S if rare else RESERVED_S)
+        reserved_s = RESERVED_RARE_S if rare else RESERVED_S
         crew.armed = (fault.name, point, time.monotonic() + reserved_s)
         crew.back_at = None
         self.site.start_unit(crew.unit, "--kill-at", f"{point}:{calls}")
@@ -185,6 +185,8 @@ class Hands:
         status = self.site.status_of(crew.unit) if crew.is_running else None
         if status is None or status.get("at_home") or status.get("store") != "ok":
             return False  # what waits for the word has no head that a second trouble could go on behind
+        if not has_noted_head(crew.unit):
+            return False  # the word has come, and its half minute is not over; or a file is still read back
         crew.trouble, crew.is_played, crew.armed = fault.name, True, None
         scene = play_before(self, crew, fault, point)
         self._scenes.append((time.monotonic(), crew, scene))

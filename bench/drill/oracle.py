@@ -39,6 +39,8 @@ class Judgement:
     other_integrity: int = 0
     rolled_back: int = 0  # units that were found to have forgotten
     cards: int = 0  # that were made to show an older state of themselves
+    chain_breaks: int = 0  # chains that name none before them
+    lost_heads: int = 0  # stores that were lost with what they held last: so many chains may
     alerts_expected: int = 0
     alerts_raised: int = 0
     alerts_doubled: int = 0
@@ -58,6 +60,7 @@ class Judgement:
             self.forks,
             self.other_integrity,
             max(0, self.rolled_back - self.cards),
+            max(0, self.chain_breaks - self.lost_heads),
             self.alerts_doubled,
             accounts.lost,
             accounts.twice,
@@ -68,10 +71,18 @@ class Judgement:
 
 
 def judge(
-    truths: Sequence[Truth], stored: Sequence[Held], findings: Sequence[Found], *, cards: int = 0
+    truths: Sequence[Truth],
+    stored: Sequence[Held],
+    findings: Sequence[Found],
+    *,
+    cards: int = 0,
+    lost_heads: int = 0,
 ) -> Judgement:
-    """Hold the store against what the hardware knows. `cards`: how many showed an older state: so many units may be found out."""
-    judgement = Judgement(cards=cards)
+    """Hold the store against what the hardware knows. `cards`: how many showed an older state: so many units may be found out.
+
+    `lost_heads`: of so many stores nobody could know where they stood (EDGE section 12: no ChainBreak but after a lost store).
+    """
+    judgement = Judgement(cards=cards, lost_heads=lost_heads)
     frames: dict[str, Counter[bytes]] = {truth.unit: Counter() for truth in truths}
     of_unit = {truth.unit: truth for truth in truths}
     cuts: dict[str, set[bytes]] = {truth.unit: set() for truth in truths}
@@ -132,6 +143,10 @@ def _judge_findings(findings: Sequence[Found], judgement: Judgement) -> None:
             elif finding.value == "RolledBack":
                 judgement.rolled_back += 1
                 continue
+            elif finding.value == "ChainBreak":
+                judgement.chain_breaks += 1
+                if judgement.chain_breaks <= judgement.lost_heads:
+                    continue
             else:
                 judgement.other_integrity += 1
             judgement.faults.append(f"{finding.unit}: LOG_INTEGRITY {finding.value}")

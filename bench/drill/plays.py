@@ -7,13 +7,13 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bench.drill.crew import Crew
 from bench.drill.disks import fill, make_read_only
 from bench.drill.faults import SPOILT_TWICE, Fault
-from bench.drill.scenes import forget_kernel, roll_back, spoil, take_image
+from bench.drill.scenes import burden, forget_kernel, has_noted_head, roll_back, spoil, take_image
 from bench.relay import CALM, Weather
 from bench.site import end, fallen, kill, ordered
 
@@ -27,10 +27,8 @@ ORDER_S = 90  # so long an order is good: the unit hears it again after its deat
 AREA_DEG = 0.05  # around a truck that stands
 MOVEMENT, OFFICER = "DRILL", "drill"
 PASSWORD = "888888"  # noqa: S105  # the drill's own locks never ask for it
-FULL_S_MAX = 240.0  # two records a second, and a store below 128 KiB gives way to nothing
-FULL_BYTES = 131_072
 ROUTINE_S = (
-    16.0  # batches that a full disk may do without: some seconds old, and no lock has spoken
+    24.0  # batches that a full disk may do without: some seconds old, and no lock has spoken
 )
 OFFLINE_S = 5  # `sealer.age_offline_s` of a drill's units
 
@@ -134,18 +132,24 @@ def _twice(hands: "Hands", crew: Crew, fault: Fault) -> Iterator[None]:
         if not hands.has_died_there(crew):
             return
         crew.armed = None
+        hands.lost_heads += not has_noted_head(crew.unit)
         spoil(crew.unit.outbox)
         hands.site.start_unit(crew.unit)
         until = time.monotonic() + SCENE_S_MAX
         while time.monotonic() < until:
             status = hands.site.status_of(crew.unit)
-            if status is not None and status.get("aside_files") == 2 and hands.restore():
+            if _asides(status) >= 2 and hands.restore():
                 hands.fired[fault.name] += 1
                 return
             yield
         hands.missed.append(fault)
     finally:
         _begin_again(hands, crew, fault)
+
+
+def _asides(status: Mapping[str, object] | None) -> int:
+    found = None if status is None else status.get("aside_files")
+    return found if isinstance(found, int) else 0
 
 
 def _order(hands: "Hands", crew: Crew, fault: Fault, point: str) -> Iterator[None]:
@@ -193,17 +197,15 @@ def _give(hands: "Hands", crew: Crew, point: str) -> subprocess.Popen[bytes]:
 
 
 def _evict(hands: "Hands", crew: Crew, fault: Fault, point: str) -> Iterator[None]:
-    """A long time without a line, then a full disk, and some routine that it can do without: no lock speaks meanwhile."""
+    """A store without room in itself, no line, some routine that it can do without since no lock speaks, then a full disk."""
     if crew.disk is None:
         return
     kill(crew.unit.process)
+    burden(crew.unit.outbox)
     crew.relay.set(Weather(refuses=True))
     crew.relay.cut()
     try:
-        hands.send_to(crew, fault, point, within_s=FULL_S_MAX + ROUTINE_S + SCENE_S_MAX)
-        until = time.monotonic() + FULL_S_MAX
-        while time.monotonic() < until and _bytes_of(hands, crew) < FULL_BYTES:
-            yield
+        hands.send_to(crew, fault, point)
         crew.truck.hushed.set()
         quiet_until = time.monotonic() + ROUTINE_S
         while time.monotonic() < quiet_until:
@@ -211,19 +213,26 @@ def _evict(hands: "Hands", crew: Crew, fault: Fault, point: str) -> Iterator[Non
         undo = fill(crew.disk)
         try:
             yield from _until_dead(crew, SCENE_S_MAX)
+            if hands.has_died_there(crew):
+                hands.note_death(crew)
+                hands.site.start_unit(crew.unit)
+                yield from _until_evicted(hands, crew)
         finally:
             undo()
-        hands.note_death(crew)
     finally:
         crew.truck.hushed.clear()
         crew.relay.set(CALM)
         _begin_again(hands, crew, fault)
 
 
-def _bytes_of(hands: "Hands", crew: Crew) -> int:
-    status = hands.site.status_of(crew.unit)
-    size = None if status is None else status.get("store_bytes")
-    return size if isinstance(size, int) else 0
+def _until_evicted(hands: "Hands", crew: Crew) -> Iterator[None]:
+    """What its death has undone the next one does."""
+    until = time.monotonic() + SCENE_S_MAX
+    while crew.is_running and time.monotonic() < until:
+        status = hands.site.status_of(crew.unit)
+        if status is not None and status.get("evicted_ever"):
+            return
+        yield
 
 
 def _until_dead(crew: Crew, seconds: float) -> Iterator[None]:

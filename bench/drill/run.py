@@ -290,7 +290,8 @@ class _Drill:
             for crew in self._crews
         ]
         found = read_findings(self._site.store)
-        judgement = judge(truths, stored, found, cards=self._hands.cards)
+        hands = self._hands
+        judgement = judge(truths, stored, found, cards=hands.cards, lost_heads=hands.lost_heads)
         fired = self._hands.fired
         unfired = [one.name for one in self._faults if not fired[one.name]]
         proves = judgement.owed > 0 and not unfired and sum(fired.values()) >= self._plan.kills

@@ -14,6 +14,8 @@ from bench.site import Site, Unit
 
 FREELIST_COUNT_AT = 36  # in the file's header (SQLite file format, 1.3)
 NONSENSE = 0x7FFF_FFF0
+PAGE_BYTES = 1_024
+PAGES_MIN = 160  # a store below 128 KiB gives way to nothing
 
 
 def checkpoint(store: Path) -> None:
@@ -33,6 +35,23 @@ def spoil(store: Path) -> None:
         file.write(NONSENSE.to_bytes(4, "big"))
 
 
+def burden(store: Path) -> None:
+    """A store of some size that has no free page in itself: on a full disk it must do without something.
+
+    What it is given to remember no agent asks for, and none forgets: it could be another version's.
+    """
+    with closing(sqlite3.connect(store)) as base:
+        pages, free = (
+            base.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count")
+        )
+        size = (free + max(0, PAGES_MIN - pages)) * PAGE_BYTES
+        row = ("drill", bytes(size))
+        base.execute("INSERT OR REPLACE INTO memory (name, value) VALUES (?, ?)", row)
+        base.commit()
+        base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def forget_kernel(unit: Unit) -> None:
     """As if the operating system had been started: the disk remembers another, and what lay in memory is gone."""
     with closing(sqlite3.connect(unit.outbox)) as base:
@@ -43,6 +62,12 @@ def forget_kernel(unit: Unit) -> None:
     run = unit.folder / "run"
     (run / "tip").unlink(missing_ok=True)
     shutil.rmtree(run / "spill", ignore_errors=True)
+
+
+def has_noted_head(unit: Unit) -> bool:
+    """Whether the run directory says where the store stands: a start that finds it damaged then goes on behind that."""
+    tip = unit.folder / "run" / "tip"
+    return tip.exists() and tip.stat().st_size > 0
 
 
 def take_image(unit: Unit) -> bytes:

@@ -146,12 +146,24 @@ def test_alerts_are_counted_once_an_incident_and_integrity_has_its_kinds() -> No
     for value, name in (
         ("gap", "false_gaps"),
         ("Fork", "forks"),
-        ("ChainBreak", "other_integrity"),
+        ("ChainBreak", "chain_breaks"),
+        ("SeqJump", "other_integrity"),
     ):
         odd = replace(ALERT, code="LOG_INTEGRITY", value=value, id=value.encode())
         judgement = judge([TRUTH], ALL, [ALERT, odd])
         assert getattr(judgement, name) == 1
         assert not judgement.is_sound(sound)
+
+
+def test_a_chain_that_names_none_before_it_is_allowed_behind_a_store_that_was_lost_and_no_oftener() -> (
+    None
+):
+    sound = settle([FILE], ALL)
+    breaks = [
+        replace(ALERT, code="LOG_INTEGRITY", value="ChainBreak", id=name) for name in (b"a", b"b")
+    ]
+    assert judge([TRUTH], ALL, [ALERT, breaks[0]], lost_heads=1).is_sound(sound)
+    assert not judge([TRUTH], ALL, [ALERT, *breaks], lost_heads=1).is_sound(sound)
 
 
 def test_the_receiver_says_where_the_truck_is() -> None:
