@@ -94,7 +94,7 @@ def show(
     data_dir: DataOption = DATA,
 ) -> None:
     """One version: every threshold that holds in it, and whether it was imported or is built in. Exit 3 if there is none."""
-    from collector.detect.rules import Thresholds, thresholds_from
+    from collector.detect.rules import Thresholds, live_thresholds
 
     versions = _versions(data_dir)
     if version is None:
@@ -103,7 +103,7 @@ def show(
     if row is None and version != 0:
         fail(exits.NOT_FOUND, f"there is no version {version} of the rules; see: plomba rule list")
     given = {} if row is None else tomllib.loads(row.thresholds)
-    now = thresholds_from(given)
+    now = live_thresholds(given)
     values = {
         "profile.eaeu" if entry.name == "eaeu" else entry.name: getattr(now, entry.name)
         for entry in fields(Thresholds)

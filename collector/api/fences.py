@@ -37,7 +37,7 @@ from collector.api.shapes import (
 )
 from collector.api.times import maybe, rfc3339
 from collector.detect.geo import ImportFault
-from collector.detect.rules import Thresholds
+from collector.detect.rules import Thresholds, live_thresholds
 from collector.people import Actor
 from collector.persons import same_person
 from collector.store import RulesRow, fences, schema
@@ -507,7 +507,7 @@ def _obeyed(row: Row[Any]) -> Obeyed:
 
 
 def _built_in() -> dict[str, Any]:
-    default = Thresholds()
+    default = live_thresholds({})
     return {
         "profile.eaeu" if one.name == "eaeu" else one.name: getattr(default, one.name)
         for one in fields(Thresholds)

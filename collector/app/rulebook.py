@@ -24,9 +24,9 @@ from collector.detect.rules import (
     Rulebook,
     Rules,
     RulesError,
-    Thresholds,
     build,
     epochs,
+    live_thresholds,
     thresholds_from,
 )
 from collector.store import JourneyRow, RulesRow, schema
@@ -37,10 +37,7 @@ BY_FILE = "file:detect.rules_file"  # who brought a version at the start
 EMPTY = '{"type":"FeatureCollection","features":[]}'
 
 # What holds before the first import, and for facts that are older than it: nothing is watched but the unit itself.
-BUILT_MS = (
-    1_767_225_600_000  # 2026-01-01, before any release: no unit of ours has seen an earlier time
-)
-FIRST = Rules(version=0, thresholds=Thresholds(built_ms=BUILT_MS))
+FIRST = Rules(version=0, thresholds=live_thresholds({}))
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +100,7 @@ def rules_of(row: RulesRow) -> tuple[Rules, ...]:
         shapes,
         version=row.version,
         valid_from_ms=row.valid_from_ms,
-        thresholds=thresholds_from({"built_ms": BUILT_MS, **tomllib.loads(row.thresholds)}),
+        thresholds=live_thresholds(tomllib.loads(row.thresholds)),
     )
     return epochs(rules)
 

@@ -23,6 +23,8 @@ IN_TRANSIT = frozenset({"in_transit", "transit", "on_the_road", "sealed"})
 
 EAEU_LEGAL_M = 50_000  # situation 03: a route may be held closer, no farther
 EAEU_BATTERY_PERCENT = 15  # situation 05
+# What a centre believes of the time where nothing else is said: 2026-01-01, before any release. No unit of ours has seen an earlier one.
+BUILT_MS = 1_767_225_600_000
 
 
 class RulesError(Exception):
@@ -462,6 +464,11 @@ def thresholds_from(table: Mapping[str, object]) -> Thresholds:
         hint = f"{EAEU_BATTERY_PERCENT} under profile.eaeu, is {low}: leave it out"
         raise RulesError(key="battery_low_percent", hint=hint)
     return replace(default, **changes)  # type: ignore[arg-type]  # _threshold gave each its default's type
+
+
+def live_thresholds(table: Mapping[str, object]) -> Thresholds:
+    """`thresholds_from` as a running centre takes it: where nothing is said, no time before our first release is believed."""
+    return thresholds_from({"built_ms": BUILT_MS, **table})
 
 
 def _is_eaeu(profile: object) -> bool:

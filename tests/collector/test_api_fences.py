@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from collector.api.shapes import FEATURES_MAX, RING_VERTICES_MAX, changes, flat, toml
-from collector.app.rulebook import Watched
+from collector.app.rulebook import FIRST, Watched
 from collector.people import Role
 from collector.store import fences, schema
 from collector.store.database import Store
@@ -216,6 +216,8 @@ async def test_thresholds_change_like_fences_and_null_gives_back_what_is_built_i
     page = await office.get("/versions")
     assert page["rows"][0]["thresholds"] == {"profile.eaeu": True}
     assert page["built_in"]["stop_s"] == 300
+    # What the detectors judge by, not what a replay of old tracks would take.
+    assert page["built_in"]["built_ms"] == FIRST.thresholds.built_ms > 0
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from collector.api.reads import Live, StoreReads
 from collector.app import StartError
 from collector.app.intake import OTHERWISE, WHAT_TO_DO, Intake
 from collector.app.rulebook import (
-    BUILT_MS,
     FIRST,
     Journeys,
     Watched,
@@ -24,7 +23,7 @@ from collector.app.rulebook import (
 )
 from collector.detect.geo import Shapes
 from collector.detect.geo.geojson import read_zones
-from collector.detect.rules import Rules
+from collector.detect.rules import BUILT_MS, Rules
 from collector.io import Arrived, BrokerLostError
 from collector.store import JourneyRow, StoreError
 from collector.store.database import Store

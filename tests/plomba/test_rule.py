@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from collector.app.rulebook import drafted
+from collector.detect.rules import BUILT_MS
 from collector.store import RulesRow, schema
 from collector.store.database import Store
 from plomba import exits
@@ -184,6 +185,7 @@ def test_imported_thresholds_are_a_version_and_leave_the_shapes_alone(data: Path
     (shown,) = map(json.loads, rule(data, "show", "--json").splitlines())
     assert shown["thresholds"]["late_s"] == 7
     assert shown["thresholds"]["jump_m"] == 500
+    assert shown["thresholds"]["built_ms"] == BUILT_MS  # as a centre judges, not as a replay does
     assert shown["thresholds"]["profile.eaeu"] is True
     assert shown["imported"] == ["late_s", "profile.eaeu"]
     assert "late_s = 7" in rule(data, "list")
