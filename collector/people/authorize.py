@@ -66,6 +66,11 @@ def _reads(*roles: Role, kept: Kept = Kept.ROLL, whole: bool = False) -> Right:
     return Right(roles=frozenset(roles), kept=kept, whole=whole)
 
 
+def _asks_itself(*roles: Role) -> Right:
+    """What an open screen reads again every few seconds: no hand on the keyboard, and no question for a password."""
+    return replace(_reads(*roles), goes_on=True, is_input=False)
+
+
 def _acts(
     *roles: Role, kept: Kept = Kept.ACT, step_up: bool = False, secret: bool = False
 ) -> Right:
@@ -148,17 +153,15 @@ RIGHTS: dict[tuple[str, str], Right] = {
     },
     ("POST", "/api/v1/cases/{number}/review"): _acts(SUPERVISOR, kept=Kept.OWN),
     ("POST", "/api/v1/cases/{number}/reopen"): _acts(SUPERVISOR, kept=Kept.OWN),
-    ("GET", "/api/v1/handover"): _reads(OPERATOR, SUPERVISOR),
+    ("GET", "/api/v1/handover"): _asks_itself(OPERATOR, SUPERVISOR),
     ("POST", "/api/v1/handover"): _acts(OPERATOR, SUPERVISOR),
     ("POST", "/api/v1/handover/{number}/confirm"): _acts(OPERATOR, SUPERVISOR),
     # zones, routes, thresholds
     ("GET", "/api/v1/fences"): Right(
         roles=ROOM | {ADMIN}, goes_on=True, is_input=False, kiosk=True
     ),
-    **{  # a screen that is open asks by itself
-        ("GET", f"/api/v1/fences/{part}"): replace(
-            _reads(*ROOM, ADMIN), goes_on=True, is_input=False
-        )
+    **{
+        ("GET", f"/api/v1/fences/{part}"): _asks_itself(*ROOM, ADMIN)
         for part in ("versions", "proposals")
     },
     ("GET", "/api/v1/fences/{number}"): _reads(*ROOM, ADMIN),
@@ -209,7 +212,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/admin/units/{unit_id}/revoke"): _acts(ADMIN, step_up=True),
     # a unit that is not let in yet belongs to no part of the whole
     ("POST", "/api/v1/admin/enrol-tokens"): replace(_acts(ADMIN, secret=True), whole=True),
-    ("GET", "/api/v1/admin/enrolments"): _reads(ADMIN, AUDITOR, whole=True),
+    ("GET", "/api/v1/admin/enrolments"): replace(_asks_itself(ADMIN, AUDITOR), whole=True),
     ("POST", "/api/v1/admin/enrolments/{unit_id}/approve"): replace(
         _acts(ADMIN, step_up=True), whole=True
     ),

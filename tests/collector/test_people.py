@@ -98,6 +98,15 @@ def test_a_role_may_what_its_row_says_and_nothing_else(role: Role, row: Right) -
     assert may == (row.is_open or role in row.roles)
 
 
+@pytest.mark.parametrize(
+    "name", ["fences", "fences/versions", "fences/proposals", "handover", "admin/enrolments"]
+)
+def test_what_an_open_screen_asks_every_few_seconds_keeps_no_session_awake(name: str) -> None:
+    row = RIGHTS["GET", f"/api/v1/{name}"]
+    assert not row.is_input  # else whoever leaves that screen open never narrows
+    assert row.goes_on  # and whoever has narrowed is not asked for his password every few seconds
+
+
 @pytest.mark.parametrize("row", [row for row in RIGHTS.values() if not row.is_open])
 def test_a_stranger_may_nothing_that_is_not_open(row: Right) -> None:
     denied = authorize(None, row, T0_MS)
