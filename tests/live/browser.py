@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -11,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from types import MappingProxyType
+from typing import Any, NoReturn
 
+import httpx
 import pytest
 from paho.mqtt.client import Client as Mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -31,6 +34,7 @@ from collector.people import Role
 from collector.people.passwords import SALT_BYTES, Hasher
 from collector.store import people
 from collector.store.database import Store
+from tests.collector.api_rig import CHANGE
 from tests.collector.fleet import FleetUnit, Sealed
 from tests.live.site_world import SEAL_ID, World, world
 from wire.topics import Up, up
@@ -57,6 +61,8 @@ WEBGL = [
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
 ]
+NOTHING: Mapping[str, object] = MappingProxyType({})
+KEYS = itertools.count()
 A_DESK = "a1"  # at which whoever likes may sit
 
 REFUSED = """
@@ -119,6 +125,23 @@ def phone(browser: Browser, *, scripts: bool = True, language: str = "en") -> It
         assert held.complaints == []
     finally:
         context.close()
+
+
+class Colleague:
+    """Somebody at another seat, who needs no screen for what he does meanwhile."""
+
+    def __init__(self, url: str, user: str) -> None:
+        self._url, self._headers = f"{url}/api/v1", {**CHANGE}
+        said = self.post("/login", {"user": user, "password": PASSWORD, "token": True})
+        self._headers["Authorization"] = f"Bearer {said['token']}"
+
+    def post(self, path: str, body: Mapping[str, object] = NOTHING) -> dict[str, Any]:
+        """A change that is not refused; its answer."""
+        headers = {**self._headers, "Idempotency-Key": f"key-{next(KEYS)}"}
+        answer = httpx.post(self._url + path, json=dict(body), headers=headers, timeout=30)
+        assert answer.is_success, answer.text
+        said: dict[str, Any] = answer.json()
+        return said
 
 
 @dataclass(kw_only=True)
@@ -251,11 +274,27 @@ def dress(page: Page, language: str, theme: str) -> None:
         expect(page.locator(".choices")).to_be_hidden()
 
 
-def faults(page: Page) -> list[str]:
-    """What axe finds, each with its place."""
+def dress_by_address(page: Page, language: str, theme: str) -> None:
+    """The same where nothing may be chosen: every view is a URL, so is its dress."""
+    page.evaluate(
+        """([lang, theme]) => {
+          const to = new URL(location.href);
+          to.searchParams.set('lang', lang);
+          to.searchParams.set('theme', theme);
+          history.replaceState(null, '', to);
+          dispatchEvent(new PopStateEvent('popstate'));
+        }""",
+        [language, theme],
+    )
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    expect(page.locator("html")).to_have_attribute("data-theme", theme)
+
+
+def faults(page: Page, within: str = "") -> list[str]:
+    """What axe finds, each with its place; in the whole document, or only in what a screen does not share with the others."""
     found = page.evaluate(
-        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})",
-        TAGS,
+        "([within, tags]) => axe.run(within || document, {runOnly: {type: 'tag', values: tags}})",
+        [within, TAGS],
     )
     return [
         f"{one['id']}: {node['target']} {node.get('failureSummary', '')}"

@@ -95,6 +95,7 @@ def test_from_a_row_of_custody_to_its_batch_and_every_step_is_reckoned_in_the_br
     looked_at(page, "evidence")
     dress(page, "en", "dark")
     page.set_input_files("input[name=proof]", [])
+    expect(page.locator("tr[data-step]")).to_have_count(0)  # that was found with another file
     (tmp_path / "other.txt").write_text(made.proof.replace("index 1", "index 0"))
     page.set_input_files("input[name=proof]", tmp_path / "other.txt")
     page.get_by_role("button", name="Check here").click()

@@ -21,6 +21,7 @@ from tests.live.browser import (
     SOON_MS,
     WEBGL,
     Centre,
+    dress,
     looked_at,
     missing,
     path_of_chromium,
@@ -113,6 +114,15 @@ def test_a_flood_stands_over_its_lines_and_every_picture_is_a_table_too(
     page.get_by_label("Desk").select_option("")
     expect(page.get_by_text("12 of 144 that a desk may hear")).to_be_visible(timeout=SOON_MS)
     looked_at(page, "kpi")
+    dress(page, "en", "dark")
+    page.route("**/api/v1/kpi/alarms?*", lambda route: route.abort())
+    page.get_by_label("Desk").select_option("south")
+    expect(page.locator("main").get_by_role("alert")).to_contain_text("does not answer")
+    # Figures of another desk do not stand there as those of this one.
+    expect(page.get_by_role("heading", name="Figures and limits")).to_have_count(0)
+    page.unroute("**/api/v1/kpi/alarms?*")
+    page.get_by_role("button", name="Reckon anew").click()
+    expect(page.get_by_text("No unit said anything in this time")).to_be_visible(timeout=SOON_MS)
 
 
 def test_an_operator_sees_his_own_and_is_told_so_when_he_asks_for_more(centre: Centre) -> None:

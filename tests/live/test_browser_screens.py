@@ -7,7 +7,18 @@ import pytest
 from playwright.sync_api import expect
 
 from collector.people import Role
-from tests.live.browser import A_DESK, SOON_MS, Centre, control_room, looked_at
+from tests.live.browser import (
+    A_DESK,
+    LOOKS,
+    SOON_MS,
+    Centre,
+    Colleague,
+    control_room,
+    dress_by_address,
+    faults,
+    looked_at,
+    shots,
+)
 
 pytestmark = pytest.mark.live
 
@@ -17,12 +28,21 @@ PEOPLE = {
     "ad-01": Role.ADMIN,
     "ad-02": Role.ADMIN,
 }
+WALL = {"name": "north", "scope": "", "desk": ""}
+# What sleep looks like from inside: the wall clock goes on, the monotonic one does not.
+ASLEEP = "const wall = Date.now; let ahead = 0; Date.now = () => wall() + (ahead += 10_000)"
 
 
 @pytest.fixture(scope="module")
 def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
     with control_room(tmp_path_factory.mktemp("screens"), PEOPLE) as room:
         yield room
+
+
+@pytest.fixture(scope="module")
+def cut(centre: Centre) -> None:
+    """The seal of the truck is cut; nobody acknowledges it here."""
+    centre.hardware.do("cut")
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +59,14 @@ def test_a_desk_is_handed_over_by_two_persons(centre: Centre) -> None:
         page.goto(f"{centre.url}/handover")
         title = page.get_by_role("heading", level=1)
         expect(title).to_have_text(f"Hand-over of desk {A_DESK}", timeout=SOON_MS)
-    going.get_by_label("What the next person has to know").fill("gate 4 reads no tags")
+    note = going.get_by_label("What the next person has to know")
+    note.fill("gate 4 reads no tags")
+    going.get_by_role("link", name="Control room").click()  # to look once more costs nothing typed
+    going.get_by_role("link", name="Hand-over").click()
+    expect(note).to_have_value("gate 4 reads no tags", timeout=SOON_MS)
     going.get_by_role("button", name="Sign and hand over").click()
     expect(going.get_by_text("Signed by sv-01 on")).to_be_visible(timeout=SOON_MS)
+    expect(note).to_have_value("")
     expect(going.get_by_role("button", name="I take over")).to_have_count(0)
     take = coming.get_by_role("button", name="I take over")
     expect(take).to_be_visible(timeout=2 * SOON_MS)
@@ -51,10 +76,11 @@ def test_a_desk_is_handed_over_by_two_persons(centre: Centre) -> None:
     looked_at(coming, "handover")
 
 
-def test_a_unit_shows_where_it_was_what_happened_and_who_had_its_seal(centre: Centre) -> None:
+def test_a_unit_shows_where_it_was_what_happened_and_who_had_its_seal(
+    centre: Centre, cut: None
+) -> None:
     page = centre.seat(with_axe=True)
     centre.log_in("sv-01", page)
-    centre.hardware.do("cut")
     expect(page.locator(".row.p1").first).to_be_visible(timeout=2 * SOON_MS)
     page.goto(f"{centre.url}/unit/1")
     heading = page.get_by_role("heading", level=1)
@@ -77,8 +103,44 @@ def test_a_unit_shows_where_it_was_what_happened_and_who_had_its_seal(centre: Ce
     expect(page.get_by_label("follow")).to_be_checked()
     page.get_by_role("button", name="GPX").click()
     expect(page.get_by_role("dialog")).to_be_visible(timeout=SOON_MS)  # a second factor first
+    for language, theme in LOOKS:
+        dress_by_address(page, language, theme)
+        assert faults(page, "dialog") == [], (language, theme)
+        page.screenshot(path=shots(f"second-factor-{language}-{theme}"))
+    dress_by_address(page, "en", "dark")
     page.keyboard.press("Escape")
     looked_at(page, "unit")
+
+
+def test_a_wall_is_read_by_everybody_and_says_that_it_is_old(centre: Centre, cut: None) -> None:
+    office = Colleague(centre.url, "ad-01")
+    page = centre.seat(with_axe=True)
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.goto(f"{centre.url}/enter?kiosk=1#{office.post('/admin/kiosks', WALL)['token']}")
+    wall = page.locator(".wall")
+    expect(wall.locator(".age")).to_contain_text("LIVE", timeout=SOON_MS)
+    row = wall.locator(".rows li", has_text="Seal opened without order")
+    expect(row).to_contain_text("truck-1", timeout=2 * SOON_MS)
+    expect(wall.locator(".tiles li").first).to_be_visible(timeout=SOON_MS)
+    assert (
+        page.locator(":is(button, a, select, input):visible").count() == 0
+    )  # nobody touches a wall
+    for language, theme in LOOKS:
+        dress_by_address(page, language, theme)
+        assert faults(page) == [], (language, theme)
+        page.screenshot(path=shots(f"wall-{language}-{theme}"))
+    dress_by_address(page, "en", "dark")
+    page.evaluate(ASLEEP)
+    expect(wall.locator(".age")).to_contain_text("OLD", timeout=SOON_MS)
+    expect(page.locator(".veil")).to_be_attached()
+    expect(page.locator(".notice").first).to_contain_text("asleep")
+    sizes = page.locator("header *, .notice, .wall *").evaluate_all(
+        "all => all.filter(one => one.checkVisibility() && one.innerText?.trim()).map(one => parseFloat(getComputedStyle(one).fontSize))"
+    )
+    assert min(sizes) >= 24, "read from five metres"
+    for theme in ("dark", "light"):
+        dress_by_address(page, "en", theme)
+        page.screenshot(path=shots(f"wall-old-{theme}"))
 
 
 def test_zones_and_routes_are_drawn_and_told_in_every_look(centre: Centre) -> None:

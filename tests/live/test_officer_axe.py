@@ -1,4 +1,4 @@
-"""Every page of the officer is for everybody: no violation of WCAG 2.2 AA that axe-core can find, in each language and theme."""
+"""Every page of the officer, and the unit's own, is for everybody: no violation of WCAG 2.2 AA that axe-core can find, in each language and theme."""
 
 import os
 import re
@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from agent.app.page import document
 from collector.texts import LANGUAGES
+from tests.agent.test_page import GOOD, known, seal, shown
 from tests.collector.test_officer_pages import FOUR, PAGES, REPORT, answer, every_page, frame
-from tests.live.browser import PHONE, chromium
+from tests.live.browser import PHONE, chromium, shot
+from wire.records import SealBit as Bit
 
 pytestmark = pytest.mark.live
 __all__ = ["chromium"]
@@ -23,6 +26,13 @@ AXE = (
     / "axe-core"
     / "axe.min.js"
 )
+NAMES = ("green", "grey", "amber", "red", "form", "form-fault", "login", "hits", "nobody", "stored")
+UNIT = {
+    "green": known(),
+    "red": known(seals=[seal(GOOD | Bit.ROPE_CUT)]),
+    "amber": known(at_home=True),
+    "grey": known(fix_age_s=None),
+}
 RULES = "{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'] }"
 
 
@@ -46,9 +56,23 @@ def axe() -> str:
 def test_no_page_shuts_anybody_out(page: Page, axe: str, language: str) -> None:
     green = PAGES.answer(frame(language), answer(FOUR["green"]), REPORT)
     stored = green.replace('data-v="live"', 'data-v="stored"')
-    for html in [*every_page(language), stored]:
+    for name, html in zip(NAMES, [*every_page(language), stored], strict=True):
         page.set_content(re.sub(r'src="/o/officer.js[^"]*"', "", html))
-        page.evaluate(axe)
-        found = page.evaluate(f"axe.run({RULES})")
-        assert [(one["id"], one["nodes"][0]["target"]) for one in found["violations"]] == []
-        assert found["passes"]
+        looked_at(page, axe, f"officer-{name}", language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nor_does_the_page_of_the_unit(page: Page, axe: str, language: str) -> None:
+    for name, of in UNIT.items():
+        page.set_content(document(shown(of), language).html.decode())
+        looked_at(page, axe, f"unit-page-{name}", language)
+
+
+def looked_at(page: Page, axe: str, name: str, language: str) -> None:
+    page.evaluate(axe)
+    found = page.evaluate(f"axe.run({RULES})")
+    assert [(one["id"], one["nodes"][0]["target"]) for one in found["violations"]] == [], name
+    assert found["passes"]
+    if language == "en":
+        is_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        shot(page, f"{name}-{'dark' if is_dark else 'light'}")

@@ -21,13 +21,13 @@ describe('a list of the centre', () => {
     const version = versionOf({ version: 3, since: '2026-09-21T14:02:00Z', changed: [{ kind: 'zone', id: 'depot', sha256: null }], thresholds: { stop_s_max: 600, profile: { eaeu: true } } });
     expect(version?.changed).toEqual([{ kind: 'zone', id: 'depot', isGone: true }]);
     expect(version?.thresholds).toEqual([
-      ['profile.eaeu', 'true'],
-      ['stop_s_max', '600'],
+      ['profile.eaeu', true],
+      ['stop_s_max', 600],
     ]);
   });
 
-  it('of thresholds spells lists as a file would', () => {
-    expect(thresholdsOf({ seals: ['a', 'b'] })).toEqual([['seals', '["a","b"]']]);
+  it('of thresholds keeps what a value is', () => {
+    expect(thresholdsOf({ seals: ['a', 'b'], built_ms: 0 })).toEqual([['built_ms', 0], ['seals', ['a', 'b']]]);
   });
 });
 

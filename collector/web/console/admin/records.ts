@@ -58,7 +58,7 @@ export interface Version {
   readonly sinceMs: number | null;
   readonly by: string;
   readonly approvedBy: string;
-  readonly thresholds: readonly (readonly [string, string])[];
+  readonly thresholds: readonly (readonly [string, unknown])[];
   readonly changed: readonly { readonly kind: string; readonly id: string; readonly isGone: boolean }[];
 }
 
@@ -155,12 +155,12 @@ export function versionOf(row: Fields): Version | null {
   };
 }
 
-/** Each threshold by name, nested ones with a dot, as it would stand in a file. */
-export function thresholdsOf(value: unknown): readonly (readonly [string, string])[] {
+/** Each threshold by name, nested ones with a dot, as it would stand in a file; its value as it came. */
+export function thresholdsOf(value: unknown): readonly (readonly [string, unknown])[] {
   if (!isFields(value)) return [];
   return Object.entries(value)
-    .flatMap(([key, said]): (readonly [string, string])[] =>
-      isFields(said) ? thresholdsOf(said).map(([inner, one]) => [`${key}.${inner}`, one]) : [[key, JSON.stringify(said) ?? '']],
+    .flatMap(([key, said]): (readonly [string, unknown])[] =>
+      isFields(said) ? thresholdsOf(said).map(([inner, one]) => [`${key}.${inner}`, one]) : [[key, said]],
     )
     .sort(([one], [other]) => (one < other ? -1 : 1));
 }

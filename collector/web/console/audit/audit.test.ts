@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Refused } from '../lib/decode';
-import { dayMs, filterOf, pathOf, queryOf, readPage } from './audit';
+import en from '../../locales/en.json';
+import ru from '../../locales/ru.json';
+import uz from '../../locales/uz.json';
+import { ACTS, actKey, dayMs, filterOf, pathOf, queryOf, readPage } from './audit';
 
 const TASHKENT = (): number => 300;
 const ROW = { number: 7, at: '2026-09-21T14:02:00.000Z', by: 'anna', role: 'operator', act: 'desk', obj: 'desk/a1', scope: '', detail: '', times: null };
@@ -39,6 +42,12 @@ describe('a page', () => {
 
   it('that is none is refused', () => {
     expect(readPage({ more: null })).toEqual(new Refused('no_rows'));
+  });
+});
+
+describe('an act', () => {
+  it.each(ACTS)('%s has a word in every language', (act) => {
+    for (const catalogue of [en, ru, uz]) expect(catalogue).toHaveProperty([`audit.act.${actKey(act)}`]);
   });
 });
 

@@ -33,6 +33,21 @@ export interface Page {
   readonly unread: number;
 }
 
+/** Acts that have a word, as the centre writes them down: what the filter offers. One of a newer centre is shown as it is. */
+export const ACTS: readonly string[] = [
+  'login', 'login_refused', 'enter', 'setup', 'widen', 'password', 'step_up', 'step_up_refused', 'logout', 'refused',
+  'user-add', 'user-change', 'user-lock', 'user-unlock', 'user-setup-link', 'desk', 'session-end', 'kiosk', 'kiosk-give', 'machine-give',
+  'unit-scope', 'enrol-token', 'enrol-approve', 'enrol-refuse', 'revoke-ask', 'revoke',
+  'rules-import', 'shapes-propose', 'shapes-approve', 'shapes-refuse', 'POST /api/v1/fences/dry-run',
+  'POST /api/v1/handover', 'POST /api/v1/handover/{number}/confirm', 'track', 'evidence', 'export',
+];
+
+/** The last part of an act's key: what the guard wrote down by itself bears the route that was called. */
+export function actKey(act: string): string {
+  const [, path] = /^POST \/api\/v1\/(.+)$/.exec(act) ?? [];
+  return path === undefined ? act : `post-${path.replace(/[^a-z]+/g, '-').replace(/-$/, '')}`;
+}
+
 const DAY_MS = 86_400_000;
 
 export function filterOf(get: (name: string) => string): Filter {

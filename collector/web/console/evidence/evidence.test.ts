@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Refused } from '../lib/decode';
-import { readEvidence } from './evidence';
+import { readEvidence, unescaped } from './evidence';
 
 const SAID = {
   batch: 'uz-01.47e2c110fa1b5d265c747f2e42f5b66a.1',
@@ -24,6 +24,11 @@ const SAID = {
   before: { batch: 'uz-01.47e2c110fa1b5d265c747f2e42f5b66a.0', head: 'dd', linked: true },
   after: null,
 };
+
+it('a part of a path that cannot be read is no end of the screen', () => {
+  expect(unescaped('uz-01.ab%2E7')).toBe('uz-01.ab.7');
+  expect(unescaped('%E0%A4%A')).toBe('%E0%A4%A');
+});
 
 describe('the word of the centre', () => {
   it('is read with what it leaves open', () => {

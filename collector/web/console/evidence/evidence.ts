@@ -58,6 +58,15 @@ export function readEvidence(value: unknown): Evidence | Refused {
   };
 }
 
+/** A part of a path as it was meant; one that is none stays as it came, and is then no batch. */
+export function unescaped(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function msOf(value: unknown): number | null {
   const ms = Date.parse(textOf(value) ?? '');
   return Number.isNaN(ms) || ms <= 0 ? null : ms; // a unit without a clock seals at 0

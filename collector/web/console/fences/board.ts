@@ -1,6 +1,8 @@
 /** Versions, proposals and shapes as the server tells them, decoded. Law: who and since when are told as they came; null is not known. */
-import { Refused, isFields, isList, numberOf, textOf } from '../lib/decode';
+import { shown } from '../lib/alerts';
+import { Refused, isFields, isList, momentOf, numberOf, textOf } from '../lib/decode';
 import type { Fields } from '../lib/decode';
+import type { Words } from '../lib/words';
 import { readShape } from './shape';
 import type { Shape } from './shape';
 
@@ -109,6 +111,27 @@ export function lastChange(versions: readonly Version[], id: string): Version | 
   return versions.find(({ changed }) => changed.some((one) => one.id === id)) ?? null;
 }
 
+/** A version after `base` that changed what is drafted, and what of it. */
+export interface Overtaking {
+  readonly version: Version;
+  readonly changed: readonly Change[];
+}
+
+/** Who has changed one of `ids` since the version `base`, the newest first; as far back as `versions` go. */
+export function overtakings(versions: readonly Version[], base: number, ids: readonly string[]): readonly Overtaking[] {
+  const names = new Set(ids);
+  return versions
+    .filter(({ version }) => version > base)
+    .map((version) => ({ version, changed: version.changed.filter(({ kind, id }) => kind !== 'rule' && names.has(id)) }))
+    .filter(({ changed }) => changed.length > 0);
+}
+
+/** Who made a version so. */
+export function whoOf(words: Words, { by, approvedBy }: { readonly by: string; readonly approvedBy: string }): string {
+  if (approvedBy) return words.text('fence.by-two', { by: shown(by), approved: shown(approvedBy) });
+  return words.text('fence.by-one', { by: by ? shown(by) : words.text('truck.unknown') });
+}
+
 function proposalOf(row: Fields): Proposal {
   const shapes = isFields(row['shapes']) && isList(row['shapes']['features']) ? row['shapes']['features'] : [];
   return {
@@ -136,9 +159,4 @@ function pageOf<Row>(value: unknown, read: (row: Fields) => Row): Page<Row> | Re
 
 function rowsOf(value: unknown): readonly Fields[] {
   return isList(value) ? value.filter(isFields) : [];
-}
-
-function momentOf(value: unknown): number | null {
-  const ms = Date.parse(textOf(value) ?? '');
-  return Number.isNaN(ms) ? null : ms;
 }

@@ -5,6 +5,7 @@
 import { isFields, isList, numberOf, parsed, textOf } from '../lib/decode';
 import { Refused } from '../lib/decode';
 import type { Position } from '../lib/ground';
+import { keep, keptOf } from '../shell/typed';
 import { emptyShape, featureOf, isWhole, listsOf, readShape, rounded, withList } from './shape';
 import type { Drawn, Shape } from './shape';
 
@@ -13,14 +14,14 @@ const UNDO_MAX = 200;
 interface Content {
   readonly shapes: readonly Shape[];
   readonly withdraw: readonly string[];
+  /** The version that was seen when it was begun: it goes back with what is undone, so that nobody is overtaken unseen. */
+  readonly base: number;
 }
 
-const NOTHING: Content = { shapes: [], withdraw: [] };
+const NOTHING: Content = { shapes: [], withdraw: [], base: 0 };
 
 export class Draft {
   content = $state.raw<Content>(NOTHING);
-  /** The version that was seen when it was begun. */
-  base = $state(0);
   reason = $state('');
   /** Which shape, which list of its places, and which place of it. */
   at = $state(0);
@@ -31,6 +32,7 @@ export class Draft {
 
   readonly shapes = $derived(this.content.shapes);
   readonly withdraw = $derived(this.content.withdraw);
+  readonly base = $derived(this.content.base);
   readonly shape = $derived(this.shapes[this.at] ?? null);
   readonly points: readonly Position[] = $derived(this.shape === null ? [] : (listsOf(this.shape.drawn)[this.list] ?? []));
   readonly isEmpty = $derived(this.shapes.length === 0 && this.withdraw.length === 0);
@@ -54,18 +56,34 @@ export class Draft {
   add(shapes: readonly Shape[]): void {
     const names = new Set(shapes.map(({ id }) => id));
     const kept = this.shapes.filter(({ id }) => !names.has(id));
-    this.change({ shapes: [...kept, ...shapes], withdraw: this.withdraw.filter((id) => !names.has(id)) });
+    this.change({ ...this.content, shapes: [...kept, ...shapes], withdraw: this.withdraw.filter((id) => !names.has(id)) });
     this.select(kept.length);
   }
 
+  /** Something else in its place; what stood there comes back with undo. */
+  put(shapes: readonly Shape[], withdraw: readonly string[], base: number): void {
+    this.change({ shapes, withdraw, base });
+    this.select(0);
+  }
+
+  /** Of an empty draft: what is drawn from now on is drawn over this version. */
+  stand(base: number): void {
+    if (this.isEmpty && base !== this.base) this.content = { ...this.content, base };
+  }
+
+  /** Whoever was overtaken has looked, and lays his own over the newest version. */
+  rebase(base: number): void {
+    this.change({ ...this.content, base });
+  }
+
   takeAway(id: string): void {
-    this.change({ shapes: this.shapes.filter((one) => one.id !== id), withdraw: [...this.withdraw.filter((one) => one !== id), id] });
+    this.change({ ...this.content, shapes: this.shapes.filter((one) => one.id !== id), withdraw: [...this.withdraw.filter((one) => one !== id), id] });
     this.select(0);
   }
 
   /** Leave a shape, or a withdrawal, out of the draft. */
   drop(id: string): void {
-    this.change({ shapes: this.shapes.filter((one) => one.id !== id), withdraw: this.withdraw.filter((one) => one !== id) });
+    this.change({ ...this.content, shapes: this.shapes.filter((one) => one.id !== id), withdraw: this.withdraw.filter((one) => one !== id) });
     this.select(0);
   }
 
@@ -119,10 +137,15 @@ export class Draft {
     this.vertex = Math.min(this.vertex, this.points.length - 1);
   }
 
+  /** Thrown away by hand: a press beside the button costs nobody a border, undo brings it back. */
+  discard(): void {
+    this.put([], [], this.base);
+  }
+
+  /** It has become a proposal: nothing of it is left, and nothing comes back. */
   clear(): void {
-    this.change(NOTHING);
+    this.discard();
     this.reason = '';
-    this.select(0);
     this.past = [];
   }
 
@@ -134,27 +157,15 @@ export class Draft {
 
   /** Into this tab's own store: a page that is left by mistake loses nothing. */
   save(): void {
-    try {
-      if (this.isEmpty) sessionStorage.removeItem(this.name);
-      else sessionStorage.setItem(this.name, JSON.stringify({ base: this.base, reason: this.reason, ...this.body }));
-    } catch {
-      // a browser that keeps nothing, or a border too long for it: the draft lives as long as the page
-    }
+    keep(this.name, this.isEmpty ? '' : JSON.stringify({ base: this.base, reason: this.reason, ...this.body }));
   }
 
   private restore(): void {
-    let text: string | null = null;
-    try {
-      text = sessionStorage.getItem(this.name);
-    } catch {
-      return;
-    }
-    const kept = parsed(text ?? '');
+    const kept = parsed(keptOf(this.name));
     if (!isFields(kept)) return;
     const features = isFields(kept['shapes']) && isList(kept['shapes']['features']) ? kept['shapes']['features'] : [];
     const shapes = features.map(readShape).filter((one): one is Shape => !(one instanceof Refused));
-    this.content = { shapes, withdraw: isList(kept['withdraw']) ? kept['withdraw'].map(String) : [] };
-    this.base = numberOf(kept['base']) ?? 0;
+    this.content = { shapes, withdraw: isList(kept['withdraw']) ? kept['withdraw'].map(String) : [], base: numberOf(kept['base']) ?? 0 };
     this.reason = textOf(kept['reason']) ?? '';
   }
 

@@ -15,7 +15,7 @@ export function reasonOf(words: Words, wrong: Answer | string): string {
     case 'ok':
       return '';
     case 'refused':
-      for (const key of [`fence.wrong.${wrong.code}`, `error.${wrong.code}`]) if (words.has(key)) return words.text(key, { why: wrong.detail });
+      for (const key of [`fence.wrong.${wrong.code}`, `fence.fault.${wrong.code.replaceAll('_', '-')}`, `error.${wrong.code}`]) if (words.has(key)) return words.text(key, { why: wrong.detail });
       return wrong.detail || wrong.code;
   }
 }

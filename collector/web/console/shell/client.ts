@@ -67,10 +67,10 @@ export async function lines(path: string, body: unknown, told: (line: unknown) =
   }
 }
 
-/** Hand in the secret of a one-time link; whether it was taken. */
-export async function enter(secret: string): Promise<boolean> {
+/** Hand in the secret of a one-time link. */
+export async function enter(secret: string): Promise<Answer> {
   const headers = { Authorization: `Bearer ${secret}`, 'X-Plomba': '1' };
-  return (await sent(`${API}/enter`, { method: 'POST', headers }))?.ok ?? false;
+  return answered(await sent(`${API}/enter`, { method: 'POST', headers }));
 }
 
 /** Whether the centre answers at all. */
@@ -86,13 +86,16 @@ async function sent(url: string, init: RequestInit, waitMs = WAIT_MS): Promise<R
   }
 }
 
-async function answered(response: Response | null): Promise<Answer> {
+/** What an answer of HTTP means; null: none came. */
+export async function answered(response: Response | null): Promise<Answer> {
   if (response === null) return { kind: 'unreachable' };
   if (response.status === 401) return { kind: 'login' };
   const value = parsed(await response.text().catch(() => ''));
   if (response.ok) return { kind: 'ok', value };
   if (response.status === 412) return { kind: 'stale', value };
   const problem = isFields(value) ? value : {};
+  // What stands before the centre says that it is not there, with a page of its own.
+  if ([502, 503, 504].includes(response.status) && textOf(problem['code']) === null) return { kind: 'unreachable' };
   return {
     kind: 'refused',
     status: numberOf(problem['status']) ?? response.status,

@@ -45,6 +45,8 @@ export class Shell {
   isHelpOpen = $state(false);
   /** What else the centre wants to know of who sits here. */
   proof = $state<'narrowed' | 'step_up' | null>(null);
+  /** How often one was given: what was refused for want of it is asked again. */
+  proofs = $state(0);
   mutedUntilMs = $state(0);
   message = $state('');
   monoMs = $state(performance.now());
@@ -119,6 +121,7 @@ export class Shell {
   proved(value: unknown): void {
     this.session = readSession(value) ?? this.session;
     this.proof = null;
+    this.proofs += 1;
   }
 
   /** A hand was on the keyboard or the mouse. */
