@@ -58,6 +58,7 @@ seal = {{{{ id = "{SEAL_ID}", armed = true, dynamic = false }}}}
 """  # the yard begins 210 m on: a quarter of a minute
 DEPOT = ((69.30, 41.30), (69.31, 41.30), (69.31, 41.31), (69.30, 41.31), (69.30, 41.30))
 WIDER = ((69.30, 41.30), (69.32, 41.30), (69.32, 41.31), (69.30, 41.31), (69.30, 41.30))
+CODE_S = 120.0  # a code counts for five minutes, and one of half a minute for once
 VIEWS = ("force", "waiting", "versions", "tried")
 BOW = "POLYGON((69.3 41.3, 69.4 41.4, 69.4 41.3, 69.3 41.4, 69.3 41.3))"
 WELL = "POLYGON((69.3 41.3, 69.4 41.3, 69.4 41.4, 69.3 41.4, 69.3 41.3))"
@@ -173,8 +174,7 @@ class Others:
 
     def __init__(self, url: str) -> None:
         self._one, self._other = Colleague(url, "sv-04"), Colleague(url, "sv-03")
-        code = totp.code_of(SECOND, totp.step_of(time.time_ns() // 1_000_000))
-        self._other.post("/step-up", {"code": code})
+        self._shown_s = -CODE_S
 
     def propose(self, id_: str, ring: Sequence[tuple[float, float]]) -> int:
         zone = {
@@ -187,6 +187,10 @@ class Others:
         return int(said["id"])
 
     def decide(self, number: int, act: str) -> None:
+        if time.monotonic() - self._shown_s >= CODE_S:
+            self._shown_s = time.monotonic()
+            code = totp.code_of(SECOND, totp.step_of(time.time_ns() // 1_000_000))
+            self._other.post("/step-up", {"code": code})
         self._other.post(f"/fences/{number}/{act}", {"reason": "seen on the spot"})
 
     def put_in_force(self, id_: str, ring: Sequence[tuple[float, float]]) -> None:
@@ -427,9 +431,7 @@ def test_each_view_of_the_zones_is_for_everybody(centre: Centre, others: Others)
     opened = page.get_by_text("proposed by sv-04, approved by sv-03").first
     expect(opened).to_be_visible(timeout=SOON_MS)
     page.get_by_role("button", name="Draw anew").click()
-    page.get_by_role("button", name="Try", exact=True).click()
-    said = page.get_by_role("alert").filter(has_text="All of it is so already")
-    expect(said).to_be_visible(timeout=SOON_MS)  # in the reader's words, not in the server's
+    expect(page.get_by_label("Faults")).to_contain_text("All of it is so already", timeout=SOON_MS)
     page.get_by_role("button", name="Paste text").click()
     ring = ", ".join(f"{lon} {lat}" for lon, lat in (*YARD, YARD[0]))
     page.get_by_label("GeoJSON or WKT").fill(f"POLYGON(({ring}))")
@@ -437,9 +439,13 @@ def test_each_view_of_the_zones_is_for_everybody(centre: Centre, others: Others)
     page.get_by_label("Kind").select_option("forbidden")
     page.get_by_role("button", name="Try", exact=True).click()
     expect(page.locator(".list tbody tr").first).to_be_visible(timeout=4 * SOON_MS)
-    for tab in (0, 1, 2, 3):
-        page.locator(".panel > nav button").nth(tab).click()
-        for language, theme in LOOKS:
-            dress(page, language, theme)
-            assert faults(page, ".panel") == [], (tab, language, theme)
-            page.screenshot(path=shots(f"fences-{VIEWS[tab]}-{language}-{theme}"))
+    for (
+        language,
+        theme,
+    ) in LOOKS:  # each dress is a map drawn anew, without a graphics card: once for all views
+        dress(page, language, theme)
+        for tab, view in enumerate(VIEWS):
+            page.locator(".panel > nav button").nth(tab).click()
+            assert faults(page, ".panel") == [], (view, language, theme)
+            if language == "en":
+                page.screenshot(path=shots(f"fences-{view}-{theme}"))
