@@ -25,6 +25,8 @@ from collector.ingest import (
     Step,
     Verdict,
 )
+from collector.ingest.holes import closed, fits, rest
+from collector.ingest.owed import Owed
 from wire import Reason
 
 Place = tuple[bytes, int]  # chain_id, batch_no
@@ -33,7 +35,6 @@ SETTLE_MAX = 64  # of one unit and tick: no backlog delays another unit's alarm 
 GOOD_QUALITIES = (2, 3)  # NTP, GNSS: a unit's clock that may testify against it
 CHAINS_KEPT = 16  # of a unit in memory, as many as it remembers itself (EDGE section 4). Each unclean start begins another one: after a
 # year of them 10,000 units took two minutes to be read and 2.7 GB; the older ones are brought when somebody speaks of them
-OWED_MAX = 16  # chains that hellos speak of: a unit remembers so many (EDGE section 4)
 CONFESSIONS_MAX = 4_096  # a parked batch can hold some; more than batches parked is no honest unit
 
 
@@ -54,7 +55,7 @@ class UnitChains:
         self.confessions = list(confessions)
         self.holes = list(holes)
         self.heads: dict[Place, bytes] = {}  # stored ones, as far as this tick needs them
-        self.owed: dict[bytes, int] = {}  # newest number that a hello has named, by chain
+        self.owed = Owed()
         self.current = max(
             (chain for chain in self.chains.values() if chain.successor is None),
             key=lambda chain: chain.ordinal,
@@ -83,7 +84,7 @@ class UnitChains:
         if len(self.chains) <= 2 * CHAINS_KEPT:
             return
         least = self._next_ordinal - CHAINS_KEPT
-        spoken_of = self.owed.keys() | chains_named(self.waiting.values(), self.confessions)
+        spoken_of = self.owed.newest.keys() | chains_named(self.waiting.values(), self.confessions)
         kept = {
             chain_id
             for chain_id, chain in self.chains.items()
@@ -128,12 +129,6 @@ class UnitChains:
         self._settle()
         return tuple(self._steps)
 
-    def owe(self, chain_id: bytes, newest_no: int) -> None:
-        """A hello says that the unit holds so much of a chain. Of too many chains the one that was named first gives way."""
-        self.owed[chain_id] = max(newest_no, self.owed.pop(chain_id, -1))
-        while len(self.owed) > OWED_MAX:
-            del self.owed[next(iter(self.owed))]
-
     def go_on(self) -> tuple[Step, ...]:
         """What the last tick's bound left to settle."""
         self._steps = []
@@ -146,28 +141,8 @@ class UnitChains:
         return self._budget <= 0
 
     def missing(self) -> Missing | None:
-        """What is owed first: of the current chain, then of a chain that should have come before a parked one."""
-        if self.owed:
-            self.owed = {
-                chain_id: number
-                for chain_id, number in self.owed.items()
-                if chain_id not in self.chains or number > self.chains[chain_id].through
-            }
-        if not self.waiting and not self.owed:
-            return None
-        chain = self.current
-        if chain is not None:
-            owed = self._owed_of(chain)
-            if owed is not None:
-                return owed
-        unknown = self._unknown_missing()
-        if unknown is not None:
-            return unknown
-        for closed in self.chains.values():
-            owed = self._owed_of(closed)
-            if owed is not None:
-                return owed
-        return None
+        """What is owed first."""
+        return self.owed.missing(self.chains, self.waiting, self.current)
 
     # the table of WIRE section 9
 
@@ -207,10 +182,10 @@ class UnitChains:
         )
         if hole is None:
             return self._put_back(arrival, self.chains[arrival.chain_id])
-        if not _fits(arrival, hole):
+        if not fits(arrival, hole):
             return self._fork(arrival, arrival.batch_no)
         self.holes.remove(hole)
-        self.holes.extend(_rest(hole, arrival))
+        self.holes.extend(rest(hole, arrival))
         self.holes_changed = True
         self._fill(self.chains[arrival.chain_id], arrival)
         self._settled(arrival, Slot.HOLE, arrival.reason, was_parked=False)
@@ -429,35 +404,21 @@ class UnitChains:
         return self._close_hole(chain, number)
 
     def _close_hole(self, chain: Chain, number: int) -> bool:
-        said = [entry for entry in self.confessions if entry.chain_id == chain.chain_id]
-        covering = [entry for entry in said if entry.first_no <= number <= entry.last_no]
-        if not covering:
+        ahead = [n for chain_id, n in self.waiting if chain_id == chain.chain_id and n > number]
+        hole = closed(chain, number, self.confessions, ahead)
+        if hole is None:
             return False
-        # The word that names the last head is worth more; then the one that reaches furthest: no order of arrival in it
-        best = max(covering, key=lambda entry: (entry.last_head is not None, entry.last_no))
-        waiting = [n for chain_id, n in self.waiting if chain_id == chain.chain_id and n > number]
-        last = min([best.last_no, *(n - 1 for n in waiting)])
-        head = best.last_head if last == best.last_no else None
-        hole = Hole(
-            chain_id=chain.chain_id,
-            first_no=number,
-            last_no=last,
-            first_seq=chain.next_seq,
-            before=chain.head,
-            after=head,
-            why=best.why,
-        )
         self.holes.append(hole)
         self.holes_changed = True
-        self._write(replace(chain, through=last, head=head))
+        self._write(replace(chain, through=hole.last_no, head=hole.after))
         self.confessions = [
             entry
             for entry in self.confessions
-            if entry.chain_id != chain.chain_id or entry.last_no > last
+            if entry.chain_id != chain.chain_id or entry.last_no > hole.last_no
         ]
         self.confessions_changed = True
         self._budget -= 1
-        self._steps.append(Closed(chain_id=chain.chain_id, hole=hole, why=best.why.value))
+        self._steps.append(Closed(chain_id=chain.chain_id, hole=hole, why=hole.why.value))
         return True
 
     def _know_after(self, chain: Chain, prev: bytes) -> None:
@@ -516,73 +477,6 @@ class UnitChains:
                 return True
         return False
 
-    # what is owed
-
-    def _owed_of(self, chain: Chain) -> Missing | None:
-        ahead = [
-            (number, entry)
-            for (chain_id, number), entry in self.waiting.items()
-            if chain_id == chain.chain_id and number > chain.through
-        ]
-        named = [
-            (entry.genesis.prev_batch_no, entry)
-            for entry in self.waiting.values()
-            if entry.genesis is not None
-            and entry.genesis.prev_chain == chain.chain_id
-            and entry.genesis.prev_batch_no is not None
-        ]
-        promised = self.owed.get(chain.chain_id, -1)
-        last = max(
-            [
-                *(min(number for number, _ in ahead) - 1 for _ in ahead[:1]),
-                *(number for number, _ in named),
-                promised,
-            ],
-            default=-1,
-        )
-        if last <= chain.through:
-            return None
-        is_shown = any(not entry.is_early for _, entry in [*ahead, *named])
-        is_promised = promised > chain.through
-        return Missing(
-            chain_id=chain.chain_id,
-            first_no=chain.through + 1,
-            last_no=last,
-            first_seq=chain.next_seq,
-            is_urged=is_shown or is_promised,
-            is_promised=is_promised and not is_shown,
-        )
-
-    def _unknown_missing(self) -> Missing | None:
-        """Of a chain of which nothing is settled: what a parked genesis names, or the beginning of what is parked."""
-        lasts: dict[bytes, int] = {}
-        shown: set[bytes] = set()
-        for (chain_id, number), entry in self.waiting.items():
-            before = entry.genesis.prev_chain if entry.genesis is not None else None
-            wanted, last = (
-                (chain_id, number - 1)
-                if before is None or entry.genesis is None
-                else (before, entry.genesis.prev_batch_no or 0)
-            )
-            if wanted not in self.chains and (wanted, 0) not in self.waiting:
-                lasts[wanted] = max(last, lasts.get(wanted, 0))
-                if not entry.is_early:
-                    shown.add(wanted)
-        for chain_id, newest in self.owed.items():
-            if chain_id not in self.chains and (chain_id, 0) not in self.waiting:
-                lasts[chain_id] = max(newest, lasts.get(chain_id, 0))
-        if not lasts:
-            return None
-        chain_id = min(lasts)
-        return Missing(
-            chain_id=chain_id,
-            first_no=0,
-            last_no=lasts[chain_id],
-            first_seq=0,
-            is_urged=chain_id in shown or chain_id in self.owed,
-            is_promised=chain_id not in shown,
-        )
-
 
 def chains_named(waiting: Iterable[Arrival], confessions: Iterable[Confession]) -> frozenset[bytes]:
     """Ids of the chains that these stand in, follow or speak of."""
@@ -597,27 +491,3 @@ def chains_named(waiting: Iterable[Arrival], confessions: Iterable[Confession]) 
 
 def _accepted(reason: Reason | None) -> tuple[Verdict, Reason | None]:
     return (Verdict.ACCEPTED, None) if reason is None else (Verdict.REJECTED, reason)
-
-
-def _fits(arrival: Arrival, hole: Hole) -> bool:
-    is_first, is_last = arrival.batch_no == hole.first_no, arrival.batch_no == hole.last_no
-    fits_before = not is_first or hole.before is None or hole.before == arrival.prev
-    fits_after = not is_last or hole.after is None or hole.after == arrival.head
-    return fits_before and fits_after
-
-
-def _rest(hole: Hole, arrival: Arrival) -> list[Hole]:
-    """What stays open of a hole when a batch inside it has come; its neighbours must fit it now."""
-    rest = []
-    if arrival.batch_no > hole.first_no:
-        rest.append(replace(hole, last_no=arrival.batch_no - 1, after=arrival.prev))
-    if arrival.batch_no < hole.last_no:
-        rest.append(
-            replace(
-                hole,
-                first_no=arrival.batch_no + 1,
-                before=arrival.head,
-                first_seq=arrival.first_seq + arrival.count,
-            )
-        )
-    return rest

@@ -39,7 +39,7 @@ def admit(chains: UnitChains, hello: Hello) -> Admitted:
     if known is not None and known != hello.head:
         oddity = Oddity.FORK
     elif hello.batch_no > through:
-        chains.owe(hello.chain_id, hello.batch_no)
+        chains.owed.say(hello.chain_id, hello.batch_no)
         if hello.oldest > through + 1:
             steps = chains.confess(
                 Confession(

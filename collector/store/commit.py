@@ -11,16 +11,15 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from collector.alerts import State, move, opening_of
-from collector.detect import Finding, Level, Phase
+from collector.detect import Finding
 from collector.ingest import Arrival
-from collector.notify import Change, Target
+from collector.notify import Target
 from collector.store import StoreError, TickWrite, UnitWrite, names, notifications, schema
 from collector.store.alert_acts import run_out_all
+from collector.store.alert_moves import move_alerts
 from collector.store.dialect import insert, upsert
 from collector.store.feed import next_feed
-from collector.store.folds import refold
-from collector.store.loads import IN_MAX, Place
+from collector.store.loads import IN_MAX, Place, parts
 from collector.store.order_words import settle
 from collector.store.spell import write as spell
 from wire.canon import Encodable, encode
@@ -64,7 +63,7 @@ async def write_tick(connection: AsyncConnection, tick: TickWrite, at: At) -> Co
     await names.put_heard(connection, {unit.unit_id: unit.unit_no for unit in units}, fresh)
     at("findings")
     settled = [(id_, word) for unit_id, id_, word in tick.settled if unit_id not in lost]
-    changed, changes = await _write_alerts(connection, fresh, settled, tick.now_ms, feed_no)
+    changed, changes = await move_alerts(connection, fresh, settled, tick.now_ms, feed_no)
     if tick.time_passed:
         changed |= set(await run_out_all(connection, tick.now_ms, feed_no))
     at("alerts")
@@ -83,7 +82,7 @@ async def write_said(
     feed_no = await next_feed(connection)
     newest = await connection.execute(select(func.max(schema.tick.c.number)))
     fresh = await _write_findings(connection, [finding], newest.scalar_one() or 0)
-    _, changes = await _write_alerts(connection, fresh, (), now_ms, feed_no)
+    _, changes = await move_alerts(connection, fresh, (), now_ms, feed_no)
     await notifications.write(connection, changes, targets, now_ms)
 
 
@@ -97,7 +96,7 @@ async def _lost(connection: AsyncConnection, units: Sequence[UnitWrite]) -> froz
     """The fence: units whose head is no longer what the tick was judged against."""
     head = schema.unit_head.c
     found: dict[int, tuple[int, bytes, int, bytes]] = {}
-    for some in _parts([unit.unit_no for unit in units]):
+    for some in parts([unit.unit_no for unit in units]):
         rows = await connection.execute(
             select(schema.unit_head).where(head.unit_no.in_(some)).with_for_update()
         )
@@ -146,7 +145,7 @@ async def _write_crossed(
     cross = schema.cross_state
     keys = [write.key for write in tick.crossed]
     found: dict[str, int] = {}
-    for some in _parts(keys):
+    for some in parts(keys):
         rows = await connection.execute(
             select(cross.c.key, cross.c.rev).where(cross.c.key.in_(some)).with_for_update()
         )
@@ -161,7 +160,7 @@ async def _write_crossed(
     if kept:
         await connection.execute(upsert(connection.dialect.name, cross), kept)
     gone = [write.key for write in tick.crossed if write.blob is None]
-    for some in _parts(gone):
+    for some in parts(gone):
         await connection.execute(delete(cross).where(cross.c.key.in_(some)))
 
 
@@ -256,7 +255,7 @@ async def _write_parked(connection: AsyncConnection, units: Sequence[UnitWrite])
 async def delete_parked(connection: AsyncConnection, places: Sequence[Place]) -> None:
     """These batches wait no more."""
     columns = schema.parked.c
-    for some in _parts(places, IN_MAX // 3):
+    for some in parts(places, IN_MAX // 3):
         await connection.execute(
             delete(schema.parked).where(
                 tuple_(columns.unit_no, columns.chain_id, columns.batch_no).in_(some)
@@ -318,7 +317,7 @@ async def _write_findings(
         return []
     columns = schema.finding.c
     there: set[tuple[bytes, int]] = set()
-    for some in _parts([(finding.id, finding.n) for finding in findings], IN_MAX // 2):
+    for some in parts([(finding.id, finding.n) for finding in findings], IN_MAX // 2):
         rows = await connection.execute(
             select(columns.id, columns.n).where(tuple_(columns.id, columns.n).in_(some))
         )
@@ -333,143 +332,6 @@ async def _write_findings(
             schema.finding.insert(), [_finding_row(finding, tick_no) for finding in fresh]
         )
     return fresh
-
-
-async def _write_alerts(
-    connection: AsyncConnection,
-    fresh: Sequence[Finding],
-    settled: Sequence[tuple[bytes, str]],
-    now_ms: int,
-    feed: int,
-) -> tuple[set[bytes], list[tuple[bytes, Change]]]:
-    """Move the alerts that new findings speak of, by the table of `collector.alerts`."""
-    raised = [finding for finding in fresh if finding.level is Level.ALERT]
-    ids = list({finding.id for finding in raised} | {id_ for id_, _ in settled})
-    if not ids:
-        return set(), []
-    columns = schema.alert.c
-    rows: dict[bytes, dict[str, Any]] = {}
-    for some in _parts(ids):
-        found = await connection.execute(select(schema.alert).where(columns.id.in_(some)))
-        rows.update({row.id: dict(row._mapping) for row in found})  # noqa: SLF001 - the public name of a row as a mapping
-    acts: Rows = []
-    befores: dict[bytes, dict[str, Any] | None] = {}
-    named = {finding.id: _units_in(finding) for finding in raised}
-    for finding in raised:
-        before = rows.get(finding.id)
-        befores.setdefault(finding.id, before)
-        rows[finding.id] = after = _moved(before, finding, now_ms)
-        acts.append(_act_row(finding.id, _event_of(before, finding), after["state"], now_ms))
-    for id_, word in settled:
-        if id_ in rows:
-            before = rows[id_]
-            rows[id_] = {
-                **before,
-                "settled": word,
-                "changed_ms": now_ms,
-                "rev": before["rev"] + 1,
-            }
-            acts.append(_act_row(id_, word, rows[id_]["state"], now_ms))
-    if acts:
-        await connection.execute(schema.alert_act.insert(), acts)
-    changed = [{**row, "feed": feed} for row in rows.values()]
-    folded: set[bytes] = set()
-    if changed:
-        await connection.execute(upsert(connection.dialect.name, schema.alert), changed)
-        folded = await refold(connection, {row["unit"] for row in changed}, feed)
-    # A tick is one change to an alert: what began and ended in one backlog is told as what it is now.
-    return set(rows) | folded, [
-        (id_, _change(before, rows[id_], named[id_])) for id_, before in befores.items()
-    ]
-
-
-def _units_in(finding: Finding) -> tuple[str, ...]:
-    """The units that a finding names which is not one unit's own, or not only."""
-    units = finding.data.get("units", ())
-    return tuple(map(str, units)) if isinstance(units, list | tuple) else ()
-
-
-def _change(
-    before: dict[str, Any] | None, after: dict[str, Any], others: tuple[str, ...]
-) -> Change:
-    return Change(
-        code=after["code"],
-        unit=after["unit"],
-        before=None if before is None else State(before["state"]),
-        after=State(after["state"]),
-        priority_before=None if before is None else before["priority"],
-        priority=after["priority"],
-        count=after["count"],
-        at_ms=after["at_ms"],
-        is_over=after["cleared"],
-        others=others,
-    )
-
-
-def _event_of(row: dict[str, Any] | None, finding: Finding) -> str:
-    """What a finding was to its alert, as its history names it."""
-    if row is None:
-        return "raise"
-    return opening_of(finding, row["priority"]).event.value
-
-
-def _act_row(id_: bytes, act: str, state: str, at_ms: int) -> dict[str, Any]:
-    return {
-        "alert_id": id_,
-        "at_ms": at_ms,
-        "act": act,
-        "state": state,
-        "who": "",
-        "why": "",
-        "outcome": None,
-        "until_ms": None,
-    }
-
-
-def _moved(row: dict[str, Any] | None, finding: Finding, now_ms: int) -> dict[str, Any]:
-    assert finding.priority is not None, "an alert without a priority"
-    opening = opening_of(finding, None if row is None else row["priority"])
-    cleared = finding.phase is Phase.END
-    if row is None:
-        return {
-            "id": finding.id,
-            "code": finding.code,
-            "unit": finding.unit,
-            "priority": finding.priority.value,
-            "state": opening.state.value,
-            "cleared": cleared,
-            "settled": None,
-            "count": 1,
-            "at_ms": finding.at_ms,
-            "begun_ms": finding.received_ms if finding.received_ms is not None else now_ms,
-            "changed_ms": now_ms,
-            "last_n": finding.n,
-            "rev": 1,
-            "owner": None,
-            "seen_by": None,
-            "until_ms": None,
-            "proposed_by": None,
-            "outcome": None,
-            "under": None,
-            "folded": 0,
-            "chatter_ms": None,
-        }
-    state = State(row["state"])
-    after = move(finding.code, state, opening.event, cleared=row["cleared"])
-    rests = after in (None, state)
-    return {
-        **row,
-        "until_ms": row["until_ms"] if rests else None,
-        "proposed_by": row["proposed_by"] if rests else None,
-        "state": (after or state).value,
-        "cleared": cleared,
-        "priority": min(row["priority"], finding.priority.value),
-        "count": row["count"] + (not cleared),
-        "changed_ms": now_ms,
-        "last_n": max(row["last_n"], finding.n),
-        "rev": row["rev"] + 1,
-        "seen_by": None if after is State.UNACKED else row["seen_by"],
-    }
 
 
 async def _write_quarantine(connection: AsyncConnection, tick: TickWrite) -> None:
@@ -565,8 +427,3 @@ def _spellable(entry: Sequence[object]) -> Encodable:
         assert part is None or isinstance(part, int | str | bytes)
         spelt.append(part)
     return spelt
-
-
-def _parts(values: Iterable[Any], size: int = IN_MAX) -> Iterable[list[Any]]:
-    all_values = list(values)
-    return (all_values[begin : begin + size] for begin in range(0, len(all_values), size))

@@ -40,7 +40,7 @@ async def read_keys(connection: AsyncConnection) -> dict[bytes, Key]:
 async def read_units(connection: AsyncConnection, unit_ids: Sequence[str]) -> dict[str, UnitLoad]:
     """The units of these names, as far as they are enrolled."""
     loads: dict[str, UnitLoad] = {}
-    for some in _parts(unit_ids):
+    for some in parts(unit_ids):
         loads.update(await _read_some(connection, some))
     return loads
 
@@ -51,7 +51,7 @@ async def read_heads(
     """Heads of stored batches by (unit_no, ordinal of the chain, batch_no)."""
     batch = schema.batch.c
     found: dict[tuple[int, int, int], bytes] = {}
-    for some in _parts(list(places), IN_MAX // 3):
+    for some in parts(list(places), IN_MAX // 3):
         statement = select(batch.unit_no, batch.chain, batch.batch_no, batch.head).where(
             tuple_(batch.unit_no, batch.chain, batch.batch_no).in_(some)
         )
@@ -75,7 +75,7 @@ async def _read_chains(
 ) -> list[tuple[int, bytes]]:
     followers = []
     columns = schema.chain.c
-    for some in _parts(sorted(wanted), IN_MAX // 2):
+    for some in parts(sorted(wanted), IN_MAX // 2):
         statement = select(schema.chain).where(tuple_(columns.unit_no, columns.chain_id).in_(some))
         for row in await connection.execute(statement):
             found.setdefault(row.unit_no, []).append(_chain(row))
@@ -88,7 +88,7 @@ async def read_parked(connection: AsyncConnection, places: Sequence[Place]) -> d
     """Envelopes of parked batches."""
     parked = schema.parked.c
     found: dict[Place, bytes] = {}
-    for some in _parts(places, IN_MAX // 3):
+    for some in parts(places, IN_MAX // 3):
         statement = select(parked.unit_no, parked.chain_id, parked.batch_no, parked.envelope).where(
             tuple_(parked.unit_no, parked.chain_id, parked.batch_no).in_(some)
         )
@@ -277,5 +277,7 @@ def _now(row: Row[Any]) -> NowRow:
     )
 
 
-def _parts(values: Sequence[_T], size: int = IN_MAX) -> Iterable[Sequence[_T]]:
-    return (values[begin : begin + size] for begin in range(0, len(values), size))
+def parts(values: Iterable[_T], size: int = IN_MAX) -> Iterable[Sequence[_T]]:
+    """Lists that are short enough for one statement."""
+    all_values = list(values)
+    return (all_values[begin : begin + size] for begin in range(0, len(all_values), size))

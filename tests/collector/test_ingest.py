@@ -22,8 +22,9 @@ from collector.ingest import (
     Verdict,
     Why,
 )
-from collector.ingest.chains import OWED_MAX, SETTLE_MAX, UnitChains
+from collector.ingest.chains import SETTLE_MAX, UnitChains
 from collector.ingest.hello import admit
+from collector.ingest.owed import OWED_MAX
 from collector.ingest.pace import (
     BURST_MAX,
     GAP_MINUTES,
@@ -468,7 +469,7 @@ def test_hellos_of_chains_that_nobody_knows_are_remembered_of_sixteen() -> None:
     names = [number.to_bytes(16, "big") for number in range(1_000)]
     for name in (*names, names[-2]):
         admit(unit, hello(3, chain_id=name))
-    assert list(unit.owed) == [*names[-OWED_MAX:-2], names[-1], names[-2]]
+    assert list(unit.owed.newest) == [*names[-OWED_MAX:-2], names[-1], names[-2]]
     missing = unit.missing()
     assert missing is not None
     assert missing.last_no == 3
