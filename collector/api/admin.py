@@ -391,7 +391,8 @@ def _add_sessions(api: FastAPI, store: Store, porter: Porter, now_ms: Callable[[
         async with store.write() as connection:
             await _desk_or_none(connection, desk)
             await people.open_session(connection, session, address=f"given by {who.user_id}")
-            detail = f"{role.value} {scope}, until {rfc3339(session.expires_ms)}"
+            part = f" {scope}" if scope else ""
+            detail = f"{role.value}{part}, until {rfc3339(session.expires_ms)}"
             await keep(request, connection, f"{kind.value}-give", user_id, now_ms(), detail=detail)
         return Given(session=session.id.hex(), token=secret, until=rfc3339(session.expires_ms))
 

@@ -3,7 +3,8 @@ import { Refused } from '../lib/decode';
 import en from '../../locales/en.json';
 import ru from '../../locales/ru.json';
 import uz from '../../locales/uz.json';
-import { ACTS, actKey, dayMs, filterOf, pathOf, queryOf, readPage } from './audit';
+import { Words } from '../lib/words';
+import { ACTS, actKey, dayMs, detailOf, filterOf, pathOf, queryOf, readPage } from './audit';
 
 const TASHKENT = (): number => 300;
 const ROW = { number: 7, at: '2026-09-21T14:02:00.000Z', by: 'anna', role: 'operator', act: 'desk', obj: 'desk/a1', scope: '', detail: '', times: null };
@@ -49,6 +50,12 @@ describe('an act', () => {
   it.each(ACTS)('%s has a word in every language', (act) => {
     for (const catalogue of [en, ru, uz]) expect(catalogue).toHaveProperty([`audit.act.${actKey(act)}`]);
   });
+});
+
+it('a moment in the detail of an act is told as the reader has it', () => {
+  const words = new Words('en', en, TASHKENT);
+  expect(detailOf(words, 'operator, until 2026-12-28T11:08:49.431Z')).toBe('operator, until 28 Dec 2026, 16:08');
+  expect(detailOf(words, 'a\u202eb 2026-12-28')).toBe('a\ufffdb 2026-12-28');
 });
 
 describe('an object', () => {

@@ -1,5 +1,7 @@
 /** Who did what, who looked at what: the filter as it stands in the address, and the rows, decoded. Law: pure; a row that cannot be read is counted, never left out in silence. */
+import { shown } from '../lib/alerts';
 import { Refused, isFields, isList, numberOf, textOf } from '../lib/decode';
+import type { Words } from '../lib/words';
 
 export const KINDS = ['acts', 'reads', 'rolls'] as const;
 export type Kind = (typeof KINDS)[number];
@@ -46,6 +48,11 @@ export const ACTS: readonly string[] = [
 export function actKey(act: string): string {
   const [, path] = /^POST \/api\/v1\/(.+)$/.exec(act) ?? [];
   return path === undefined ? act : `post-${path.replace(/[^a-z]+/g, '-').replace(/-$/, '')}`;
+}
+
+/** What was written down beside an act, its moments as the reader has them. */
+export function detailOf(words: Words, text: string): string {
+  return shown(text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (at) => words.moment(Date.parse(at))));
 }
 
 const DAY_MS = 86_400_000;
