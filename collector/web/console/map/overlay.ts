@@ -9,6 +9,7 @@ import type { Point } from './mercator';
 import type { Plates } from './plates';
 
 const SOFT_MS = 100; // without a graphics card ten frames a second at most
+const REST_MS = 150; // and none for a hand that is still running down the list
 
 /** One of what is drawn there. */
 export interface Layer {
@@ -23,6 +24,7 @@ export class Overlay {
   private readonly size: ResizeObserver;
   private frame = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private rest: ReturnType<typeof setTimeout> | undefined;
   private drawnMs = Number.NEGATIVE_INFINITY;
   private seen = '';
   readonly isSoftware: boolean;
@@ -52,6 +54,7 @@ export class Overlay {
   end(): void {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.timer);
+    clearTimeout(this.rest);
     this.size.disconnect();
     for (const layer of this.layers) layer.end();
     this.gl.getExtension('WEBGL_lose_context')?.loseContext(); // a browser has few of them
@@ -63,20 +66,17 @@ export class Overlay {
   soon(): void {
     if (this.frame !== 0 || this.timer !== undefined) return;
     const waitMs = this.isSoftware ? this.drawnMs + SOFT_MS - performance.now() : 0;
-    if (waitMs <= 0) this.next();
-    else this.later(waitMs);
-  }
-
-  /** After what stands before the eye now is painted: a key is answered first. */
-  afterwards(): void {
-    requestAnimationFrame(() => this.later(0));
-  }
-
-  private later(waitMs: number): void {
-    this.timer ??= setTimeout(() => {
+    if (waitMs <= 0) return this.next();
+    this.timer = setTimeout(() => {
       this.timer = undefined;
       this.next();
     }, waitMs);
+  }
+
+  /** When what stands before the eye now is painted: a key is answered first. What is news meanwhile waits for nothing. */
+  afterwards(): void {
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => this.soon(), this.isSoftware ? REST_MS : 0);
   }
 
   private next(): void {
@@ -90,6 +90,7 @@ export class Overlay {
 
   private draw(): void {
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.rest);
     this.frame = 0;
     if (this.gl.isContextLost()) return;
     const { gl, canvas, map } = this;
