@@ -60,6 +60,7 @@ class Unit:
         self.sky, self.tags = state.sky, state.tags
         self.stale = False  # the state has changed since it was screened
         self.batch: Batch | None = None
+        self.jumped = False  # the gate lets pass what it has just told as a teleport
         self.rolled = False  # the fix at hand bears a date that was put right by 1,024 weeks
         self.findings: list[Finding] = []
         self.settled: list[Settled] = []
@@ -152,8 +153,9 @@ class Unit:
             chain = self.chains[known] if known >= 0 else bytes(16)
             if hit.code in OPENINGS:
                 self.tags = tags.opened(self.tags, hit.at_ms)
-            if self.sky.runs and hit.code.startswith(PLACED):
-                ran = sorted(set(interference.running(self.sky)))
+            if (self.sky.runs or self.jumped) and hit.code.startswith(PLACED):
+                jumped = {gnss.TELEPORT} if self.jumped else set()
+                ran = sorted(jumped.union(interference.running(self.sky)))
                 hit = replace(hit, data={**hit.data, "gnss": ran}) if ran else hit  # noqa: PLW2901  # the same hit, saying more
             if self.rolled:
                 hit = replace(hit, data={**hit.data, "rollover": 1})  # noqa: PLW2901  # see above

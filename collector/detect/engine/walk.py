@@ -314,8 +314,10 @@ class Walk(Unit):
                 self.sky, more = interference.outlier(rules, self.sky, place)
                 self.tell(more, place.t_ms)
         self.clean = len(gated.released) == 1 and gated.released[0] is fix
+        self.jumped = any(hit.value == gnss.TELEPORT for hit in gated.hits)
         for released in gated.released:
             self._judge(rules, released, place.t_ms, row, bits, whole if self.clean else None)
+        self.jumped = False
 
     def _judge(
         self,

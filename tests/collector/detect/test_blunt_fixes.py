@@ -73,3 +73,12 @@ def test_weeks_that_roll_over_on_the_road_are_added_without_a_build_date() -> No
     for one, other in zip(seen.findings, clean.findings, strict=True):
         assert (one.at_ms, one.confirmed_ms) == (other.at_ms, other.confirmed_ms)
     assert seen.findings[0].data["rollover"] == 1
+
+
+def test_what_a_teleport_seems_to_enter_says_that_it_was_one() -> None:
+    way = [At(t_s=10 * n, x_m=20_000 + 150 * n, y_m=0) for n in range(10)]
+    inside = [At(t_s=100 + 10 * n, x_m=0, y_m=0) for n in range(5)]
+    seen = play(book_of(AREA), [Unit().batch(*way, *inside)])
+    entered = [found for found in seen.findings if found.zone == "z"]
+    assert [found.code for found in entered] == ["ZONE_ENTERED", "FORBIDDEN_ZONE"]
+    assert {str(found.data.get("gnss")) for found in entered} == {"['teleport']"}
