@@ -118,8 +118,17 @@ class Sealer:
     def add(
         self, kept: Sequence[Kept], moment: Moment, *, ack_waits: bool = False
     ) -> list[OpenBatch]:
-        """Batches that are full now, oldest first. `ack_waits`: a device waits for our acknowledgement of these."""
+        """Batches that are full now, oldest first. `ack_waits`: a device waits for our acknowledgement of these.
+
+        Events that are added at once are of one frame: they share a batch if any batch can hold them.
+        """
         full: list[OpenBatch | None] = []
+        if (
+            len(kept) > 1
+            and self._draft is not None
+            and not self._draft.takes_all(kept, self._bytes_max)
+        ):
+            full.append(self.close_now(Closing.SIZE, moment))
         for one in kept:
             kind = one.record.kind if isinstance(one.record, EventRecord) else None
             if kind == EventKind.CLOCK and self._newest is not None:  # one batch has one offset
@@ -231,6 +240,15 @@ class _Draft:
         if len(self.kept) >= RECORDS_MAX or events > EVENTS_MAX:
             return False
         return self._size + self._cost(one) <= bytes_max
+
+    def takes_all(self, kept: Sequence[Kept], bytes_max: int) -> bool:
+        """Whether these events still fit; True for anything that is more than events, which nothing holds together."""
+        events = [one.record for one in kept if isinstance(one.record, EventRecord)]
+        if len(events) < len(kept):
+            return True
+        if len(self.kept) + len(events) > RECORDS_MAX or self._events + len(events) > EVENTS_MAX:
+            return False
+        return self._size + sum(map(event_bytes, events)) <= bytes_max
 
     def add(self, one: Kept) -> None:
         self._size += self._cost(one)

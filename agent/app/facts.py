@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 
 from agent import Kept, Moment, StoredBatch
+from agent.app.heard import of_one_frame
 from agent.app.log import Troubles
 from agent.app.orders import Orders
 from agent.app.seen import Seen
@@ -18,7 +19,7 @@ from agent.io.inbox import HeardFact, Inbox
 from agent.io.source import Source
 from agent.outbox import Outbox, OutboxError
 from agent.recorder.core import Recorder
-from agent.recorder.facts import OrderDone, SealSilence, Stop
+from agent.recorder.facts import AnyFact, OrderDone, SealSilence, Stop
 from agent.sealer import Closing, Sealer
 from agent.timekeeper import NtpTime, RtcTime, Timekeeper
 from agent.vitals import Limits
@@ -83,6 +84,7 @@ class FactWay:
         self._troubles = troubles
         self._mono_ms = clock.mono_ms()
         self._records_added = 0
+        self._begun: dict[str, list[Kept]] = {}  # of a frame that says more, by its source
         self._for_orders: deque[SealWord] = deque(maxlen=FOR_ORDERS_MAX)
         self._turned = asyncio.Event()  # for the task that follows orders
         self._is_obeying = False  # perhaps it waits for a commit
@@ -134,16 +136,20 @@ class FactWay:
         self.seen.heard(fact, self._mono_ms)
         kept = self._recorder.take(fact, self._moment_of(self._mono_ms), heard.source)
         self._note_fix(kept)
+        if heard.is_followed:
+            # A frame that the store holds in part would count as stored, and be acknowledged, when its lock says it again
+            self._begun.setdefault(heard.source, []).extend(kept)
+            self._tell_orders(fact)
+            return
+        begun = self._begun.pop(heard.source, None)
+        kept = kept if begun is None else of_one_frame([*begun, *kept])
         if heard.memory:
             self.storing.remember_with(self._records_added + len(kept), heard.memory)
         if isinstance(fact, SealReport | SealEvent) and fact.ack is not None:
             self._add_and_acknowledge(kept, heard.source, fact, fact.ack)
         else:
             self._add(kept)
-        if isinstance(fact, SealReport | SealEvent | SealAnswer | SealSilence):
-            if len(self._for_orders) == FOR_ORDERS_MAX:
-                self.counters["not_told_to_orders"] += 1
-            self._for_orders.append(fact)
+        self._tell_orders(fact)
 
     def wake(self) -> None:
         """Deadlines of the cores; then it is the orders' turn."""
@@ -227,11 +233,19 @@ class FactWay:
         await self.obey()
         self._mono_ms = max(self._mono_ms, self._clock.mono_ms())
         moment = self._moment_of(self._mono_ms)
+        for kept in self._begun.values():
+            self._add(kept)
         self._add(self._recorder.take(Stop(cause=cause), moment, "unit"))
         batch = self._sealer.close_now(Closing.STOP, moment)
         if batch is not None:
             self.storing.add(batch)
         await self.storing.work()
+
+    def _tell_orders(self, fact: AnyFact) -> None:
+        if isinstance(fact, SealReport | SealEvent | SealAnswer | SealSilence):
+            if len(self._for_orders) == FOR_ORDERS_MAX:
+                self.counters["not_told_to_orders"] += 1
+            self._for_orders.append(fact)
 
     def _add_and_acknowledge(
         self, kept: Sequence[Kept], source: str, fact: Fact, ack: bytes

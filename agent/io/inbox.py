@@ -26,6 +26,7 @@ class HeardFact:
     memory: Mapping[str, bytes | None] = field(
         default_factory=lambda: MappingProxyType({})
     )  # what the outbox remembers in the transaction that stores the fact's records
+    is_followed: bool = False  # by another fact of the same frame: all of it is stored, or none
 
 
 class Inbox:

@@ -24,7 +24,7 @@ from agent.io.tag_sieve import TagSieve
 from agent.io.words import PortSettings, PortView
 from agent.recorder.facts import LinkState, PortState, SealSilence
 from agent.recorder.settings import Role
-from devices import Counters, Fact, MisuseError, TagRead
+from devices import Counters, Fact, MisuseError, SealEvent, SealReport, TagRead
 from devices.nmea import BaudHunt, Rate
 
 READ_BYTES_MAX = 4_096
@@ -291,9 +291,9 @@ class SerialPort:
         if due_ms is not None and now_ms >= due_ms:
             facts = facts + self._reader.wake(now_ms)
         valid = self._valid_frames() - before
-        for fact in facts:
+        for fact, following in zip(facts, (*facts[1:], None), strict=True):
             if not isinstance(fact, TagRead) or self._sieve.passes(fact, mono_ms):
-                self._put(fact, mono_ms)
+                self._put(fact, mono_ms, is_followed=are_of_one_frame(fact, following))
         self._hand_over(
             self._watch.heard(bytes_seen=len(data), valid=valid, facts=facts, mono_ms=mono_ms)
         )
@@ -397,11 +397,14 @@ class SerialPort:
         for word in words:
             self._put(word, mono_ms)
 
-    def _put(self, fact: Fact | PortState | SealSilence, mono_ms: int) -> None:
+    def _put(
+        self, fact: Fact | PortState | SealSilence, mono_ms: int, *, is_followed: bool = False
+    ) -> None:
         self.turned_mono_ms = None  # if there is no room, the one who takes the facts is late
-        self._inbox.put(
-            HeardFact(source=self.settings.name, mono_ms=mono_ms, fact=fact), self._stop
+        heard = HeardFact(
+            source=self.settings.name, mono_ms=mono_ms, fact=fact, is_followed=is_followed
         )
+        self._inbox.put(heard, self._stop)
         self.turned_mono_ms = self._clock.mono_ms()
 
     def _wake(self) -> None:
@@ -409,6 +412,14 @@ class SerialPort:
             os.write(self._wake_write, b"w")
         except BlockingIOError:
             return  # it is awake
+
+
+def are_of_one_frame(fact: Fact, following: Fact | None) -> bool:
+    """Whether a seal has said both at once."""
+    seals = (SealReport, SealEvent)
+    if not isinstance(fact, seals) or not isinstance(following, seals):
+        return False
+    return fact.frame == following.frame != b""
 
 
 def holder_of(device: str) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from agent import Kept, Moment, Quality, Weight
-from agent.sealer import Closing, OpenBatch, Sealer, SealerSettings, payload_of
+from agent.sealer import EVENTS_MAX, Closing, OpenBatch, Sealer, SealerSettings, payload_of
 from wire import Refused
 from wire.batch import Header, read_body, read_payload
 from wire.columns import round_fix
@@ -86,6 +86,19 @@ def test_an_urgent_event_waits_twenty_milliseconds_for_its_burst_and_no_longer()
     batch = one.wake(at(1_020))
     assert batch is not None
     assert (batch.closing, batch.urgent, len(batch.kept)) == (Closing.URGENT, True, 3)
+
+
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_what_one_frame_says_is_not_torn_by_a_full_batch(room: int) -> None:
+    one = sealer()
+    before = EVENTS_MAX - room
+    for _ in range(before):
+        one.add([event()], at(0))
+    full = one.add([event(), event()], at(1))
+    assert [len(batch.kept) for batch in full] == ([] if room == 2 else [before])
+    last = one.close_now(Closing.STOP, at(2))
+    assert last is not None
+    assert len(last.kept) == (2 if full else EVENTS_MAX)
 
 
 def test_a_device_that_waits_for_its_acknowledgement_waits_five_seconds() -> None:
