@@ -274,6 +274,14 @@ def dress(page: Page, language: str, theme: str) -> None:
         expect(page.locator(".choices")).to_be_hidden()
 
 
+def follow(page: Page, path: str) -> None:
+    """The way to another screen, which the strip of who watches keeps behind one press."""
+    link = page.locator(f"a[href='{path}']").first
+    if not link.is_visible():
+        page.locator("header .more").click()
+    link.click()
+
+
 def dress_by_address(page: Page, language: str, theme: str) -> None:
     """The same where nothing may be chosen: every view is a URL, so is its dress."""
     page.evaluate(

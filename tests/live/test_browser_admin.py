@@ -26,6 +26,7 @@ from tests.live.browser import (
     dress,
     dress_by_address,
     faults,
+    follow,
     missing,
     path_of_chromium,
     shots,
@@ -327,8 +328,7 @@ def looked_at(page: Page, paths: list[str]) -> None:
     for language, theme in LOOKS:
         dress(page, language, theme)
         for path in paths:
-            link = page.locator(f"a[href='/{path}']").first
-            link.click()
+            follow(page, f"/{path}")
             loading = page.locator("main [role=status]").filter(has_text=re.compile(r"\w …$"))
             expect(loading).to_have_count(0, timeout=SOON_MS)
             # What all of them share is looked at once a dress; each screen by itself.
@@ -337,7 +337,7 @@ def looked_at(page: Page, paths: list[str]) -> None:
             page.screenshot(path=shots(f"{path.replace('/', '-')}-{language}-{theme}"))
     page.set_viewport_size({"width": 320, "height": 800})
     for path in paths:
-        page.locator(f"a[href='/{path}']").first.click()
+        follow(page, f"/{path}")
         page.screenshot(path=shots(f"{path.replace('/', '-')}-320"))
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
         assert page.evaluate(

@@ -16,6 +16,7 @@ from tests.live.browser import (
     control_room,
     dress_by_address,
     faults,
+    follow,
     looked_at,
     shots,
 )
@@ -61,8 +62,8 @@ def test_a_desk_is_handed_over_by_two_persons(centre: Centre) -> None:
         expect(title).to_have_text(f"Hand-over of desk {A_DESK}", timeout=SOON_MS)
     note = going.get_by_label("What the next person has to know")
     note.fill("gate 4 reads no tags")
-    going.get_by_role("link", name="Control room").click()  # to look once more costs nothing typed
-    going.get_by_role("link", name="Hand-over").click()
+    follow(going, "/")  # to look once more costs nothing typed
+    follow(going, "/handover")
     expect(note).to_have_value("gate 4 reads no tags", timeout=SOON_MS)
     going.get_by_role("button", name="Sign and hand over").click()
     expect(going.get_by_text("Signed by sv-01 on")).to_be_visible(timeout=SOON_MS)
