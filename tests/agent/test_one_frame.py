@@ -6,7 +6,8 @@ from agent import Kept
 from agent.app.heard import FRAMES_BYTES_MAX, frames_of, of_one_frame
 from agent.io.inbox import HeardFact
 from agent.io.serial_port import are_of_one_frame
-from agent.recorder.core import Recorder, RecorderSettings
+from agent.recorder.core import Recorder
+from agent.recorder.settings import RecorderSettings
 from devices import Fact, SealEvent
 from devices.jt808 import Jt808Reader
 from tests.agent.facts import at, events, fix_at
