@@ -10,7 +10,7 @@ import select
 import termios
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -291,9 +291,9 @@ class SerialPort:
         if due_ms is not None and now_ms >= due_ms:
             facts = facts + self._reader.wake(now_ms)
         valid = self._valid_frames() - before
-        for fact, following in zip(facts, (*facts[1:], None), strict=True):
+        for at, fact in enumerate(facts, 1):
             if not isinstance(fact, TagRead) or self._sieve.passes(fact, mono_ms):
-                self._put(fact, mono_ms, is_followed=are_of_one_frame(fact, following))
+                self._put(fact, mono_ms, is_followed=are_of_one_frame(fact, facts[at:]))
         self._hand_over(
             self._watch.heard(bytes_seen=len(data), valid=valid, facts=facts, mono_ms=mono_ms)
         )
@@ -414,12 +414,12 @@ class SerialPort:
             return  # it is awake
 
 
-def are_of_one_frame(fact: Fact, following: Fact | None) -> bool:
-    """Whether a seal has said both at once."""
+def are_of_one_frame(fact: Fact, following: Sequence[Fact]) -> bool:
+    """Whether a seal has said `fact` and the first of those behind it at once."""
     seals = (SealReport, SealEvent)
-    if not isinstance(fact, seals) or not isinstance(following, seals):
+    if not following or not isinstance(fact, seals) or not isinstance(following[0], seals):
         return False
-    return fact.frame == following.frame != b""
+    return fact.frame == following[0].frame != b""
 
 
 def holder_of(device: str) -> str | None:

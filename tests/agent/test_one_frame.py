@@ -27,11 +27,11 @@ KEPT_BY_THE_LOCK = frame(
 async def hear(truck: Truck, facts: list[Fact]) -> list[tuple[int, int]]:
     """A machine so slow that an urgent batch is due between any two facts; (batches, events of seals) stored after each."""
     found = []
-    for fact, following in zip(facts, (*facts[1:], None), strict=True):
+    for behind, fact in enumerate(facts, 1):
         truck.clock.now += 25
         now = truck.clock.now
         truck.way.hear(HeardFact(source="gps", mono_ms=now, fact=fix_at(now, east_m=0)))
-        is_followed = are_of_one_frame(fact, following)
+        is_followed = are_of_one_frame(fact, facts[behind:])
         truck.way.hear(HeardFact(source="seal", mono_ms=now, fact=fact, is_followed=is_followed))
         truck.way.wake()
         await truck.way.storing.work()

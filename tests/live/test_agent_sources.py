@@ -26,6 +26,7 @@ from agent.io.words import PortSettings
 from agent.recorder.facts import LinkState, PortState
 from agent.recorder.settings import Role
 from devices import Fix, NoFix, ReaderAnswer, TagRead
+from tests.devices import jt808_frames as jt808
 from tests.live.agent_world import Agent, Collector, Pty, free_port, nmea_words, until, world
 from tests.live.sim_process import running
 from tests.live.test_sim_gpsd import (
@@ -320,6 +321,8 @@ def test_a_jt808_lock_on_a_pty_is_acknowledged_after_the_commit(tmp_path: Path) 
         "04003930303235343939697E"
     )
     ack = bytes.fromhex("7E8001000501400099887700000005020000A47E")
+    ack_of_batch = bytes.fromhex("7E8001000501400099887700000009070400A97E")
+    cut = jt808.tlv(0x60, b"\x00\x11\x01")
     lock = Pty(tmp_path / "lock")
     lock.plug_in()
     links = f'[links.seal]\ndevice = "{lock.name}"\nprotocol = "jt808"\nrole = "seal"\n'
@@ -334,6 +337,10 @@ def test_a_jt808_lock_on_a_pty_is_acknowledged_after_the_commit(tmp_path: Path) 
         lock.say(frame)  # it missed our word
         hears(lock, ack)
         assert counters(agent, "seal")["repeated"] == 1
+        before = int(str(agent.status()["records"]))
+        lock.say(jt808.frame(0x0704, jt808.batch(jt808.place(cut), *[jt808.place()] * 9)))
+        hears(lock, ack_of_batch)
+        assert int(str(agent.status()["records"])) - before >= 11
         assert agent.term()[0] == 0
     finally:
         agent.kill()
