@@ -242,6 +242,7 @@ def test_the_audit_says_who_did_it_and_leaves_as_a_file_after_the_second_factor(
     )
     button = page.get_by_role("button", name="CSV")
     button.click()
+    expect(page.get_by_role("dialog")).to_be_visible(timeout=SOON_MS)
     without_faults(page, "second-factor", "dialog")
     step_up(page, "au-01")
     with page.expect_download(timeout=SOON_MS) as file:
