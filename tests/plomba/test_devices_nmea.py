@@ -75,7 +75,8 @@ def test_epochs_without_a_fix_come_with_all() -> None:
     data = lines(rmc(), rmc(time="050011.00", status="V"), "GPRMC,,V,,,,,,,,,,N")
     assert [row["mode"] for row in told(data)] == [2]
     assert told(data, "--all")[1:] == [
-        dict.fromkeys(KEYS) | {"time": "2027-03-01T05:00:11.000Z", "mode": 1}
+        dict.fromkeys(KEYS) | {"time": "2027-03-01T05:00:11.000Z", "mode": 1},
+        dict.fromkeys(KEYS) | {"mode": 1},  # without its clock: an epoch of its own
     ]
 
 
