@@ -106,7 +106,7 @@ def add_dry_runs(api: FastAPI, board: Board, rehearse: Rehearse | None) -> None:
     async def dry_run(who: Who, asked: DryRun) -> StreamingResponse:
         if stage is None:
             raise ProblemError(
-                status=503, code="no_stage", title="No stage", detail="nothing can be tried here"
+                status=404, code="no_stage", title="No stage", detail="nothing can be tried here"
             )
         draft, laid, version = await read_draft(board, who, asked)
         async with board.store.read() as connection:
