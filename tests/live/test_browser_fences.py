@@ -333,6 +333,7 @@ def test_a_circle_and_a_route_are_drawn_dragged_tried_and_put_in_force(
     page.screenshot(path=shots("fences-circle-route"))
     propose(page, "a post is set up")
     expect(page.get_by_text("Proposed. Another person approves it.")).to_be_visible(timeout=SOON_MS)
+    expect(page).to_have_url(re.compile("proposal="))  # the address follows a moment later
     [proposal] = parse_qs(urlsplit(page.url).query)["proposal"]
     others.decide(int(proposal), "approve")
     page.goto(f"{centre.url}/fences?shape=post-7")
