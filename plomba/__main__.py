@@ -78,6 +78,7 @@ app.command("step-up")(login.step_up)
 
 _collector = _group("collector", "The centre: broker, ingest, detection, API.")
 _collector.command("run")(collector.run)
+_collector.command("status")(collector.status)
 _collector.command("keys")(collector.keys)
 _collector.command("gateway")(collector.gateway)
 _collector.command("backup")(collector.backup)

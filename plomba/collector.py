@@ -1,12 +1,23 @@
-"""`plomba collector`: run the centre on this machine, and show the keys that units must pin."""
+"""`plomba collector`: run the centre on this machine, ask how it is, and show the keys that units must pin."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from plomba import exits
-from plomba.centre import DATA, DataOption, JsonOption, fail, say_json
+from plomba.centre import (
+    DATA,
+    ApiOption,
+    Centre,
+    DataOption,
+    JsonOption,
+    Row,
+    age,
+    fail,
+    say_json,
+)
 
 ConfigOption = Annotated[
     Path | None,
@@ -41,6 +52,41 @@ def run(
         fail(exits.USAGE, str(error))
     except StartError as error:
         fail(exits.FAILED, str(error))
+
+
+def status(as_json: JsonOption = False, data_dir: DataOption = DATA, api: ApiOption = "") -> None:
+    """What a running collector says of itself. Exit 6 while it cannot take or keep what units say."""
+    health = Centre(data_dir, api).get("/health")
+    if as_json:
+        say_json([health])
+    else:
+        for name, words in _said(health):
+            typer.echo(f"{name:<12} {words}")
+    if health["ok"] is not True:
+        raise typer.Exit(exits.BAD)
+
+
+def _said(health: Row) -> Iterator[tuple[str, str]]:
+    broker, store = _row(health["broker"]), _row(health["store"])
+    way, since = "open" if broker["connected"] else "shut", broker["since"]
+    yield "collector", f"{health['build']}, since {health['started']}"
+    yield "broker", f"{broker['kind']}, {way}" + (f" since {since}" if since else "")
+    if store["keeps"]:
+        yield "store", "keeps what comes"
+    else:
+        yield "store", f"keeps NOTHING since {store['since']}: {store['why']}"
+        yield "", "units hold it and send again; docs/OPERATING.md says what to do"
+    newest = age(health["ingest_age_s"])
+    yield "last batch", "none yet" if newest is None else f"{newest} ago"
+    yield "units", str(health["units"])
+    yield "open alerts", str(health["alerts_open"])
+    for reason, count in sorted(_row(health["refused"]).items()):
+        yield "refused", f"{count} {reason}"
+
+
+def _row(value: object) -> Row:
+    """A part of an answer; Centre has seen that it is JSON, and the schema holds the rest."""
+    return value if isinstance(value, dict) else {}
 
 
 def keys(

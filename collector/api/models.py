@@ -156,12 +156,21 @@ class Broker(Answer):
     since: str | None = Field(description="when that began")
 
 
+class Kept(Answer):
+    """Whether what comes in can be written down. Units keep what was not, and send it again."""
+
+    keeps: bool
+    since: str | None = Field(description="since when nothing can be written; null: it can")
+    why: str = Field(description="what the store said; empty: it keeps")
+
+
 class Health(Answer):
-    ok: bool = Field(description="the way in is open and the store answers")
+    ok: bool = Field(description="the way in is open and the store takes what comes")
     build: str
     now: str
     started: str
     broker: Broker
+    store: Kept
     ingest_age_s: int | None = Field(
         description="seconds since the newest batch of any unit; null: none ever"
     )
@@ -177,7 +186,7 @@ class Health(Answer):
 class Alive(Answer):
     """All that a stranger is told."""
 
-    ok: bool = Field(description="the way in is open and the store answers")
+    ok: bool = Field(description="the way in is open and the store takes what comes")
     build: str
 
 

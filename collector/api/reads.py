@@ -19,6 +19,7 @@ from collector.api.models import (
     Chain,
     Configs,
     Health,
+    Kept,
     Orders,
     Refusal,
     Refusals,
@@ -65,8 +66,25 @@ class Live:
     started_ms: int
     connected: bool = False
     since_ms: int | None = None
+    refused_ms: int | None = None  # since when the store takes nothing; None: it does
+    refused_why: str = ""
     hints: dict[str, Hint] = field(default_factory=dict)
     gateway: Callable[[], dict[str, int]] | None = None  # what the seals' gateway counts; None: off
+
+    @property
+    def is_well(self) -> bool:
+        """What units say gets in, and is kept."""
+        return self.connected and self.refused_ms is None
+
+    def refuses(self, why: str, now_ms: int) -> None:
+        """The store took nothing."""
+        self.refused_why = why
+        if self.refused_ms is None:
+            self.refused_ms = now_ms
+
+    def keeps(self) -> None:
+        """The store took something."""
+        self.refused_ms, self.refused_why = None, ""
 
     def hear(self, unit_id: str, hint: Hint) -> None:
         """Take a hint, unless it is the stale will of an earlier connection (WIRE section 11)."""
@@ -95,7 +113,7 @@ class StoreReads:
 
     async def alive(self) -> Alive:
         await self._one(select(func.count()).select_from(schema.counter))
-        return Alive(ok=self._live.connected, build=self._live.build)
+        return Alive(ok=self._live.is_well, build=self._live.build)
 
     async def health(self, *, scope: str) -> Health:
         now_ms, live = self._now_ms(), self._live
@@ -113,12 +131,17 @@ class StoreReads:
         )
         counts = select(schema.counter.c.name, schema.counter.c.value)
         return Health(
-            ok=live.connected,
+            ok=live.is_well,
             build=live.build,
             now=rfc3339(now_ms),
             started=rfc3339(live.started_ms),
             broker=Broker(
                 kind=live.broker_kind, connected=live.connected, since=maybe(live.since_ms)
+            ),
+            store=Kept(
+                keeps=live.refused_ms is None,
+                since=maybe(live.refused_ms),
+                why=live.refused_why,
             ),
             ingest_age_s=None if heard_ms is None else _age_s(now_ms, heard_ms),
             units=(await self._one(units))[0],

@@ -79,6 +79,7 @@ class Intake:
                 # Nothing was acknowledged; a new connection brings the same messages again.
                 _end_if_told(error)
                 why, trouble = _first_line(error), self._store_trouble
+                self.live.refuses(why, clock.now_ms())
             finally:
                 self._disconnected()
             now_ms = clock.mono_ms()
@@ -98,8 +99,9 @@ class Intake:
                 continue  # `serve` hears of it on its own
             except (StoreError, SQLAlchemyError) as error:
                 _end_if_told(error)
-                now_ms = clock.mono_ms()
-                await asyncio.sleep(self._store_trouble.failed(_first_line(error), now_ms))
+                why, now_ms = _first_line(error), clock.mono_ms()
+                self.live.refuses(why, clock.now_ms())
+                await asyncio.sleep(self._store_trouble.failed(why, now_ms))
 
     async def hand_in(self, said: Sequence[tuple[str, bytes]]) -> None:
         """A tick of messages (topic, payload) from this process; returns when they are committed and answered.
@@ -123,7 +125,9 @@ class Intake:
     async def _after(self, way: WayIn | None, result: TickResult) -> None:
         """What may be said and acknowledged now that it is committed."""
         self.due_ms = result.next_due_ms
-        self._store_trouble.works(clock.mono_ms())
+        if result.tick_no is not None:  # a full disk takes a tick with nothing to write
+            self._store_trouble.works(clock.mono_ms())
+            self.live.keeps()
         local = self.local
         outgoing = [
             out

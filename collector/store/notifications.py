@@ -72,8 +72,16 @@ async def write(
 
 
 async def take(connection: AsyncConnection, target: str, now_ms: int, most: int) -> list[Message]:
-    """Mark as `sending` what is due to `target`, the oldest first; what nobody needs any more is settled as moot."""
+    """Mark as `sending` what is due to `target`, the oldest first; what nobody needs any more is settled as moot.
+
+    What was written later than now is of a clock that was set back since: it waits as long as it was to wait, from now on.
+    """
     table, alert = schema.notification, schema.alert
+    await connection.execute(
+        update(table)
+        .where(table.c.target == target, table.c.state == WAITING, table.c.changed_ms > now_ms)
+        .values(due_ms=table.c.due_ms - table.c.changed_ms + now_ms, changed_ms=now_ms)
+    )
     due = await connection.execute(
         select(table)
         .where(table.c.target == target, table.c.state == WAITING, table.c.due_ms <= now_ms)

@@ -236,6 +236,23 @@ async def test_health_is_ok_while_the_way_in_is_open(asked: Asked) -> None:
     }
 
 
+async def test_health_is_not_ok_while_the_store_takes_nothing(asked: Asked) -> None:
+    asked.live.connected = True
+    assert (await asked.get("/api/v1/health"))["store"] == {"keeps": True, "since": None, "why": ""}
+    asked.live.refuses("disk I/O error", T0_MS)
+    asked.live.refuses("database or disk is full", T0_MS + 5_000)
+    assert (await asked.get("/healthz"))["ok"] is False
+    health = await asked.get("/api/v1/health")
+    assert (health["ok"], health["broker"]["connected"]) == (False, True)
+    assert health["store"] == {
+        "keeps": False,
+        "since": "2026-11-22T06:46:40.000Z",
+        "why": "database or disk is full",
+    }
+    asked.live.keeps()
+    assert (await asked.get("/healthz"))["ok"] is True
+
+
 async def test_the_gateways_counters_are_told_where_there_is_one(asked: Asked) -> None:
     assert (await asked.get("/api/v1/health"))["gateway"] is None
     asked.live.gateway = lambda: {"open": 2, "acks": 40}

@@ -320,6 +320,21 @@ async def test_a_message_goes_out_when_its_service_is_back(world: World) -> None
     assert len(world.service.taken) == 1
 
 
+async def test_a_clock_that_is_set_back_makes_nobody_wait_for_hours(world: World) -> None:
+    await world.alarm()
+    world.service.why = "away"
+    await world.out().step()
+    world.service.why = None
+    world.centre.now_ms -= 24 * HOUR_MS
+    assert await world.out().step() == 0
+    assert await world.out("chief").step() == 0
+    world.centre.now_ms += 59_999
+    assert await world.out().step() == 1
+    assert await world.out("chief").step() == 0
+    world.centre.now_ms += 1
+    assert await world.out("chief").step() == 1
+
+
 async def test_a_message_that_was_under_way_when_the_collector_died_is_never_sent_again(
     world: World,
 ) -> None:

@@ -77,8 +77,14 @@ async def test_a_disk_that_fills_up_costs_time_and_nothing_else(site: Site) -> N
             assert process.returncode is None
             stored = {number for number, _ in site.stored()}
             assert speaker.covered() <= max(stored)
+            assert not await site.is_ready()
+            code, said, _ = await site.plomba("collector", "status")
+            assert (code, "keeps NOTHING since" in said) == (6, True)
             ballast.unlink()
             await insist(site, speaker, 202)
+            assert await site.is_ready()
+            code, said, _ = await site.plomba("collector", "status")
+            assert (code, "keeps what comes" in said) == (0, True)
             assert [number for number, _ in site.stored()] == list(range(203))
 
 

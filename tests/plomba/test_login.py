@@ -70,6 +70,18 @@ def test_a_session_lies_in_a_file_that_nobody_else_reads(centre: Centre, tmp_pat
     assert run(centre, "unit", "list").exit_code == 4
 
 
+def test_a_centre_without_its_broker_says_so_and_is_bad(centre: Centre) -> None:
+    assert run(centre, "login", "--local").exit_code == 0
+    done = run(centre, "collector", "status")
+    assert (done.exit_code, done.stderr) == (6, "")
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert lines["broker"] == "embedded, shut"
+    assert lines["store"] == "keeps what comes"
+    assert "last batch   none yet" in done.stdout
+    done = run(centre, "collector", "status", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["ok"]) == (6, False)
+
+
 def test_a_password_is_asked_for_and_a_wrong_one_is_refused(centre: Centre) -> None:
     done = log_in(centre, password="four grey trucks")
     assert (done.exit_code, "user or password is wrong" in done.stderr) == (4, True)
