@@ -39,8 +39,10 @@ web-try:
 test: $(READY) ## the tests that need nothing but Python
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not live and not slow and not long" $(ARGS)
 
+# Collecting all ten thousand takes half a minute: only the files are read that have such a test, or those that ARGS names.
+MARKED = $(if $(findstring tests/,$(ARGS)),,$(shell grep -rl --include=*.py 'mark\.$(1)\b' tests))
 long: $(READY) ## those that take a second or more each
-	$(BIN)/python -m pytest -n auto --dist worksteal -m long $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m long $(ARGS) $(call MARKED,long)
 
 check: $(READY) ## everything a commit must pass
 	$(BIN)/ruff format --check .
@@ -52,7 +54,7 @@ check: $(READY) ## everything a commit must pass
 # Real things take real time: a dump of the stacks after a minute would be no news, and three files wait side by side: they mostly wait.
 LIVE ?= -n 3 --dist loadfile
 live: $(READY) ## tests with real brokers, ptys and gpsd (.ci/run installs what they need)
-	$(BIN)/python -m pytest -m live -o faulthandler_timeout=300 $(LIVE) $(ARGS)
+	$(BIN)/python -m pytest -m live -o faulthandler_timeout=300 $(LIVE) $(ARGS) $(call MARKED,live)
 
 bench: $(READY) ## the numbers, as ratios against a baseline in the same run
 	$(BIN)/plomba bench wire

@@ -97,6 +97,10 @@ class Change(Answer):
     sha256: str | None = Field(description="of it as it is since; null: withdrawn")
 
 
+class ChangeOf(Change):
+    is_new: bool = Field(description="it was not there in the version before")
+
+
 class Version(Answer):
     """A version, without its shapes: they come with `version` of GET /fences."""
 
@@ -105,7 +109,7 @@ class Version(Answer):
     by: str | None = Field(description="who proposed or imported it; null: not known")
     approved_by: str | None = Field(description="null: it came by the machine's own way")
     thresholds: dict[str, Any] = Field(description="those that are not as built in")
-    changed: list[Change] = Field(description="100 at most")
+    changed: list[ChangeOf] = Field(description="100 at most")
 
 
 class Obeyed(Answer):
@@ -221,10 +225,10 @@ def _add_reads(api: FastAPI, board: Board) -> None:
             found = await fences.versions(
                 connection, before=int(after) if after else None, limit=limit + 1
             )
-            rows = [
-                _version(row, await fences.changes(connection, row.version, CHANGED_MAX))
-                for row in found[:limit]
-            ]
+            changed = await fences.changes(
+                connection, [row.version for row in found[:limit]], CHANGED_MAX
+            )
+            rows = [_version(row, changed[row.version]) for row in found[:limit]]
             judged = await fences.obeyed(connection)
         return Versions(
             rows=rows,
@@ -494,8 +498,11 @@ def _version(row: Row[Any], changed: Sequence[Row[Any]]) -> Version:
         approved_by=row.approved_by or None,
         thresholds=flat(tomllib.loads(row.thresholds)),
         changed=[
-            Change(
-                kind=one.kind, id=one.id, sha256=None if one.sha256 is None else one.sha256.hex()
+            ChangeOf(
+                kind=one.kind,
+                id=one.id,
+                sha256=None if one.sha256 is None else one.sha256.hex(),
+                is_new=one.kind != fences.RULE and one.sha256 is not None and not one.was,
             )
             for one in changed
         ],

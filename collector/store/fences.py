@@ -61,16 +61,34 @@ async def versions(
     return list(await connection.execute(statement.order_by(table.version.desc()).limit(limit)))
 
 
-async def changes(connection: AsyncConnection, version: int, most: int) -> list[Row[Any]]:
-    """What a version changed, `most` at most."""
-    table = schema.shape_change
-    found = await connection.execute(
-        select(table)
-        .where(table.c.version == version)
-        .order_by(table.c.kind, table.c.id)
-        .limit(most)
+async def changes(
+    connection: AsyncConnection, versions: Sequence[int], most: int
+) -> dict[int, list[Row[Any]]]:
+    """What each of `versions` changed, `most` at most, and whether the thing `was` there in the version before."""
+    if not versions:
+        return {}
+    table = schema.shape_change.c
+    story = (
+        select(
+            schema.shape_change,
+            func.lag(table.sha256)
+            .over(partition_by=(table.kind, table.id), order_by=table.version)
+            .is_not(None)
+            .label("was"),
+        )
+        .where(table.version <= max(versions))
+        .subquery()
     )
-    return list(found)
+    found = await connection.execute(
+        select(story)
+        .where(story.c.version.in_(versions))
+        .order_by(story.c.version, story.c.kind, story.c.id)
+    )
+    changed: dict[int, list[Row[Any]]] = {version: [] for version in versions}
+    for row in found:
+        if len(changed[row.version]) < most:
+            changed[row.version].append(row)
+    return changed
 
 
 async def obeyed(connection: AsyncConnection) -> Row[Any] | None:

@@ -292,7 +292,7 @@ async def test_each_change_is_kept_with_all_that_a_leaf_needs(office: Office) ->
         ("zone", "a"),
     ]
     assert all(len(one["sha256"]) == 64 for one in first["changed"])
-    assert newest["changed"] == [{"kind": "zone", "id": "a", "sha256": None}]
+    assert newest["changed"] == [{"kind": "zone", "id": "a", "sha256": None, "is_new": False}]
     assert (newest["by"], newest["approved_by"]) == ("op", "boss")
     acts = [one for one in await office.house.acts() if one[1].startswith("shapes-")]
     assert acts == [
@@ -300,6 +300,21 @@ async def test_each_change_is_kept_with_all_that_a_leaf_needs(office: Office) ->
         ("boss", "shapes-approve", "fences/1"),
         ("op", "shapes-propose", "fences/2"),
         ("boss", "shapes-approve", "fences/2"),
+    ]
+
+
+async def test_what_was_not_there_before_is_new_and_else_it_is_changed(office: Office) -> None:
+    await office.in_force(zone("a"), road("r"), thresholds={"stop_s": 400})
+    await office.in_force(zone("a", size=0.04), zone("b"))
+    await office.in_force(withdraw=["a"])
+    await office.in_force(zone("a"), road("r", legal_m=900))
+    rows = (await office.get("/versions"))["rows"]
+    said = [{one["id"]: one["is_new"] for one in row["changed"]} for row in reversed(rows)]
+    assert said == [
+        {"r": True, "thresholds": False, "a": True},
+        {"a": False, "b": True},
+        {"a": False},
+        {"r": False, "a": True},
     ]
 
 

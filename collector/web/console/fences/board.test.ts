@@ -15,7 +15,7 @@ describe('who was quicker', () => {
   });
 
   it('may have withdrawn it', () => {
-    expect(overtakings(rows, 1, ['a380']).flatMap(({ changed }) => changed)).toEqual([{ kind: 'route', id: 'a380', isGone: true }]);
+    expect(overtakings(rows, 1, ['a380']).flatMap(({ changed }) => changed)).toEqual([{ kind: 'route', id: 'a380', isGone: true, isNew: false }]);
   });
 
   it('is nobody where another shape, or a threshold of that name, was changed', () => {

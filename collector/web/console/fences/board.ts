@@ -18,6 +18,7 @@ export interface Change {
   readonly kind: string;
   readonly id: string;
   readonly isGone: boolean;
+  readonly isNew: boolean;
 }
 
 export interface InForce {
@@ -79,13 +80,18 @@ export function readInForce(value: unknown): InForce | Refused {
   };
 }
 
+/** What a version did to a shape or a threshold, as a word of the catalogue. */
+export function wordOf({ isGone, isNew }: Change): string {
+  return isGone ? 'fence.change.gone' : isNew ? 'fence.change.new' : 'fence.change.anew';
+}
+
 export function readVersions(value: unknown): Page<Version> | Refused {
   return pageOf(value, (row) => ({
     version: numberOf(row['version']) ?? 0,
     sinceMs: momentOf(row['since']),
     by: textOf(row['by']) ?? '',
     approvedBy: textOf(row['approved_by']) ?? '',
-    changed: rowsOf(row['changed']).map((one) => ({ kind: textOf(one['kind']) ?? '', id: textOf(one['id']) ?? '', isGone: one['sha256'] === null })),
+    changed: rowsOf(row['changed']).map((one) => ({ kind: textOf(one['kind']) ?? '', id: textOf(one['id']) ?? '', isGone: one['sha256'] === null, isNew: one['is_new'] === true })),
     thresholds: isFields(row['thresholds']) ? row['thresholds'] : {},
   }));
 }
