@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Refused } from '../lib/decode';
-import { circleOf, metresBetween } from '../lib/ground';
+import { bandOf, circleOf, metresBetween } from '../lib/ground';
 import { pasted } from './paste';
 import { degreesOf, emptyShape, featureOf, isWhole, listsOf, partOf, readShape, withList, withProperty } from './shape';
 import type { Shape } from './shape';
@@ -96,6 +96,17 @@ describe('degrees', () => {
 });
 
 describe('the ground', () => {
+  it('beside a line reaches equally far on both sides of each stretch and around each place', () => {
+    const line = [[69.2, 41.2], [69.202, 41.198], [69.202, 41.198], [69.204, 41.2]] as const;
+    const [first, second, ...discs] = bandOf(line, 200);
+    expect(discs).toHaveLength(4); // the stretch without a length is none
+    for (const corner of [first![0]!, first![1]!]) expect(metresBetween(corner, line[0])).toBeCloseTo(200, 0);
+    for (const corner of [second![2]!, second![3]!]) expect(metresBetween(corner, line[3])).toBeCloseTo(200, 0);
+    expect(metresBetween(first![0]!, first![1]!)).toBeCloseTo(400, 0);
+    expect(first![4]).toEqual(first![0]);
+    for (const place of discs[1]!) expect(metresBetween(place, line[1])).toBeCloseTo(200, 0);
+  });
+
   it('has a circle of its radius at any latitude', () => {
     for (const lat of [0, 41, -65]) for (const place of circleOf([69, lat], 5_000)) expect(metresBetween([69, lat], place)).toBeCloseTo(5_000, -2);
   });

@@ -4,6 +4,7 @@ export type Position = readonly [lon: number, lat: number];
 
 const EARTH_M = 6_371_009;
 const CORNERS = 128; // as the server draws a circle
+const BEND_CORNERS = 32; // of a disc that is seen at its rim alone
 
 export function metresBetween(a: Position, b: Position): number {
   const [lat1, lat2] = [radians(a[1]), radians(b[1])];
@@ -12,18 +13,28 @@ export function metresBetween(a: Position, b: Position): number {
 }
 
 /** A closed ring around a place. */
-export function circleOf([lon, lat]: Position, radiusM: number): Position[] {
-  const north = (radiusM / EARTH_M) * (180 / Math.PI);
-  const east = north / Math.max(0.01, Math.cos(radians(lat)));
-  return Array.from({ length: CORNERS + 1 }, (_, n) => {
-    const turn = (2 * Math.PI * (n % CORNERS)) / CORNERS;
+export function circleOf([lon, lat]: Position, radiusM: number, corners = CORNERS): Position[] {
+  const [east, north] = degreesOf(radiusM, lat);
+  return Array.from({ length: corners + 1 }, (_, n) => {
+    const turn = (2 * Math.PI * (n % corners)) / corners;
     return [lon + east * Math.cos(turn), lat + north * Math.sin(turn)];
   });
 }
 
-/** How wide a line of `widthM` is on the screen at zoom 0; each zoom doubles it. */
-export function pixelsAtZoom0(widthM: number, lat: number): number {
-  return (widthM * 512) / (2 * Math.PI * EARTH_M * Math.max(0.01, Math.cos(radians(lat))));
+/** The ground within `halfM` of a line, as closed rings that lie over one another: each stretch of it, and a disc at each place. */
+export function bandOf(points: readonly Position[], halfM: number): Position[][] {
+  const stretches = points.flatMap((a, n): Position[][] => {
+    const b = points[n + 1];
+    if (b === undefined) return [];
+    const [east, north] = degreesOf(halfM, (a[1] + b[1]) / 2);
+    const [x, y] = [(b[0] - a[0]) / east, (b[1] - a[1]) / north]; // in half widths: the same to all sides
+    const length = Math.hypot(x, y);
+    if (length === 0) return [];
+    const [dx, dy] = [(-y / length) * east, (x / length) * north];
+    const corner = ([lon, lat]: Position, side: number): Position => [lon + side * dx, lat + side * dy];
+    return [[corner(a, 1), corner(a, -1), corner(b, -1), corner(b, 1), corner(a, 1)]];
+  });
+  return [...stretches, ...points.map((place) => circleOf(place, halfM, BEND_CORNERS))];
 }
 
 /** West, south, east, north; null of nothing. */
@@ -34,6 +45,12 @@ export function boundsOf(positions: Iterable<Position>): [number, number, number
     [south, north] = [Math.min(south, lat), Math.max(north, lat)];
   }
   return west > east ? null : [west, south, east, north];
+}
+
+/** How many degrees to the east and to the north a length is. */
+function degreesOf(lengthM: number, lat: number): [east: number, north: number] {
+  const north = (lengthM / EARTH_M) * (180 / Math.PI);
+  return [north / Math.max(0.01, Math.cos(radians(lat))), north];
 }
 
 function radians(degrees: number): number {

@@ -3,7 +3,7 @@
  * Law: it tells where was pressed and dragged, and changes no shape by itself.
  */
 import type { LayerSpecification, Map as GlMap, MapMouseEvent, PointLike } from 'maplibre-gl';
-import { pixelsAtZoom0 } from '../lib/ground';
+import { bandOf } from '../lib/ground';
 import type { Position } from '../lib/ground';
 import { FONT, NOTHING } from './basemap';
 import { palette } from './colours';
@@ -168,10 +168,14 @@ function outlined(outlines: readonly Outline[]): GeoJSON.FeatureCollection {
   return {
     type: 'FeatureCollection',
     features: outlines.flatMap(({ id, geometry, widthM, isChosen }): GeoJSON.Feature[] => {
-      const at = firstOf(geometry);
-      const w0 = at === null ? 0 : pixelsAtZoom0(widthM, at[1]);
       const told = { id, chosen: isChosen };
-      if (geometry.type === 'LineString') return [{ type: 'Feature', geometry, properties: { ...told, is: 'route', w0, w24: w0 * 2 ** 24 } }];
+      if (geometry.type === 'LineString') {
+        const band = bandOf(geometry.coordinates as [number, number][], widthM / 2).map((ring) => ring.map(([lon, lat]) => [lon, lat]));
+        return [
+          ...band.map((ring): GeoJSON.Feature => ({ type: 'Feature', geometry: { type: 'Polygon', coordinates: [ring] }, properties: { ...told, is: 'band' } })),
+          { type: 'Feature', geometry, properties: { ...told, is: 'route' } },
+        ];
+      }
       const rings = geometry.type === 'Polygon' ? geometry.coordinates : geometry.type === 'MultiPolygon' ? geometry.coordinates.flat() : [];
       return [
         { type: 'Feature', geometry, properties: { ...told, is: 'ground' } },
@@ -181,23 +185,18 @@ function outlined(outlines: readonly Outline[]): GeoJSON.FeatureCollection {
   };
 }
 
-function firstOf(geometry: GeoJSON.Geometry): Position | null {
-  return geometry.type === 'LineString' ? ((geometry.coordinates[0] as [number, number] | undefined) ?? null) : null;
-}
-
 /** Shapes in force are grey and dotted, as on every map of ours; the draft bears the colour of what is chosen. */
 function layersOf(colours: Palette): LayerSpecification[] {
-  const wide = ['interpolate', ['exponential', 2], ['zoom'], 0, ['get', 'w0'], 24, ['get', 'w24']] as never;
-  const [ground, edge, route] = ['ground', 'edge', 'route'].map((is) => ['==', ['get', 'is'], is] as never);
+  const [ground, edge, route, band] = ['ground', 'edge', 'route', 'band'].map((is) => ['==', ['get', 'is'], is] as never);
   const line = ['case', ['get', 'chosen'], colours.select, colours.line] as never;
   return [
     { id: 'force-fill', type: 'fill', source: 'force', filter: ground!, paint: { 'fill-color': colours.line, 'fill-opacity': 0.08 } },
-    { id: 'force-wide', type: 'line', source: 'force', filter: route!, layout: { 'line-cap': 'round', 'line-join': 'round' }, paint: { 'line-color': colours.line, 'line-opacity': 0.12, 'line-width': wide } },
+    bandLayer('force', band!, colours.line, 0.12),
     { id: 'force-line', type: 'line', source: 'force', filter: edge!, paint: { 'line-color': line, 'line-width': ['case', ['get', 'chosen'], 2.5, 1.5], 'line-dasharray': [1, 2] } },
     { id: 'force-route', type: 'line', source: 'force', filter: route!, paint: { 'line-color': line, 'line-width': ['case', ['get', 'chosen'], 2.5, 1] } },
     { id: 'draft-fill', type: 'fill', source: 'draft', filter: ground!, paint: { 'fill-color': colours.select, 'fill-opacity': 0.12 } },
-    { id: 'draft-wide', type: 'line', source: 'draft', filter: route!, layout: { 'line-cap': 'round', 'line-join': 'round' }, paint: { 'line-color': colours.select, 'line-opacity': 0.2, 'line-width': wide } },
-    { id: 'draft-line', type: 'line', source: 'draft', filter: ['!=', ['get', 'is'], 'ground'], paint: { 'line-color': colours.select, 'line-width': ['case', ['get', 'chosen'], 3, 1.5] } },
+    bandLayer('draft', band!, colours.select, 0.2),
+    { id: 'draft-line', type: 'line', source: 'draft', filter: ['in', ['get', 'is'], ['literal', ['edge', 'route']]], paint: { 'line-color': colours.select, 'line-width': ['case', ['get', 'chosen'], 3, 1.5] } },
     {
       id: 'handles', type: 'circle', source: 'handles',
       paint: {
@@ -216,4 +215,12 @@ function layersOf(colours: Palette): LayerSpecification[] {
       paint: { 'text-color': ['case', ['get', 'chosen'], colours.select, colours.text], 'text-halo-color': colours.panel, 'text-halo-width': 1.5 },
     },
   ];
+}
+
+/** A corridor, flat on the ground. Its pieces lie over one another, and only this kind of layer is laid on the map as one: else each bend is darker. */
+function bandLayer(source: string, filter: never, colour: string, opacity: number): LayerSpecification {
+  return {
+    id: `${source}-wide`, type: 'fill-extrusion', source, filter,
+    paint: { 'fill-extrusion-color': colour, 'fill-extrusion-opacity': opacity, 'fill-extrusion-height': 0, 'fill-extrusion-base': 0, 'fill-extrusion-vertical-gradient': false },
+  };
 }
