@@ -14,6 +14,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy import Row
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.api.auth import Who, actor_of
@@ -78,8 +79,13 @@ class Auditor:
             Rolled(hour_ms=hour_ms, who=who, obj=obj, times=times)
             for (hour_ms, who, obj), times in rolled.items()
         ]
-        async with self._store.write() as connection:
-            await people_audit.roll(connection, rows)
+        try:
+            async with self._store.write() as connection:
+                await people_audit.roll(connection, rows)
+        except BaseException:
+            for key, times in rolled.items():
+                self._rolled[key] = self._rolled.get(key, 0) + times
+            raise
 
     async def _act(self, actor: Actor, act: str, call: Call, detail: str) -> None:
         async with self._store.write() as connection:
@@ -113,8 +119,16 @@ class Auditor:
         now_ms = self._now_ms()
         key = (now_ms - now_ms % HOUR_MS, actor.user_id, obj)
         self._rolled[key] = self._rolled.get(key, 0) + 1
-        if now_ms - self._flushed_ms >= FLUSH_MS or len(self._rolled) >= ROLLED_MAX:
+        is_full = len(self._rolled) >= ROLLED_MAX
+        if now_ms - self._flushed_ms < FLUSH_MS and not is_full:
+            return
+        try:
             await self.flush()
+        except (
+            OperationalError
+        ):  # a full disk: a screen that only looks goes on, and is counted later
+            if is_full:
+                raise
 
     async def _scope(self, connection: AsyncConnection, unit_id: str) -> str | None:
         return await people.scope_of_unit(connection, unit_id) if unit_id else None

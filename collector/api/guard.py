@@ -6,12 +6,14 @@ without a row.
 
 import asyncio
 import hmac
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, quote, urlsplit
 
 from fastapi import FastAPI
+from sqlalchemy.exc import OperationalError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Match
@@ -22,7 +24,7 @@ from collector.api.audit import Auditor, Call
 from collector.api.auth import form_token, secrets_of
 from collector.api.models import Problem
 from collector.api.porter import Porter
-from collector.api.problems import FAULT, answer, problem_of
+from collector.api.problems import FAULT, STORE_DOWN, answer, problem_of
 from collector.people import Actor, Denied
 from collector.people.authorize import RIGHTS, Kept, Right, authorize
 from collector.people.buckets import (
@@ -36,6 +38,9 @@ from collector.people.buckets import (
 )
 from collector.store.database import Store
 
+log = logging.getLogger(__name__)
+
+STORE_DOWN_S = 10  # the intake tries at least as often
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HEADERS_MAX = 100
 FIELDS_MAX = 100
@@ -130,7 +135,7 @@ class Guard:
             await self._app(scope, receive, send)
 
     async def _serve_or_say(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A fault of ours is an answer like any other, and stands in the log."""
+        """A fault of ours is an answer like any other, and stands in the log; a store that is down is said as such."""
         state = scope.setdefault("state", {})
         state["nonce"] = secrets.token_urlsafe(16)
         send = _with_headers(scope["path"], state["nonce"], send)
@@ -143,6 +148,12 @@ class Guard:
 
         try:
             await self._serve(scope, receive, sending)
+        except OperationalError as error:  # a full disk, a lock, a database that is away
+            if is_begun:
+                raise
+            log.warning("not served: %.200s", error.orig)
+            headers = {"Cache-Control": "no-store", "Retry-After": str(STORE_DOWN_S)}
+            await answer(STORE_DOWN, headers)(scope, receive, send)
         except Exception:
             if not is_begun:
                 await answer(FAULT, {"Cache-Control": "no-store"})(scope, receive, send)

@@ -5,6 +5,7 @@ or told twice. Every log-in, and every one that failed, is an act.
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.people import Actor, Denied, Role, is_user_id, passwords, totp, user_id_of
@@ -160,10 +162,11 @@ class Porter:
         self._ended = {key: one for key, one in self._ended.items() if not one.is_set()}
 
     async def saw_input(self, session: Session, now_ms: int) -> None:
-        """Somebody sits there."""
+        """Somebody sits there. Where that cannot be written down he is served nevertheless, until he counts as idle."""
         if input_is_due(session, now_ms):
-            async with self._store.write() as connection:
-                await people.touch(connection, session.id, seen_ms=now_ms)
+            with contextlib.suppress(OperationalError):
+                async with self._store.write() as connection:
+                    await people.touch(connection, session.id, seen_ms=now_ms)
 
     async def enter(self, held: Held, *, address: str) -> tuple[str, Session]:
         """A local session under a new secret, for a browser to hold: the old one, which stood in a link, ends."""

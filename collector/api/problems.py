@@ -42,6 +42,13 @@ FAULT = problem_of(
     500, "fault", "Fault", "ours, not yours: it stands in the collector's log; try again later"
 )
 
+STORE_DOWN = problem_of(
+    503,
+    "store_down",
+    "Store down",
+    "the centre can write nothing down just now: nothing was changed or shown; try again in a minute, and tell who runs it",
+)
+
 
 def refused(denied: Denied, *, wait_s: int | None = None) -> ProblemError:
     """What `collector.people` refuses, as an answer."""

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -410,6 +411,39 @@ async def test_refusals_fill_no_disk(house: House) -> None:
 
 
 @pytest.mark.long
+async def test_a_store_that_takes_nothing_darkens_no_screen_and_shows_nothing_unwritten(
+    tmp_path: Path,
+) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path / 'collector.db'}")
+    house = House(store)
+    await store.add_unit("uz-0001", bytes(range(32)), now_ms=T0_MS)
+    async with store.write() as connection:
+        writer = (await connection.get_raw_connection()).driver_connection
+    assert writer is not None
+
+    async def writable(word: str) -> None:
+        await writer.execute(f"pragma query_only = {word}")
+
+    token = await logged_in(house.store, Role.SUPERVISOR, now_ms=T0_MS)
+    async with client_of(house.api, token=token) as client:
+        await writable("on")
+        for _ in range(4):
+            house.now_ms += (
+                MINUTE_MS  # the counts and who sits there are due to be written each time
+            )
+            assert (await client.get(UNITS)).status_code == 200
+        track = await client.get(f"{UNITS}/uz-0001/track", params={"from": 0, "to": T0_MS})
+        assert (track.status_code, track.json()["code"]) == (503, "store_down")
+        assert track.headers["Retry-After"] == "10"
+        await writable("off")
+        house.now_ms += MINUTE_MS
+        assert (await client.get(UNITS)).status_code == 200
+    async with house.store.read() as connection:
+        rolled = await people_audit.rolls(connection, 0, T0_MS * 2)
+    assert [(one.obj, one.times) for one in rolled] == [("GET /api/v1/units", 5)]
+    await store.close()
+
+
 async def test_the_audit_shows_each_reader_what_is_his(house: House) -> None:
     async with house.store.write() as connection:
         for who, theirs, where in (
