@@ -51,8 +51,8 @@ check: $(READY) ## everything a commit must pass
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-# Real things take real time: a dump of the stacks after a minute would be no news, and three files wait side by side: they mostly wait.
-LIVE ?= -n 3 --dist loadfile
+# Real things take real time: a dump of the stacks after a minute would be no news, and four tests wait side by side: they mostly wait.
+LIVE ?= -n 4 --dist loadscope
 live: $(READY) ## tests with real brokers, ptys and gpsd (.ci/run installs what they need)
 	$(BIN)/python -m pytest -m live -o faulthandler_timeout=300 $(LIVE) $(ARGS) $(call MARKED,live)
 

@@ -3,6 +3,7 @@ import type { StyleSpecification } from 'maplibre-gl';
 import regionUrl from '../../basemap/region.json?url';
 import type { Town } from '../lib/place';
 import type { Language } from '../lib/words';
+import { textPx } from './colours';
 import type { Palette } from './colours';
 
 export const BOUNDS: [number, number, number, number] = [55.9, 37.1, 73.2, 45.7]; // Uzbekistan
@@ -34,7 +35,7 @@ export function styleOf(colours: Palette, towns: readonly Town[], language: Lang
       {
         id: 'towns', type: 'symbol', source: 'towns',
         layout: {
-          'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 12, 'text-padding': 6,
+          'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': textPx() - 1, 'text-padding': 6,
           'symbol-sort-key': ['-', 0, ['get', 'people']], 'text-variable-anchor': ['top', 'bottom', 'left', 'right'],
           'text-radial-offset': 0.4, visibility: isDim ? 'none' : 'visible',
         },

@@ -8,6 +8,11 @@ export function palette(): Palette {
   return Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim()])) as Palette;
 }
 
+/** How tall the names on a map are: on a wall taller. */
+export function textPx(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).getPropertyValue('--size-map')) || 13;
+}
+
 /** `#rrggbb` as red, green, blue of 0 to 1. */
 export function channels(colour: string): readonly [number, number, number] {
   const n = Number.parseInt(colour.slice(1), 16);
