@@ -209,9 +209,12 @@ def said_of(book: Book, own: int, data: tuple[object, ...]) -> list[tuple[int, i
 
 
 def _is_confessed(book: Book, hole: Hole, confessed: list[tuple[int, int, int]]) -> bool:
+    # The collector goes in the order of chains: behind one of which it has something, ours is settled. But what it has goes oldest
+    # first: while rows of ours are there, one without any that it has was not settled, it lost its beginning and came back without.
+    is_bare = hole.before_pos is None and hole.after_pos is None
     later = [chain for chain in book.chains.values() if chain.id > hole.chain]
-    if any(chain.through >= 0 for chain in later):
-        return True  # the collector goes in the order of chains: this one is settled
+    if any(chain.through >= 0 and (is_bare or chain.oldest <= chain.through) for chain in later):
+        return True
     runs: tuple[tuple[int, int], ...] = ()
     for chain_no, first, last in confessed:
         runs = joined(runs, first, last) if chain_no == hole.chain else runs

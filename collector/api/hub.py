@@ -49,6 +49,7 @@ class Watch:
     tell_ended: Callable[[], Awaitable[None]]  # sets those that have ended elsewhere
     places: Places
     build: str
+    keeps: Callable[[], bool] = lambda: True  # whether the store takes what comes in
 
 
 class Hub:
@@ -243,6 +244,7 @@ class Hub:
                 desk: frames.stat_event(
                     {
                         **figures,
+                        "kept": self.watch.keeps(),
                         "desk": desk,
                         "unattended": self._attendance.unattended(scope),
                         "stands_in": [one.name for one in self._attendance.stands_in(desk)],

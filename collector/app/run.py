@@ -143,6 +143,7 @@ async def _serve(
             tell_ended=porter.tell_ended,
             places=Places.load(),
             build=live.build,
+            keeps=lambda: live.refused_ms is None,
         )
     )
     served = create_app(

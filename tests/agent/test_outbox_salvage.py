@@ -1,5 +1,7 @@
 """EDGE section 4, salvage: what can be read of a file that was set aside comes back; what cannot is confessed."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from random import Random
 
@@ -16,6 +18,7 @@ from tests.agent.outbox_rig import (
     all_rows,
     batch,
     image,
+    missing,
     opened,
     receipt_for,
     sound,
@@ -326,6 +329,36 @@ async def test_a_second_damage_does_not_end_the_reading_of_the_first_file(
         assert [one.pos for one in outbox.urgent()] == [142]
         order = [(one.chain_id, one.batch_no) for one in await outbox.waiting()]
         assert len(order) == len(set(order)) == len(after)
+
+
+def spoil(directory: Path, *, lost: str) -> None:
+    """Rows are gone, and the newest one is no more what was signed: the next start sets the file aside."""
+    with contextlib.closing(sqlite3.connect(directory / "outbox.db")) as base, base:
+        base.execute(f"DELETE FROM batch WHERE {lost}")  # words of this file
+        base.execute(
+            "UPDATE batch SET envelope = zeroblob(length(envelope)) WHERE pos = (SELECT max(pos) FROM batch)"
+        )
+
+
+async def test_a_chain_that_comes_back_without_its_beginning_settles_no_other(
+    tmp_path: Path,
+) -> None:
+    before = await filled(tmp_path, 40)
+    spoil(tmp_path, lost="no IN (10, 11)")
+    async with opened(tmp_path) as outbox:
+        for number in range(3):
+            await outbox.store(batch(f"between {number}"), at(2_000 + number))
+        assert await outbox.salvage(at(2_100))
+    spoil(tmp_path, lost="no = 0 AND pos = (SELECT min(pos) FROM batch WHERE pos > 1000)")
+    async with opened(tmp_path) as outbox:
+        await outbox.store(batch("after both"), at(3_000))
+        await salvage_all(outbox)
+        after = await all_rows(outbox)
+    first = sound(before[1]).header.chain_id
+    held = {sound(envelope).header.chain_id for envelope in after.values()}
+    assert len(held) == 3, "the chain between came back too"
+    assert {(first, 10), (first, 11)} <= told(after)
+    assert missing({pos: e for pos, e in after.items() if pos in before}) <= told(after)
 
 
 async def test_of_three_files_the_oldest_is_given_up_and_what_it_held_alone_is_confessed(

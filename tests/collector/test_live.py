@@ -278,6 +278,16 @@ async def test_the_strip_is_told_every_five_seconds(room: Room) -> None:
     assert client.last_id == await room.feed()
 
 
+async def test_a_store_that_takes_nothing_is_told_to_every_seat(room: Room) -> None:
+    kept = True
+    room.hub.watch = replace(room.hub.watch, keeps=lambda: kept)
+    client = await room.join()
+    await client.hear()
+    for kept in (True, False, True):
+        await room.pass_(STAT_MS)
+        assert [stat["kept"] for name, stat in await client.hear() if name == "stat"] == [kept]
+
+
 async def test_who_joins_is_told_the_time_at_the_next_look_and_never_an_old_one(room: Room) -> None:
     one = await room.join()
     assert names(await one.hear()) == ["deploy"]

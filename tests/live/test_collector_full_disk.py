@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.live.collector_world import until
@@ -52,6 +53,21 @@ async def insist(site: Site, speaker: Speaker, until_no: int, seconds: float = 6
             speaker.receipts += again.receipts
 
 
+async def is_told(site: Site) -> bool:
+    """Whether a seat in the control room hears that nothing is kept."""
+    headers = {"Authorization": f"Bearer {site.token.read_text().strip()}"}
+    url = f"http://127.0.0.1:{site.api_port}/api/v1/live/stream"
+    async with (
+        httpx.AsyncClient(timeout=20) as client,
+        client.stream("GET", url, headers=headers) as seat,
+    ):
+        assert seat.status_code == 200
+        async for line in seat.aiter_lines():
+            if '"ingest_age_s"' in line:
+                return '"kept":false' in line
+    return False
+
+
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     with small_disk(tmp_path / "disk") as disk:
@@ -80,6 +96,7 @@ async def test_a_disk_that_fills_up_costs_time_and_nothing_else(site: Site) -> N
             assert not await site.is_ready()
             code, said, _ = await site.plomba("collector", "status")
             assert (code, "keeps NOTHING since" in said) == (6, True)
+            assert await is_told(site)
             ballast.unlink()
             await insist(site, speaker, 202)
             assert await site.is_ready()

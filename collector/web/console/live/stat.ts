@@ -10,6 +10,7 @@ export interface Count {
 export interface Stat {
   readonly tMs: number;
   readonly ingestAgeS: number | null;
+  readonly isKept: boolean; // what units say can be written down
   readonly alerts: readonly Count[]; // by priority, critical first
   readonly shelved: number;
   readonly stale: number;
@@ -28,6 +29,7 @@ export function readStat(data: unknown): Stat | Refused {
   return {
     tMs: t,
     ingestAgeS: numberOf(data['ingest_age_s']),
+    isKept: data['kept'] !== false,
     alerts: [1, 2, 3, 4].map((prio) => countOf(alerts[String(prio)])),
     shelved: numberOf(data['shelved']) ?? 0,
     stale: numberOf(data['stale']) ?? 0,
