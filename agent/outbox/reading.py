@@ -94,11 +94,13 @@ async def _newest_aside(writer: "Writer") -> list[Row]:
     work, found = writer.salvage, list[Row]()
     while work is not None:
         with suppress(OutboxError, OSError):
-            reader = await Store.open_aside(writer.disk.aside(work.aside))
+            # Whoever reads a file has it alone: if its reading has begun, this goes by the same hand.
+            reader = work.reader or await Store.open_aside(writer.disk.aside(work.aside))
             try:
                 cells = await reader.run(_NEWEST, work.floor_pos, ROWS_AT_ONCE)
             finally:
-                await reader.close()
+                if reader is not work.reader:
+                    await reader.close()
             rows = [row_of(row) for row in reversed(cells)]
             found[:0] = [row for row in rows if sealed_by_us(row, writer.identity) is not None]
         work = work.older

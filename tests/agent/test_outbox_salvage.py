@@ -283,6 +283,23 @@ async def test_a_hello_says_of_nothing_that_may_still_be_salvaged_that_it_is_gon
             assert outbox.chains()[0].oldest == 0
 
 
+async def test_what_a_start_knows_of_the_seals_is_also_in_a_file_of_which_a_slice_was_read(
+    tmp_path: Path,
+) -> None:
+    """Whoever reads a file has it alone: a start that asked behind the first slice heard nothing of it, and stored a frame twice."""
+    async with opened(tmp_path) as outbox:
+        for number in range(150):
+            await outbox.store(batch(str(number)), at(2_000 + number))
+        before = await all_rows(outbox)
+        await set_aside(outbox, at(3_000))
+        await outbox.store(batch("behind"), at(3_100))
+        for _ in range(2):
+            assert await outbox.salvage(at(3_200))
+            assert set(list(before.values())[-60:]) <= set(await outbox.newest())
+        assert await outbox.salvage(at(3_300)) is False
+        assert (await all_rows(outbox)).items() >= before.items()
+
+
 async def test_what_a_start_knows_of_the_seals_is_also_in_files_that_are_not_read_back_yet(
     tmp_path: Path,
 ) -> None:
