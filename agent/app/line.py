@@ -407,7 +407,10 @@ class Line:
         if home is None or home.spoken:
             return False
         word = await self._outbox.word(receipt, self._moment())
-        say("word", word=word.value)
+        if word is Word.NOT_YET:  # with each receipt, until another word comes
+            self.counters["word_not_yet"] += 1
+        else:
+            say("word", word=word.value)
         await self._synchronise()
         return word is not Word.NOT_ASKED
 

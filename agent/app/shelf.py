@@ -44,6 +44,7 @@ class Shelf:
             chains=frozenset(tips) - frozenset(known),
             ask_chain=asked,
             spoken=home.spoken,
+            lets_older=self._outbox.word_was_none,
         )
 
     async def spare_from(self, chain_id: bytes, batch_no: int, rows_max: int) -> list[StoredBatch]:

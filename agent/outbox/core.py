@@ -289,6 +289,11 @@ class Outbox:
         return Cause(self._writer.boot.cause)
 
     @property
+    def word_was_none(self) -> bool:
+        """A word came and said nothing yet (`Word.NOT_YET`): the collector must hear of the older chains first."""
+        return self._writer.unknown_since_ms is not None
+
+    @property
     def at_home(self) -> AtHome | None:
         """What must not leave yet, if anything."""
         return self._writer.home

@@ -12,11 +12,12 @@ from agent.outbox.again import found_behind, hear_word
 from agent.outbox.book import SEQ_UNKNOWN, Book, Chain
 from agent.outbox.forget import Held, carry_out
 from agent.outbox.reading import head_at, look
-from agent.outbox.rows import Row
+from agent.outbox.rows import Row, body_of, open_row
 from agent.outbox.spill import SPILL, Spill, spill_cell
 from agent.outbox.store import DamagedError
 from agent.outbox.transaction import Transaction
-from agent.outbox.words import AtHome, OutboxDiskError, Previous, Word
+from agent.outbox.words import AtHome, ChainReason, OutboxDiskError, Previous, Word
+from wire.batch import Genesis, read_genesis
 from wire.canon import decode, encode
 from wire.receipts import Receipt
 
@@ -143,7 +144,10 @@ async def hear(writer: "Writer", said: Receipt | None, moment: Moment) -> Word:
         own = await head_at(writer, said.chain_id, said.through_batch_no)
         verdict = hear_word(said, list(writer.book.chains.values()), home, own)
     if verdict is Word.FOUNDED_AGAIN and said is not None:
+        if await _may_be_older(writer, home, said, moment):
+            return Word.NOT_YET
         await found_again(writer, said, moment)
+        writer.unknown_since_ms = None
         return verdict
 
     until_ms = home.until_mono_ms
@@ -155,8 +159,42 @@ async def hear(writer: "Writer", said: Receipt | None, moment: Moment) -> Word:
         await hold(tx, replace(home, spoken=True, until_mono_ms=until_ms))
 
     await writer.transact(moment, body)
+    writer.unknown_since_ms = None
     look_home(writer, moment)
     return verdict
+
+
+async def _may_be_older(writer: "Writer", home: AtHome, said: Receipt, moment: Moment) -> bool:
+    """Whether a chain that we do not know may be one that was lost with its store, and not one that came later.
+
+    It may lie in a file that is being read back. Or the collector has not heard yet of the chain that was begun in ignorance of it and
+    has left: founded behind the lost one, a third would be its second successor. Asked for 30 s at most, once all is read back.
+    """
+    if writer.book.by_id(said.chain_id) is not None:
+        return False
+    if writer.salvage is None and not await _left_in_ignorance(writer, home):
+        return False
+    if writer.salvage is not None or writer.unknown_since_ms is None:
+        writer.unknown_since_ms = moment.mono_ms
+    return moment.mono_ms - writer.unknown_since_ms < HOME_MS
+
+
+async def _left_in_ignorance(writer: "Writer", home: AtHome) -> bool:
+    """Whether a chain that names no other, since its store was lost, has left and is without a receipt."""
+    for chain in writer.book.chains.values():
+        if chain.id >= home.first_id or writer.through(chain) >= 0:
+            continue
+        for row in await look(writer, "chain = ? AND no = 0", chain.id):
+            sealed = open_row(row, writer.identity, chain.chain_id)
+            body = None if sealed is None else body_of(sealed.header)
+            genesis = None if body is None else read_genesis(body.events)
+            if (
+                isinstance(genesis, Genesis)
+                and genesis.reason == ChainReason.STORE_LOST.value
+                and genesis.prev_chain is None
+            ):
+                return True
+    return False
 
 
 async def found_again(writer: "Writer", said: Receipt, moment: Moment) -> StoredBatch | None:

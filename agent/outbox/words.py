@@ -136,6 +136,7 @@ class Word(Enum):
     """What the collector's word did."""
 
     NOT_ASKED = "not_asked"  # no chain waited for it
+    NOT_YET = "not_yet"  # it speaks of a chain that was lost with its store, perhaps: wait on
     CONFIRMED = "confirmed"  # it knows nothing that we have forgotten: send
     FOUNDED_AGAIN = "founded_again"  # it knew more: the waiting batches have new numbers and heads
 

@@ -95,6 +95,7 @@ class Writer:
         ] = []  # confessions, stored with other batches: the uplink is told of them too
         self.spill: Spill | None = None
         self.salvage: Salvage | None = None
+        self.unknown_since_ms: int | None = None  # the word names a chain that we do not know
         self.passed: dict[str, int] = {}  # void when rows come back to old places
         self.lays_in_vain = False  # the disk has refused ballast or WAL, and it was told
 

@@ -64,7 +64,7 @@ class Sending:
         """Everything that may go now, and the rows that are wanted next."""
         self._connection = connection
         self._fill_queue()
-        if self.home is not None and not self.home.spoken:
+        if self.home is not None and not (self.home.spoken or self.home.lets_older):
             pass  # what a card has forgotten may be what we would send: first the word
         elif self.poison.alone is not None:
             self._send_alone(self.poison.alone, mono_ms)

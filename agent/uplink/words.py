@@ -72,6 +72,9 @@ class Home:
     spoken: bool = (
         True  # the word has come, only the time is missing; until then nothing leaves but hellos
     )
+    lets_older: bool = (
+        False  # the word was none yet: what lies before may go, for the collector to hear of it
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -556,3 +556,70 @@ def test_no_number_is_used_for_two_contents_and_no_content_under_two_numbers(
     tmp_path: Path, seed: int
 ) -> None:
     asyncio.run(Voyage(tmp_path, seed).sail(4))
+
+
+# A store that is lost, and a start in doubt soon behind it
+
+
+async def lost(directory: Path) -> dict[int, bytes]:
+    """A chain that the collector has settled, then nothing that can be read, a chain that names no other, and a power cut."""
+    first = await a_start(directory, boot_no=1)
+    (directory / "outbox.db").write_bytes(bytes(4_096))
+    (directory / "outbox.db-wal").unlink(missing_ok=True)
+    async with opened(directory, boot_no=1, moment=at(2_000)) as outbox:
+        await outbox.store(batch("in ignorance"), at(2_100))
+        while await outbox.salvage(at(2_200)):
+            pass
+        assert genesis_of((await all_rows(outbox))[outbox.stats().newest_pos - 1]) == Genesis(
+            reason=3, prev_chain=None, prev_batch_no=None, prev_head=None, prev_seq=None
+        )
+    return first
+
+
+async def test_e23_a_chain_that_was_lost_with_its_store_is_no_word_until_the_next_was_heard_of(
+    tmp_path: Path,
+) -> None:
+    """Founded behind the lost one, the chain in doubt would be its second successor: the collector has the first in hand."""
+    first = await lost(tmp_path)
+    async with opened(tmp_path, boot_no=2, moment=at(5_000)) as outbox:
+        home = outbox.at_home
+        assert home is not None
+        assert not outbox.word_was_none
+        assert await outbox.word(receipt_for(first[4])[0], at(6_000)) is Word.NOT_YET
+        assert (outbox.at_home, outbox.word_was_none) == (home, True)
+        before = [one for one in await outbox.waiting() if one.pos < home.from_pos]
+        assert [one.batch_no for one in before] == [0, 1]
+        envelope = await outbox.read(before[-1].pos, at(6_000))
+        assert envelope is not None
+        assert await outbox.word(receipt_for(envelope)[0], at(7_000)) is Word.CONFIRMED
+        assert not outbox.word_was_none
+
+
+async def test_e23_a_word_that_stays_the_same_is_obeyed_after_thirty_seconds(
+    tmp_path: Path,
+) -> None:
+    """What we do not know may as well be newer than all that a card still shows."""
+    first = await lost(tmp_path)
+    async with opened(tmp_path, boot_no=2, moment=at(5_000)) as outbox:
+        said = receipt_for(first[4])[0]
+        assert await outbox.word(said, at(6_000)) is Word.NOT_YET
+        assert await outbox.word(said, at(6_000 + HOME_MS - 1)) is Word.NOT_YET
+        assert await outbox.word(said, at(6_000 + HOME_MS)) is Word.FOUNDED_AGAIN
+        assert not outbox.word_was_none
+
+
+async def test_e23_a_chain_in_a_file_that_is_being_read_back_is_no_word_until_it_was_read(
+    tmp_path: Path,
+) -> None:
+    first = await a_start(tmp_path, boot_no=1, count=20)
+    with (tmp_path / "outbox.db").open("r+b") as file:
+        file.seek(36)  # more free pages than there are: not believed, and read all the same
+        file.write(b"\x7f\xff\xff\xf0")
+    async with opened(tmp_path, boot_no=1, moment=at(2_000)) as outbox:
+        assert outbox.stats().salvaging
+    async with opened(tmp_path, boot_no=2, moment=at(5_000)) as outbox:
+        said = receipt_for(first[9])[0]
+        assert await outbox.word(said, at(5_100)) is Word.NOT_YET
+        while await outbox.salvage(at(5_200)):
+            pass
+        assert await outbox.word(said, at(5_300)) is Word.CONFIRMED

@@ -612,6 +612,16 @@ def test_e23_until_the_word_has_come_nothing_leaves_but_hellos() -> None:
     assert sent(stage.reload()) == [0, 1]
 
 
+def test_e23_a_word_that_was_none_lets_the_older_chain_go_and_nothing_of_what_waits() -> None:
+    rows = [row(0, chain=A), row(1, chain=A, urgent=True), row(2, chain=B, no=0, urgent=True)]
+    home = Home(from_pos=2, chains=frozenset({B}), ask_chain=A, spoken=False, lets_older=True)
+    stage = Stage(rows, home=home)
+    stage.connect()
+    stage.until(stage.now + 200_000)
+    assert set(sent(stage.log) + sent(stage.log, Lane.EARLY)) == {0, 1}
+    assert set(hellos(stage.log)) == {A}
+
+
 def test_a_chain_that_was_founded_again_replaces_what_was_known() -> None:
     rows = [row(0, chain=A), row(1, chain=B, no=0), row(2, chain=B, no=1, urgent=True)]
     stage = Stage(rows, home=Home(from_pos=1, chains=frozenset({B}), ask_chain=A))

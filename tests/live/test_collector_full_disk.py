@@ -43,14 +43,14 @@ async def insist(site: Site, speaker: Speaker, until_no: int, seconds: float = 6
     end = asyncio.get_running_loop().time() + seconds
     while speaker.covered() < until_no:
         assert asyncio.get_running_loop().time() < end, site.said()[-3_000:]
-        async with speaking(site, speaker.unit) as again:
-            for sealed in speaker.unit.sealed[speaker.covered() + 1 :]:
-                try:
+        try:
+            async with speaking(site, speaker.unit) as again:
+                for sealed in speaker.unit.sealed[speaker.covered() + 1 :]:
                     await asyncio.to_thread(again.say, sealed.envelope)
-                except (RuntimeError, ValueError):
-                    break  # the broker is started anew just now
-            await asyncio.sleep(1)
-            speaker.receipts += again.receipts
+                await asyncio.sleep(1)
+                speaker.receipts += again.receipts
+        except (OSError, RuntimeError, ValueError):
+            await asyncio.sleep(1)  # the broker is started anew just now
 
 
 async def is_told(site: Site) -> bool:
