@@ -72,9 +72,8 @@ class Home:
     spoken: bool = (
         True  # the word has come, only the time is missing; until then nothing leaves but hellos
     )
-    lets_older: bool = (
-        False  # the word was none yet: what lies before may go, for the collector to hear of it
-    )
+    # The word was none yet: what lies before may go, for the collector to hear of it
+    lets_older: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,10 +124,8 @@ class Auditor:
             return
         try:
             await self.flush()
-        except (
-            OperationalError
-        ):  # a full disk: a screen that only looks goes on, and is counted later
-            if is_full:
+        except OperationalError:
+            if is_full:  # else a screen that only looks goes on, and is counted later
                 raise
 
     async def _scope(self, connection: AsyncConnection, unit_id: str) -> str | None:

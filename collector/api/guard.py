@@ -126,6 +126,7 @@ class Guard:
         self._strangers = Buckets(STRANGERS)
         self._refusals = Buckets(REFUSALS)
         self._exports = Buckets(EXPORTS)
+        self._told_ms = 0  # when the log heard last that the store is down
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -151,7 +152,10 @@ class Guard:
         except OperationalError as error:  # a full disk, a lock, a database that is away
             if is_begun:
                 raise
-            log.warning("not served: %.200s", error.orig)
+            now_ms = self._now_ms()
+            if abs(now_ms - self._told_ms) >= STORE_DOWN_S * 1_000:  # screens ask again and again
+                self._told_ms = now_ms
+                log.warning("not served: %.200s", error.orig)
             headers = {"Cache-Control": "no-store", "Retry-After": str(STORE_DOWN_S)}
             await answer(STORE_DOWN, headers)(scope, receive, send)
         except Exception:

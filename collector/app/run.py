@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from random import Random
 
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 
 from collector.api.app import Parts, create_app
 from collector.api.audit import Auditor
@@ -201,7 +202,10 @@ async def _serve(
         if enrol is not None:
             enrol.should_exit = True
         await serving
-        await auditor.flush()
+        try:
+            await auditor.flush()
+        except SQLAlchemyError as error:  # a full disk must not make an end a crash
+            log.warning("the newest counts of looks are lost: %.200s", error)
 
 
 async def _telling(config: Config, store: Store) -> list[Notifying]:
