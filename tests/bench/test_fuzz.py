@@ -1,9 +1,11 @@
 """The fuzzer finds what it looks for, says the same for the same seed, and finds nothing in our readers in its first lumps."""
 
+from random import Random
+
 import pytest
 from typer.testing import CliRunner
 
-from bench.fuzz import fuzz
+from bench.fuzz import cutting_matters, fuzz
 from bench.hostile import Target, targets
 from devices import Counters, Fact, Odd
 from plomba.__main__ import app
@@ -74,6 +76,12 @@ def test_nothing_is_raised_and_no_cutting_matters_in_the_first_lumps(name: str) 
     account = fuzz(name, TARGETS[name], LONG_S, 7, lumps_max=50)
     assert account.failures == []
     assert (account.exceptions, account.differences, account.remarks_too_often) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_lump_of_no_bytes_is_no_cutting(name: str) -> None:
+    # it has no piece: a reader that is told the time by its pieces alone starts a minute later
+    assert not cutting_matters(TARGETS[name], b"", Random(1))
 
 
 def test_the_same_seed_is_the_same_run() -> None:
