@@ -4,6 +4,7 @@ Law: a command asks `collector.alerts`; what it refuses is said with what would 
 API (`alert_api`); else the user of this machine acts on its store.
 """
 
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -46,7 +47,9 @@ API_NAMES = {  # an event of `collector.alerts`, and its route
     "second": "second",
     "take_out": "take-out",
 }
-SUPERVISORS = "plomba-supervisor"  # a group of the operating system, until there are accounts
+SUPERVISORS = (
+    "plomba-supervisor"  # a group of the operating system, for who acts on the store of his machine
+)
 USAGE_CODES = frozenset({"no_reason", "no_outcome", "no_name", "bad_until", "long_reason"})
 DENIED_CODES = frozenset({"not_allowed", "same_person", "never_shelved"})
 
@@ -324,6 +327,11 @@ def _do(
         row = act(centre, digits_of(digits), API_NAMES[event.value], seen=seen, **said)
         _say_row(_row_of(row), as_json=as_json)
         return
+    if centre is not None and os.environ.get("PLOMBA_API"):
+        fail(
+            exits.NOT_ALLOWED,
+            f"{event.value}: only on the collector's own machine, without PLOMBA_API",
+        )
     by, may_second = actor(), is_supervisor()
 
     async def write(store: "Store", now_ms: int) -> "Acted | NotMoved | int | None":
@@ -417,7 +425,6 @@ def stamp(t_ms: int) -> str:
 def is_supervisor() -> bool:
     """Root, and who is in the group `plomba-supervisor`."""
     import grp
-    import os
 
     if os.getuid() == 0:
         return True

@@ -24,11 +24,11 @@ from plomba.centre import (
     JsonOption,
     Row,
     actor,
+    change_store,
     fail,
     read_store,
     say_json,
     say_table,
-    write_store,
 )
 from plomba.language import LangOption, language_of
 
@@ -151,7 +151,7 @@ def open_case(alert: IdArgument, as_json: JsonOption = False, data_dir: DataOpti
             opened = await incidents.open_case(connection, found[0], by, now_ms)
             return 0 if opened is None else opened
 
-    done = write_store(data_dir, write)
+    done = change_store(data_dir, write)
     if isinstance(done, int):
         none_or_many(alert, done)
         return
@@ -176,7 +176,7 @@ def join(
                 return len(found)
             return await incidents.join(connection, case, found[0], by, now_ms)
 
-    done = write_store(data_dir, write)
+    done = change_store(data_dir, write)
     if isinstance(done, int):
         none_or_many(alert, done)
         return
@@ -310,7 +310,7 @@ def _do(
         async with store.write() as connection:
             return await incidents.act(connection, number, done, now_ms)
 
-    _told(number, write_store(data_dir, write), as_json=as_json)
+    _told(number, change_store(data_dir, write), as_json=as_json)
 
 
 def _told(number: int, done: "Case | NotMoved | None", *, as_json: bool) -> None:

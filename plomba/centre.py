@@ -209,6 +209,12 @@ def read_store(data_dir: Path, read: "Callable[[Store, int], Awaitable[T]]") -> 
     return write_store(data_dir, read)
 
 
+def change_store(data_dir: Path, write: "Callable[[Store, int], Awaitable[T]]") -> T:
+    """As `write_store`, for what changes only what is there already: a directory that was mistyped is not made."""
+    need_store(data_dir)
+    return write_store(data_dir, write)
+
+
 def need_store(data_dir: Path) -> None:
     """End the command with 3 where no collector has ever stored anything: nothing can be read or changed, and nothing is made."""
     if not (data_dir / "collector.db").is_file():
@@ -224,7 +230,7 @@ def span_ms(text: str) -> int:
 
 
 def actor() -> str:
-    """Who gives this command, to be kept with what it changes: the user of the operating system, until there are accounts."""
+    """Who gives this command, to be kept with what it changes: the user of the operating system, for nobody logs in to a store."""
     import os
     import pwd
 

@@ -166,6 +166,7 @@ def backup(
             "--data", envvar="PLOMBA_DATA", help="Data directory, instead of the file's data_dir."
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Copy stores, keys and certificates into a new directory, while the collector runs. To restore, put it in the place of the old one."""
     from collector.config import ConfigError, read
@@ -179,4 +180,7 @@ def backup(
         names = copy(config.data_dir, config.store_file, to)
     except BackupError as error:
         fail(exits.FAILED, str(error))
-    typer.echo("\n".join(names))
+    if as_json:
+        say_json([{"to": str(to), "files": names}])
+    else:
+        typer.echo("\n".join(names))

@@ -278,8 +278,8 @@ def _running(folder: Path) -> Iterator[Line]:
     yield Line(
         check="collector",
         grade=Grade.OK if health["ok"] else Grade.BAD,
-        found=who if health["ok"] else f"{who} has no broker",
-        hint="" if health["ok"] else "look into its log for `broker`",
+        found=who if health["ok"] else f"{who} cannot take or keep what units say",
+        hint="" if health["ok"] else "plomba collector status says which, and since when",
     )
     if not centre.is_logged_in():
         yield Line(

@@ -12,11 +12,11 @@ from plomba.centre import (
     DataOption,
     JsonOption,
     Row,
+    change_store,
     fail,
     read_store,
     say_json,
     say_table,
-    write_store,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def add(
         str, typer.Option(help="in_transit is watched; cleared ends it.")
     ] = "in_transit",
     sealed: Annotated[bool, typer.Option(help="Under seal.")] = True,
+    as_json: JsonOption = False,
     data_dir: DataOption = DATA,
 ) -> None:
     """Put a unit on a journey, from now on or from a time on, until its next one."""
@@ -77,7 +78,7 @@ def add(
         "route": route,
         "limit": limit,
     }
-    _write(data_dir, [("the command", said)])
+    _write(data_dir, [("the command", said)], as_json=as_json)
 
 
 def import_journeys(
@@ -87,10 +88,11 @@ def import_journeys(
             help="CSV with a heading: " + ", ".join(sorted(FIELDS)) + ".", show_default=False
         ),
     ],
+    as_json: JsonOption = False,
     data_dir: DataOption = DATA,
 ) -> None:
     """Put units on journeys, one a line; all of them or none. Several containers or seals are parted by semicolons."""
-    _write(data_dir, list(_lines(file)))
+    _write(data_dir, list(_lines(file)), as_json=as_json)
 
 
 def list_journeys(
@@ -114,31 +116,44 @@ def list_journeys(
         say_table(COLUMNS, ([row[name] for name in _TABLE] for row in rows))
 
 
-def _write(data_dir: Path, lines: "Sequence[tuple[str, dict[str, str]]]") -> None:
+def _write(data_dir: Path, lines: "Sequence[tuple[str, dict[str, str]]]", *, as_json: bool) -> None:
+    rows: list[JourneyRow] = []
+
     async def write(store: "Store", now_ms: int) -> int:
-        rows = [_journey(where, said, now_ms) for where, said in lines]
+        rows.extend(_journey(where, said, now_ms) for where, said in lines)
         return await store.add_journeys(rows)
 
-    missing = write_store(data_dir, write)
+    missing = change_store(data_dir, write)
     if missing:
         where, said = lines[missing - 1]
         fail(exits.NOT_FOUND, f"{where}: {said['unit']} is not enrolled; nothing was written")
-    typer.echo(f"{len(lines)} written", err=True)
+    for (where, _), row in zip(lines, rows, strict=True):
+        _warn_of_state(where, row)
+    if as_json:
+        say_json(map(_shown, rows))
+    else:
+        typer.echo(f"{len(lines)} written", err=True)
 
 
 def _lines(file: Path) -> "Iterator[tuple[str, dict[str, str]]]":
     try:
         with file.open(encoding="utf-8-sig", newline="") as source:
             reader = csv.DictReader(source)
-            strange = set(reader.fieldnames or ()) - FIELDS
-            if strange or not {"journey", "unit"} <= set(reader.fieldnames or ()):
+            heading = list(reader.fieldnames or ())
+            if (
+                set(heading) - FIELDS
+                or len(set(heading)) < len(heading)
+                or not {"journey", "unit"} <= set(heading)
+            ):
                 fail(
                     exits.BAD,
-                    f"{file}: the heading needs journey and unit, and may have {', '.join(sorted(FIELDS))}",
+                    f"{file}: the heading needs journey and unit, and may have {', '.join(sorted(FIELDS))}, each once",
                 )
             for number, row in enumerate(reader, 2):
                 if number > ROWS_MAX + 1:
                     fail(exits.BAD, f"{file}: more than {ROWS_MAX} lines")
+                if None in row:  # a comma where a semicolon belongs would cost a container
+                    fail(exits.BAD, f"{file}:{number}: more cells than the heading has")
                 yield f"{file}:{number}", {name: (row.get(name) or "").strip() for name in FIELDS}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         fail(exits.NOT_FOUND if isinstance(error, OSError) else exits.BAD, f"{file}: {error}")
@@ -163,6 +178,18 @@ def _journey(where: str, said: dict[str, str], now_ms: int) -> "JourneyRow":
         trailer=_number(where, Kind.PLATE, said["trailer"]),
         containers=tuple(_number(where, Kind.CONTAINER, one) for one in _parts(said["containers"])),
     )
+
+
+def _warn_of_state(where: str, row: "JourneyRow") -> None:
+    """A state that is neither under way nor over is allowed, and a slip of the pen would look the same."""
+    from collector.detect.rules import IN_TRANSIT, OVER
+
+    if row.state.lower() not in IN_TRANSIT | OVER:
+        typer.echo(
+            f"warning: {where}: {row.unit_id} is not watched on {row.id}: {row.state!r} is none of"
+            f" {', '.join(sorted(IN_TRANSIT))}, nor an end: {', '.join(sorted(OVER))}",
+            err=True,
+        )
 
 
 def _parts(said: str) -> list[str]:

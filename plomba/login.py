@@ -85,10 +85,13 @@ def login(
         typer.echo(f"{row['user']}, {row['role']}, until {row['until']}")
 
 
-def step_up(data_dir: DataOption = DATA, api: ApiOption = "") -> None:
+def step_up(as_json: JsonOption = False, data_dir: DataOption = DATA, api: ApiOption = "") -> None:
     """Show a code of the second factor: for five minutes you may approve, revoke, and give a second signature."""
     me = Centre(data_dir, api).post("/step-up", {"code": read_password("code: ")})
-    typer.echo(f"until {me['stepped_up_until']}")
+    if as_json:
+        say_json([{"stepped_up_until": me["stepped_up_until"]}])
+    else:
+        typer.echo(f"until {me['stepped_up_until']}")
 
 
 def logout(data_dir: DataOption = DATA, api: ApiOption = "") -> None:
@@ -97,7 +100,10 @@ def logout(data_dir: DataOption = DATA, api: ApiOption = "") -> None:
     try:
         centre.post("/logout", {})
     finally:
-        tokens.forget(centre.url)
+        try:
+            tokens.forget(centre.url)
+        except tokens.TokenError as error:
+            fail(exits.FAILED, str(error))
 
 
 def _local_token(data_dir: DataOption, role: str) -> str:

@@ -19,11 +19,11 @@ from plomba.centre import (
     JsonOption,
     Row,
     actor,
+    change_store,
     fail,
     is_running,
     say_json,
     say_table,
-    write_store,
 )
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def order(
         assert not isinstance(given, desk.Unchanged), "only a config can be unchanged"
         return given
 
-    given = write_store(data_dir, write)
+    given = change_store(data_dir, write)
     if isinstance(given, NotGiven):
         refuse(given, "nothing is ordered")
     _say_given(given, as_json=as_json, data_dir=data_dir)
@@ -223,7 +223,7 @@ def withdraw(
             )
         return done if isinstance(done, NotGiven) else (done,)
 
-    done = write_store(data_dir, write)
+    done = change_store(data_dir, write)
     if isinstance(done, NotGiven):
         refuse(done, "nothing is withdrawn")
     if not done:

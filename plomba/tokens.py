@@ -76,9 +76,15 @@ def keep(url: str, token: str) -> Path:
 
 
 def forget(url: str) -> None:
-    """Take the file away."""
+    """Take the file away. Raises TokenError."""
     named = os.environ.get(FILE, "")
-    (Path(named) if named else _file_of(url)).unlink(missing_ok=True)
+    path = Path(named) if named else _file_of(url)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise TokenError(
+            f"{path}: {error.strerror}; the session is over, the file stays"
+        ) from error
 
 
 def _file_of(url: str) -> Path:
@@ -90,13 +96,17 @@ def _file_of(url: str) -> Path:
 
 def _read(path: Path, *, may_miss: bool = False) -> str:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # a pipe has no other end that would have to be waited for
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         if may_miss and isinstance(error, FileNotFoundError):
             return ""
         raise TokenError(f"{path}: {error.strerror}; plomba login makes one") from error
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise TokenError(f"{path}: is no file; name one with --token-file")
     with os.fdopen(fd, encoding="ascii", errors="replace") as file:
-        status = os.fstat(file.fileno())
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise TokenError(f"{path}: others can read it; plomba logout, then log in anew")
         return file.read(TOKEN_CHARS_MAX + 2)

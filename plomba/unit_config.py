@@ -14,10 +14,10 @@ from plomba.centre import (
     JsonOption,
     Row,
     actor,
+    change_store,
     fail,
     say_json,
     say_table,
-    write_store,
 )
 from plomba.order import ReasonOption, UnitArgument, refuse, row_of, warn_if_nobody_sends
 
@@ -71,7 +71,7 @@ def config(
         async with store.write() as connection:
             return await desk.give(connection, wish, now_ms)
 
-    done = write_store(data_dir, write)
+    done = change_store(data_dir, write)
     if isinstance(done, NotGiven):
         refuse(done, "nothing is given")
     given = done.order if isinstance(done, Unchanged) else done

@@ -14,7 +14,9 @@ from plomba.centre import (
     JsonOption,
     Row,
     actor,
+    change_store,
     fail,
+    read_store,
     say_json,
     say_table,
     write_store,
@@ -86,7 +88,7 @@ def enrol_token(
 
 
 def list_enrolments(as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
-    """List requests, the newest first. Actors are users of the operating system until there are accounts."""
+    """List requests, the newest first."""
     from collector.store import enrolments
     from collector.store.database import Store
 
@@ -95,7 +97,7 @@ def list_enrolments(as_json: JsonOption = False, data_dir: DataOption = DATA) ->
             found = await enrolments.enrolments(connection)
         return [_row(one, now_ms) for one in found]
 
-    rows = write_store(data_dir, act)
+    rows = read_store(data_dir, act)
     if as_json:
         say_json(rows)
     else:
@@ -143,7 +145,7 @@ def revoke(
                 connection, unit_id, actor=who, why=reason, now_ms=now_ms
             )
 
-    done = write_store(data_dir, act)
+    done = change_store(data_dir, act)
     if isinstance(done, NotDone):
         _not_done(done)
     revoked = isinstance(done, Revoked)
@@ -179,7 +181,7 @@ def _decide(
                 connection, unit_id, kid, actor=who, approve=let_in, now_ms=now_ms
             )
 
-    done = write_store(data_dir, act)
+    done = change_store(data_dir, act)
     if isinstance(done, NotDone):
         _not_done(done)
     row: Row = {"unit": unit_id, "state": done.standing.value, "number": done.unit_no}

@@ -10,10 +10,10 @@ from plomba.centre import (
     DataOption,
     JsonOption,
     actor,
+    change_store,
     fail,
     is_running,
     say_json,
-    write_store,
 )
 from plomba.order import UnitArgument, refuse
 
@@ -48,7 +48,7 @@ def gap_close(
                 connection, unit_id, by=actor(), why=reason, now_ms=now_ms, age_ms_min=GAP_MS_MIN
             )
 
-    done = write_store(data_dir, write)
+    done = change_store(data_dir, write)
     if isinstance(done, NotGiven):
         refuse(done, "nothing is closed")
     chain_id, first_no, last_no = done

@@ -12,11 +12,11 @@ from plomba.centre import (
     JsonOption,
     Row,
     actor,
+    change_store,
     fail,
     read_store,
     say_json,
     say_table,
-    write_store,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def mount(group: typer.Typer) -> None:
 def plate(
     unit_id: UnitArgument,
     number: Annotated[str, typer.Argument(help="Its plate; empty: none.", show_default=False)],
+    as_json: JsonOption = False,
     data_dir: DataOption = DATA,
 ) -> None:
     """Say into which vehicle a unit is built. The plate of a journey goes before it."""
@@ -53,23 +54,42 @@ def plate(
     async def write(store: "Store", now_ms: int) -> bool:
         return await store.set_plate(unit_id, normal, now_ms=now_ms)
 
-    if not write_store(data_dir, write):
+    if not change_store(data_dir, write):
         fail(exits.NOT_FOUND, f"{unit_id} is not enrolled")
-    typer.echo(f"{unit_id} {normal or 'has no plate'}")
+    if as_json:
+        say_json([{"unit": unit_id, "plate": normal or None}])
+    else:
+        typer.echo(f"{unit_id} {normal or 'has no plate'}")
 
 
-def stop(unit_id: UnitArgument, reason: ReasonOption, data_dir: DataOption = DATA) -> None:
+def stop(
+    unit_id: UnitArgument,
+    reason: ReasonOption,
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
     """Order that whoever meets this truck stops it: the officer's page says STOP."""
     if not _act(data_dir, unit_id, reason, is_stop=True):
         fail(exits.FAILED, f"{unit_id} is to be stopped already")
-    typer.echo(f"{unit_id} is to be stopped")
+    if as_json:
+        say_json([{"unit": unit_id, "stop": True}])
+    else:
+        typer.echo(f"{unit_id} is to be stopped")
 
 
-def go(unit_id: UnitArgument, reason: ReasonOption, data_dir: DataOption = DATA) -> None:
+def go(
+    unit_id: UnitArgument,
+    reason: ReasonOption,
+    as_json: JsonOption = False,
+    data_dir: DataOption = DATA,
+) -> None:
     """Lift a stop order."""
     if not _act(data_dir, unit_id, reason, is_stop=False):
         fail(exits.FAILED, f"no stop order stands on {unit_id}")
-    typer.echo(f"{unit_id} may go")
+    if as_json:
+        say_json([{"unit": unit_id, "stop": False}])
+    else:
+        typer.echo(f"{unit_id} may go")
 
 
 def checks(unit_id: UnitArgument, as_json: JsonOption = False, data_dir: DataOption = DATA) -> None:
@@ -123,7 +143,7 @@ def _act(data_dir: Path, unit_id: str, reason: str, *, is_stop: bool) -> bool:
         async with store.write() as connection:
             return await do(connection, number, who=who, why=reason.strip(), now_ms=now_ms)
 
-    done = write_store(data_dir, write)
+    done = change_store(data_dir, write)
     if done is None:
         fail(exits.NOT_FOUND, f"{unit_id} is not enrolled")
     return done

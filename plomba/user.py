@@ -17,11 +17,11 @@ from plomba.centre import (
     JsonOption,
     Row,
     actor,
+    change_store,
     fail,
     one_of,
     say_json,
     say_table,
-    write_store,
 )
 from plomba.login import read_password
 
@@ -177,7 +177,7 @@ def _local_link(user: str, data_dir: DataOption) -> Row:
             await people_audit.note_act(connection, done)
         return until_ms
 
-    until_ms = write_store(data_dir, act)
+    until_ms = change_store(data_dir, act)
     if until_ms is None:
         fail(exits.NOT_FOUND, f"{user} has no account")
     return {"user": user, "code": code, "path": f"/setup#{code}", "until": rfc3339(until_ms)}

@@ -19,6 +19,9 @@ from wire import LIM
 
 # states of a journey in which what the unit does is watched
 IN_TRANSIT = frozenset({"in_transit", "transit", "on_the_road", "sealed"})
+OVER = frozenset(
+    {"cleared", "written_off", "cancelled"}
+)  # a journey in such a state is none any more
 
 
 EAEU_LEGAL_M = 50_000  # situation 03: a route may be held closer, no farther

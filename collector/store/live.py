@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.alerts import State
+from collector.detect.rules import OVER
 from collector.store import schema
 from collector.store.loads import IN_MAX
 from wire.records import FixFlag
@@ -30,7 +31,6 @@ from wire.records import FixFlag
 ROWS_MAX = 20_000  # units that one answer names; more is a new snapshot
 UNITS_MAX = 100_000  # of a snapshot
 
-OVER = ("cleared", "written_off", "cancelled")  # a journey in such a state is none any more
 RESTS = (State.SHELVED.value, State.SUPPRESSED.value, State.OUT_OF_SERVICE.value)
 CALLS = (State.UNACKED.value, State.CLEARED_UNACKED.value)
 _DOUBTED = int(FixFlag.JAMMING | FixFlag.SPOOFING | FixFlag.DOUBTED)

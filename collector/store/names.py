@@ -12,13 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collector.customs.ids import key_of
 from collector.detect import Finding
+from collector.detect.rules import OVER
 from collector.store import JourneyRow, schema
 from collector.store.dialect import insert
 
 HITS_MAX = 20  # CONSOLE section 7: more is no answer, it is a list to be narrowed
 ROWS_MAX = 256  # looked at for one number: a container that was on as many journeys
-OVER = frozenset(("cleared", "written_off", "cancelled"))  # a journey in such a state names nothing
-
 UNIT, PLATE, TRAILER, CONTAINER, SEAL, HEARD, JOURNEY = (
     *("unit", "plate", "trailer", "container", "seal", "heard", "journey"),
 )

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from collector.io.folder import hold
 from collector.store.database import Added, Store
-from plomba.collector import gateway, keys, run
+from plomba.collector import backup, gateway, keys, run
+from plomba.unit import add
 from tests.live.collector_world import free_port
 from tests.wire.keys import public_key
 
@@ -19,6 +20,8 @@ APP = Typer()
 APP.command("run")(run)
 APP.command("keys")(keys)
 APP.command("gateway")(gateway)
+APP.command("backup")(backup)
+APP.command("add")(add)
 RUNNER = CliRunner()
 
 
@@ -145,3 +148,13 @@ def test_without_a_gateway_there_is_no_key_to_show(tmp_path: Path) -> None:
     refused = RUNNER.invoke(APP, ["gateway", "--data", str(tmp_path)])
     assert refused.exit_code == 3
     assert "gateway.listen" in refused.stderr
+
+
+def test_a_backup_names_its_files(tmp_path: Path) -> None:
+    data, to = tmp_path / "data", tmp_path / "copy"
+    RUNNER.invoke(APP, ["add", "uz-01", "--public-key", "07" * 32, "--data", str(data)])
+    done = RUNNER.invoke(APP, ["backup", str(to), "--data", str(data), "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["to"] == str(to)
+    assert sorted(said["files"]) == sorted(one.name for one in to.iterdir())

@@ -66,6 +66,35 @@ def test_a_file_is_taken_whole_or_not_at_all(data: Path, tmp_path: Path) -> None
         said(data, "journey", "import", str(file), exit_code=exits.BAD)
 
 
+def test_no_cell_is_dropped_and_no_heading_is_said_twice(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "journeys.csv"
+    file.write_text("journey,unit,containers\nJ1,uz-0042,MSKU9070323,CSQU3054383\n")
+    out = said(data, "journey", "import", str(file), exit_code=exits.BAD)
+    assert f"{file}:2: more cells" in out
+    file.write_text("journey,unit,seals,seals\nJ1,uz-0042,UZ-1,UZ-2\n")
+    said(data, "journey", "import", str(file), exit_code=exits.BAD)
+    assert listed(data, "--all") == []
+
+
+def test_a_state_in_which_nobody_watches_is_told(data: Path) -> None:
+    out = said(data, "journey", "add", "uz-0042", "J1", "--state", "in-transit")
+    assert "uz-0042 is not watched on J1" in out
+    for state in ("in_transit", "Transit", "cleared"):
+        assert "watched" not in said(data, "journey", "add", "uz-0042", "J2", "--state", state)
+
+
+def test_what_was_written_is_said_to_programs(data: Path) -> None:
+    out = said(data, "journey", "add", "uz-0042", "J1", "--seal", "uz-1", "--json")
+    assert json.loads(out)["seals"] == ["UZ-1"]
+    for words, told in (
+        (("plate", "uz-0042", "01 A 123 BC"), {"plate": "01A123BC"}),
+        (("stop", "uz-0042", "--reason", "tip"), {"stop": True}),
+        (("go", "uz-0042", "--reason", "looked at"), {"stop": False}),
+    ):
+        out = said(data, "unit", *words, "--json")
+        assert json.loads(out) == {"unit": "uz-0042", **told}
+
+
 def test_a_truck_is_stopped_and_let_go_with_a_reason(data: Path) -> None:
     said(data, "unit", "stop", "uz-0042", "--reason", "tip from the post")
     said(data, "unit", "stop", "uz-0042", "--reason", "again", exit_code=exits.FAILED)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import stat
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,22 @@ from tests.collector.fleet import Centre as Fleet, FleetUnit
 from tests.collector.test_tick import panic
 
 RUNNER = CliRunner()
+CHANGES_WHAT_IS_THERE = (
+    ("alert", "history", "abcdef"),
+    ("alert", "load"),
+    ("case", "list"),
+    ("case", "open", "abcdef"),
+    ("case", "arrive", "1"),
+    ("journey", "add", "uz-0042", "J1"),
+    ("unit", "approve", "uz-0042", "--fingerprint", "0123 4567 89ab cdef"),
+    ("unit", "enrolments"),
+    ("unit", "gap-close", "uz-0042", "--reason", "drowned"),
+    ("unit", "order", "uz-0042", "report"),
+    ("unit", "order-withdraw", "abcdef"),
+    ("unit", "plate", "uz-0042", "01A123BC"),
+    ("unit", "revoke", "uz-0042", "--reason", "stolen"),
+    ("unit", "stop", "uz-0042", "--reason", "a tip"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +97,11 @@ def test_a_centre_without_its_broker_says_so_and_is_bad(centre: Centre) -> None:
     assert "last batch   none yet" in done.stdout
     done = run(centre, "collector", "status", "--json")
     assert (done.exit_code, json.loads(done.stdout)["ok"]) == (6, False)
+    doctor = run(centre, "doctor", "--json")
+    [line] = (
+        row for row in map(json.loads, doctor.stdout.splitlines()) if row["check"] == "collector"
+    )
+    assert (line["grade"], "plomba collector status" in line["hint"]) == ("bad", True)
 
 
 def test_a_password_is_asked_for_and_a_wrong_one_is_refused(centre: Centre) -> None:
@@ -209,6 +231,17 @@ def test_a_local_session_acts_on_the_store_as_before(room: Centre) -> None:
     assert run(room, "alert", "ack", "0" * 6).exit_code == 3
 
 
+def test_what_no_route_does_is_done_at_the_collector_s_own_machine(
+    room: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert log_in(room, "anna").exit_code == 0
+    said = ("alert", "suppress", "abcdef", "--for", "30min", "--reason", "x")
+    assert run(room, *said).exit_code == 3
+    monkeypatch.setenv("PLOMBA_API", room.url)
+    done = run(room, *said)
+    assert (done.exit_code, "own machine" in done.stderr) == (4, True)
+
+
 # where a token goes
 
 
@@ -272,6 +305,19 @@ def test_a_place_where_no_token_can_lie_is_said(
     assert (done.exit_code, "--token-file" in done.stderr) == (1, True)
 
 
+def test_what_is_no_file_holds_no_token(
+    centre: Centre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    for place in (tmp_path, pipe):  # a pipe without a writer would be waited at for ever
+        done = run(centre, "--token-file", str(place), "unit", "list")
+        assert (done.exit_code, f"{place}: is no file" in done.stderr) == (4, True)
+    done = run(centre, "--token-file", str(tmp_path), "logout")
+    assert (done.exit_code, f"{tmp_path}: " in done.stderr) == (1, True)
+    monkeypatch.delenv(tokens.FILE)
+
+
 def test_a_name_that_no_path_can_hold_is_not_found_and_asks_nothing_else(centre: Centre) -> None:
     assert run(centre, "login", "--local").exit_code == 0
     for name in ("no unit", "a?b=c", "a#b", "ўз-01"):
@@ -288,7 +334,7 @@ def test_who_names_a_collector_acts_at_that_one_or_not_at_all(
     monkeypatch.setenv("PLOMBA_API", centre.url)
     done = RUNNER.invoke(app, ["alert", "ack", "abcdef", "--data", str(elsewhere)])
     assert (done.exit_code, "plomba login" in done.stderr) == (4, True)
-    for words in (("alert", "history", "abcdef"), ("alert", "load"), ("case", "list")):
+    for words in CHANGES_WHAT_IS_THERE:
         assert RUNNER.invoke(app, [*words, "--data", str(elsewhere)]).exit_code == 3
     assert not elsewhere.exists()  # and nothing was made
 
