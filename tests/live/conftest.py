@@ -19,6 +19,7 @@ class ByWorld(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no type
         return file if _shares(self.config, file) else nodeid
 
 
+@pytest.hookimpl(optionalhook=True)  # with `-p no:xdist` there is nobody to ask for it
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByWorld | None:
     return ByWorld(config, log) if config.getoption("dist") == "loadscope" else None
 
