@@ -171,10 +171,12 @@ class Centre:
         self.seats.append(context)
         return context.new_page()
 
-    def log_in(self, user: str, page: Page | None = None, *, desk: str = "") -> Page:
-        """By the form, as a person does; until the stream flows."""
+    def log_in(
+        self, user: str, page: Page | None = None, *, desk: str = "", path: str = "/"
+    ) -> Page:
+        """By the form, as a person does, where he wants to go: until the stream flows."""
         page = page or self.seat()
-        page.goto(f"{self.url}/")
+        page.goto(self.url + path)
         page.fill("input[name=user]", user)
         page.fill("input[name=password]", PASSWORD)
         page.fill("input[name=desk]", desk)

@@ -105,8 +105,6 @@ def test_from_a_row_of_custody_to_its_batch_and_every_step_is_reckoned_in_the_br
 def test_one_byte_changed_in_the_store_is_found_by_the_centre_and_by_the_browser(
     centre: Centre,
 ) -> None:
-    page = centre.seat(with_axe=True)
-    centre.log_in("au-01", page)
     with sqlite3.connect(centre.site.site.store) as store:
         chain, number, envelope = store.execute(
             "select chain.chain_id, batch.batch_no, batch.envelope from batch"
@@ -116,7 +114,9 @@ def test_one_byte_changed_in_the_store_is_found_by_the_centre_and_by_the_browser
         at = len(envelope) - 70  # in the body, before the signature
         damaged = envelope[:at] + bytes([envelope[at] ^ 1]) + envelope[at + 1 :]
         store.execute("update batch set envelope = ? where batch_no = 1", (damaged,))
-    page.goto(f"{centre.url}/evidence/truck-1.{chain.hex()}.{number}")
+    page = centre.log_in(
+        "au-01", centre.seat(with_axe=True), path=f"/evidence/truck-1.{chain.hex()}.{number}"
+    )
     expect(page.locator(".badge")).to_have_text("BROKEN", timeout=SOON_MS)
     expect(page.locator(".broken")).to_contain_text("the signature of the unit")
     steps = check(page)

@@ -117,10 +117,11 @@ def everybody_leaves(centre: Centre) -> Iterator[None]:
     centre.leave()
 
 
-def open_draft(centre: Centre, page: Page) -> None:
+def open_draft(centre: Centre, user: str) -> Page:
     lon, lat, zoom = VIEW
-    page.goto(f"{centre.url}/fences?tab=draft&at={lon},{lat},{zoom}")
+    page = centre.log_in(user, path=f"/fences?tab=draft&at={lon},{lat},{zoom}")
     expect(page.locator(".draw[aria-busy=false]")).to_be_visible(timeout=2 * SOON_MS)
+    return page
 
 
 def on_screen(page: Page, lon: float, lat: float) -> tuple[float, float]:
@@ -203,8 +204,7 @@ def others(centre: Centre) -> Others:
 
 
 def test_a_zone_is_drawn_tried_proposed_approved_and_obeyed(centre: Centre) -> None:
-    mine = centre.log_in("op-03")
-    open_draft(centre, mine)
+    mine = open_draft(centre, "op-03")
     mine.get_by_role("button", name="+ Polygon").click()
     places = mine.get_by_label("Places").locator("tbody tr")
     for count, (lon, lat) in enumerate(YARD, start=1):
@@ -231,8 +231,7 @@ def test_a_zone_is_drawn_tried_proposed_approved_and_obeyed(centre: Centre) -> N
     mine.get_by_role("button", name="Propose", exact=True).click()
     expect(mine.get_by_text("A supervisor other than the proposer")).to_be_visible(timeout=SOON_MS)
 
-    theirs = centre.log_in("sv-02")
-    theirs.goto(f"{centre.url}/fences?tab=waiting&proposal=1")
+    theirs = centre.log_in("sv-02", path="/fences?tab=waiting&proposal=1")
     expect(theirs.get_by_text("new: yard")).to_be_visible(timeout=SOON_MS)
     approve = theirs.get_by_role("button", name="Approve")
     approve.click()
@@ -258,8 +257,7 @@ def test_a_zone_is_drawn_tried_proposed_approved_and_obeyed(centre: Centre) -> N
 
 
 def test_a_shape_is_made_without_a_mouse_and_its_fault_is_named(centre: Centre) -> None:
-    page = centre.log_in("sv-01")
-    open_draft(centre, page)
+    page = open_draft(centre, "sv-01")
     page.get_by_role("button", name="Paste text").focus()
     page.keyboard.press("Enter")
     text = page.get_by_label("GeoJSON or WKT")
@@ -292,8 +290,7 @@ def test_a_shape_is_made_without_a_mouse_and_its_fault_is_named(centre: Centre) 
 def test_a_circle_and_a_route_are_drawn_dragged_tried_and_put_in_force(
     centre: Centre, others: Others
 ) -> None:
-    page = centre.log_in("op-03")
-    open_draft(centre, page)
+    page = open_draft(centre, "op-03")
     lon, lat, _ = VIEW
     page.get_by_role("button", name="+ Circle").click()
     press_at(page, lon, lat)
@@ -347,9 +344,7 @@ def test_who_was_overtaken_loses_no_drawing_and_is_told_by_whom(
     centre: Centre, others: Others
 ) -> None:
     others.put_in_force("depot", DEPOT)
-    page = centre.seat(with_axe=True)
-    centre.log_in("op-03", page)
-    page.goto(f"{centre.url}/fences?shape=depot")
+    page = centre.log_in("op-03", centre.seat(with_axe=True), path="/fences?shape=depot")
     page.get_by_role("button", name="Draw anew").click(timeout=SOON_MS)
     corner = page.get_by_label("Place 2, longitude")
     expect(corner).to_have_value("69.31")
@@ -405,8 +400,7 @@ def changed_meanwhile(route: Route) -> None:
 
 def test_who_decides_second_is_told_who_has_decided(centre: Centre, others: Others) -> None:
     number = others.propose("lot", ((69.5, 41.3), (69.51, 41.3), (69.51, 41.31), (69.5, 41.3)))
-    page = centre.log_in("sv-01")
-    page.goto(f"{centre.url}/fences?tab=waiting&proposal={number}")
+    page = centre.log_in("sv-01", path=f"/fences?tab=waiting&proposal={number}")
     refuse = page.get_by_role("button", name="Refuse", exact=True)
     refuse.click(timeout=SOON_MS)
     page.get_by_label("Six digits").fill(
@@ -426,9 +420,8 @@ def test_who_decides_second_is_told_who_has_decided(centre: Centre, others: Othe
 def test_each_view_of_the_zones_is_for_everybody(centre: Centre, others: Others) -> None:
     others.put_in_force("gate", DEPOT)
     number = others.propose("gate-2", WIDER)
-    page = centre.seat(with_axe=True)
-    centre.log_in("sv-01", page)
-    page.goto(f"{centre.url}/fences?shape=gate&proposal={number}&version=1")
+    view = f"/fences?shape=gate&proposal={number}&version=1"
+    page = centre.log_in("sv-01", centre.seat(with_axe=True), path=view)
     opened = page.get_by_text("proposed by sv-04, approved by sv-03").first
     expect(opened).to_be_visible(timeout=SOON_MS)
     page.get_by_role("button", name="Draw anew").click()

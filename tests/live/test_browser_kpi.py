@@ -87,9 +87,7 @@ def row(page: Page, name: str) -> str:
 def test_a_flood_stands_over_its_lines_and_every_picture_is_a_table_too(
     centre: Centre, tmp_path: Path
 ) -> None:
-    page = centre.seat(with_axe=True)
-    centre.log_in("sv-01", page)
-    page.goto(f"{centre.url}/kpi?days=1")
+    page = centre.log_in("sv-01", centre.seat(with_axe=True), path="/kpi?days=1")
     expect(page.get_by_text("12 of 144 that a desk may hear")).to_be_visible(timeout=SOON_MS)
     expect(page.get_by_text("floods: 1.")).to_be_visible()
     assert "held" in row(page, "Time in flood")  # ten minutes of a day
@@ -126,8 +124,7 @@ def test_a_flood_stands_over_its_lines_and_every_picture_is_a_table_too(
 
 
 def test_an_operator_sees_his_own_and_is_told_so_when_he_asks_for_more(centre: Centre) -> None:
-    page = centre.log_in("op-03")
-    page.goto(f"{centre.url}/kpi")
+    page = centre.log_in("op-03", path="/kpi")
     expect(page.get_by_text("No unit said anything in this time")).to_be_visible(timeout=SOON_MS)
     expect(page.get_by_label("Desk")).to_have_count(0)
     page.goto(f"{centre.url}/kpi?desk=north")

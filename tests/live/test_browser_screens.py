@@ -54,10 +54,10 @@ def everybody_leaves(centre: Centre) -> Iterator[None]:
 
 def test_a_desk_is_handed_over_by_two_persons(centre: Centre) -> None:
     going, coming = (
-        centre.log_in(user, centre.seat(with_axe=True), desk=A_DESK) for user in ("sv-01", "op-07")
+        centre.log_in(user, centre.seat(with_axe=True), desk=A_DESK, path="/handover")
+        for user in ("sv-01", "op-07")
     )
     for page in (going, coming):
-        page.goto(f"{centre.url}/handover")
         title = page.get_by_role("heading", level=1)
         expect(title).to_have_text(f"Hand-over of desk {A_DESK}", timeout=SOON_MS)
     note = going.get_by_label("What the next person has to know")
@@ -141,9 +141,8 @@ def test_a_wall_is_read_by_everybody_and_says_that_it_is_old(centre: Centre, cut
 
 
 def test_zones_and_routes_are_drawn_and_told_in_every_look(centre: Centre) -> None:
-    page = centre.seat(with_axe=True)
-    centre.log_in("sv-01", page)
-    page.goto(f"{centre.url}/fences?tab=draft&at=69.35,41.35,9")
+    drawn = "/fences?tab=draft&at=69.35,41.35,9"
+    page = centre.log_in("sv-01", centre.seat(with_axe=True), path=drawn)
     expect(page.locator(".draw[aria-busy=false]")).to_be_visible(timeout=SOON_MS)
     page.get_by_role("button", name="Paste text").click()
     page.get_by_label("GeoJSON or WKT").fill(
