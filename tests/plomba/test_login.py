@@ -308,6 +308,7 @@ def test_a_place_where_no_token_can_lie_is_said(
 def test_what_is_no_file_holds_no_token(
     centre: Centre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(tokens.FILE, "")  # what the option leaves in this process goes with it
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe, 0o600)
     for place in (tmp_path, pipe):  # a pipe without a writer would be waited at for ever
@@ -315,7 +316,6 @@ def test_what_is_no_file_holds_no_token(
         assert (done.exit_code, f"{place}: is no file" in done.stderr) == (4, True)
     done = run(centre, "--token-file", str(tmp_path), "logout")
     assert (done.exit_code, f"{tmp_path}: " in done.stderr) == (1, True)
-    monkeypatch.delenv(tokens.FILE)
 
 
 def test_a_name_that_no_path_can_hold_is_not_found_and_asks_nothing_else(centre: Centre) -> None:
