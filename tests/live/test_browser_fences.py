@@ -374,8 +374,9 @@ def test_who_was_overtaken_loses_no_drawing_and_is_told_by_whom(
     undo.click()
     undo.click()
     expect(corner).to_have_value(mine)
-    page.get_by_role("button", name="I have looked").click()
-    expect(told).to_have_count(0)
+    # By the key: what the reader of the detectors answers meanwhile moves the button under a mouse.
+    page.get_by_role("button", name="I have looked").press("Enter")
+    expect(told).to_have_count(0, timeout=SOON_MS)
 
     # 412 is what other doors say to who has seen an older one; no door of the zones does. The drawing would outlive that too.
     page.route("**/api/v1/fences", changed_meanwhile)

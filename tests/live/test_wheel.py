@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -35,16 +34,18 @@ print(json.dumps({"from": collector.__file__, "files": sorted(built()), "page": 
 
 
 def wheel(folder: Path, **environment: str) -> Path:
-    """A wheel of this checkout, by the build backend itself."""
+    """A wheel of this checkout, by the build backend itself; what that leaves behind lies where nobody else builds."""
+    folder.mkdir()
+    said = folder.with_name(f"{folder.name}.cfg")
+    said.write_text(f"[build]\nbuild_base = {folder}-build\n[egg_info]\negg_base = {folder}\n")
     pip = ("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index")
     done = subprocess.run(
         [sys.executable, *pip, "--wheel-dir", str(folder), str(HOUSE)],
-        env=os.environ | environment,
+        env=os.environ | environment | {"DIST_EXTRA_CONFIG": str(said)},
         capture_output=True,
         text=True,
         check=False,
     )
-    shutil.rmtree(HOUSE / "build", ignore_errors=True)  # what the backend leaves in the checkout
     assert done.returncode == 0, done.stdout + done.stderr
     [found] = folder.glob("*.whl")
     return found
