@@ -74,9 +74,10 @@ def missing(what: str, how: str) -> NoReturn:
     pytest.skip(f"{what} is missing: {how}")
 
 
-def path_of_chromium() -> str:
-    """The system's own: best the one without windows, which has no tabs and menus of its own to draw for nobody."""
-    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+def path_of_chromium(*, has_camera: bool = False) -> str:
+    """The system's own: best the one without windows, which draws no tabs and menus for nobody, and knows no camera."""
+    whole = ("chromium", "chromium-browser")
+    names = whole if has_camera else ("chromium-headless-shell", *whole)
     path = next(filter(None, map(shutil.which, names)), None)
     return path or missing("chromium", "apt-get install chromium")
 

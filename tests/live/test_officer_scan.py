@@ -72,7 +72,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     args = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={seen}"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=path_of_chromium(), args=["--no-sandbox", *args]
+            executable_path=path_of_chromium(has_camera=True), args=["--no-sandbox", *args]
         )
         yield browser
         browser.close()
