@@ -47,9 +47,7 @@ API_NAMES = {  # an event of `collector.alerts`, and its route
     "second": "second",
     "take_out": "take-out",
 }
-SUPERVISORS = (
-    "plomba-supervisor"  # a group of the operating system, for who acts on the store of his machine
-)
+SUPERVISORS = "plomba-supervisor"  # a group of the operating system: no account acts on a store
 USAGE_CODES = frozenset({"no_reason", "no_outcome", "no_name", "bad_until", "long_reason"})
 DENIED_CODES = frozenset({"not_allowed", "same_person", "never_shelved"})
 

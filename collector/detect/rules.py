@@ -19,9 +19,8 @@ from wire import LIM
 
 # states of a journey in which what the unit does is watched
 IN_TRANSIT = frozenset({"in_transit", "transit", "on_the_road", "sealed"})
-OVER = frozenset(
-    {"cleared", "written_off", "cancelled"}
-)  # a journey in such a state is none any more
+# A journey in such a state is none any more.
+OVER = frozenset({"cleared", "written_off", "cancelled"})
 
 
 EAEU_LEGAL_M = 50_000  # situation 03: a route may be held closer, no farther
